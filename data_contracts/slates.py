@@ -1,0 +1,148 @@
+"""The wire format of a ranking call, and the two values that flow through the ranker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    model_validator,
+)
+
+WIRE_VERSION = 1
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Text = Annotated[str, StringConstraints(max_length=20_000)]
+Rung = Literal["full", "cached_text", "no_text", "given_order"]
+
+
+class Candidate(BaseModel):
+    """An item to be ranked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item_id: Id = Field(description="The item; unknown items are ranked and listed as unknown.")
+    text: Text | None = Field(
+        None, description="Text of an item the catalogue does not know; encoded on the spot."
+    )
+    features: dict[str, FiniteFloat] | None = Field(
+        None, description="Numbers the caller knows, such as a retrieval score, by declared name."
+    )
+
+
+class RankRequest(BaseModel):
+    """The body of `POST /v1/rank`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidates: Annotated[list[Candidate], Field(min_length=1)] = Field(
+        description="What to order; no item twice."
+    )
+    user_id: Id | None = Field(None, description="Null for a guest: the default profile is used.")
+    session_id: Id | None = Field(None, description="The visit.")
+    query: Text | None = Field(None, description="What the user searched for.")
+    context: dict[str, str | FiniteFloat] = Field(
+        default_factory=dict, description="What the caller knows of the visit, such as the device."
+    )
+    top_k: int | None = Field(None, ge=1, description="Answer only the best so many.")
+    explain: bool = Field(False, description="Add each item's contributions to its score.")
+    deadline_ms: float | None = Field(
+        None, gt=0, le=60_000, description="Time allowed, in milliseconds from arrival."
+    )
+    request_id: Id | None = Field(None, description="Made up when absent.")
+    timestamp: AwareDatetime | None = Field(
+        None, description="Moment of the request with its zone; the time of arrival when absent."
+    )
+
+    @model_validator(mode="after")
+    def _no_item_twice(self) -> Self:
+        ids = [candidate.item_id for candidate in self.candidates]
+        if len(set(ids)) < len(ids):
+            twice = next(item for i, item in enumerate(ids) if item in ids[:i])
+            message = f"item_id {twice!r} stands twice among the candidates; send each item once"
+            raise ValueError(message)
+        return self
+
+
+class RankedItem(BaseModel):
+    """A candidate in its place."""
+
+    item_id: str
+    score: float = Field(description="The ranker's score; higher is better, one slate only.")
+    p_click: float | None = Field(
+        description="Calibrated probability of a positive grade; null on rungs without the ranker."
+    )
+    interest_match: float | None = Field(
+        description="The text model's score; null when the item has no text."
+    )
+    contributions: dict[str, float] | None = Field(
+        None, description="TreeSHAP share of each feature in the score, strongest first."
+    )
+
+
+class RankResponse(BaseModel):
+    """The answer of `POST /v1/rank`."""
+
+    request_id: str
+    policy: str = Field(description="The bundle that ranked.")
+    rung: Rung = Field(description="How much of the ranker this answer used.")
+    items: list[RankedItem] = Field(description="Best first.")
+    unknown_items: list[str] = Field(description="Candidates the catalogue does not know.")
+    timings_ms: dict[str, float] = Field(description="Milliseconds spent in each stage.")
+
+
+@dataclass(frozen=True)
+class Slate:
+    """One request as the ranker sees it.
+
+    Attributes:
+        request_id: Identifier of the call.
+        item_ids: The candidates in the given order, no item twice.
+        timestamp: Moment of the request, in UTC.
+        user_id: None for a guest.
+        query: What the user searched for.
+        texts: Text of each candidate that brings its own, None elsewhere; aligned.
+        context: What the caller knew of the visit.
+        given: Caller-supplied numbers by name, float32 [n_candidates], NaN where not given.
+    """
+
+    request_id: str
+    item_ids: Sequence[str]
+    timestamp: datetime
+    user_id: str | None = None
+    query: str | None = None
+    texts: Sequence[str | None] = ()
+    context: dict[str, str | float] = field(default_factory=dict)
+    given: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RankedSlate:
+    """A slate in its order; arrays stand in ranked order, best first.
+
+    Attributes:
+        item_ids: The candidates, best first.
+        scores: float64 [n], higher is better, not increasing.
+        p_click: float64 [n], probability of a positive grade; None on rungs without the ranker.
+        interest_match: float32 [n], NaN for items without text; None when text was not used.
+        rung: How much of the ranker was used.
+        unknown_items: Candidates the catalogue does not know.
+        contributions: Per item, feature name to TreeSHAP contribution, strongest first; on request.
+        timings_ms: Milliseconds by stage.
+    """
+
+    item_ids: Sequence[str]
+    scores: np.ndarray
+    p_click: np.ndarray | None
+    interest_match: np.ndarray | None
+    rung: Rung
+    unknown_items: Sequence[str] = ()
+    contributions: Sequence[dict[str, float]] | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)

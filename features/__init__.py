@@ -1,0 +1,1 @@
+"""Behavioural features: declared once, computed in batch over a log and online for a request."""

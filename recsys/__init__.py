@@ -1,0 +1,1 @@
+"""Learning to rank from text and behaviour: labels, text model, ranker, bundle, evaluation."""

@@ -1,0 +1,1 @@
+"""Interest match: what a user's history says about the text of an item."""

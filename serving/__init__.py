@@ -1,0 +1,1 @@
+"""The ranking service on Ray Serve, and the `recsys` command."""

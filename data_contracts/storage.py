@@ -19,6 +19,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
+        part.chmod(0o644)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

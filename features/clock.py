@@ -1,0 +1,28 @@
+"""Time as features count it: UTC microseconds, tiles of hours and days."""
+
+import numpy as np
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+NO_TIME = np.iinfo(np.int64).min
+HOURLY_WINDOW_DAYS = 7
+"""Windows up to this long begin at an hour, longer ones at midnight UTC."""
+
+
+def window_start(time: np.ndarray, days: int) -> np.ndarray:
+    """Give where a window that ends at `time` begins: `floor(time - window, tile)`.
+
+    Args:
+        time: int64, UTC microseconds.
+        days: Length of the window, in days.
+
+    Returns:
+        int64, the first microsecond inside the window.
+    """
+    tile = HOUR if days <= HOURLY_WINDOW_DAYS else DAY
+    return (time - days * DAY) // tile * tile
+
+
+def days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """Give the days from `then` to `now`, float64; NaN where `then` is `NO_TIME`."""
+    return np.where(then == NO_TIME, np.nan, (now - np.where(then == NO_TIME, 0, then)) / DAY)

@@ -1,0 +1,270 @@
+"""Windowed counters: totals per key as of a midnight, and what a day's own events add to them.
+
+A counter counts the events of one kind per key. Its windows end just before the instant asked for
+and begin at `floor(instant - window, tile)`. The state holds, per key and window, the total over
+the whole days before a midnight; an instant within the day then needs two corrections: events of
+the day before the instant are added, and for windows that begin at an hour the events between the
+window's first midnight and its first hour are taken off. Both are look-ups in one day's tile.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
+
+EVER = 0
+"""The window without a beginning."""
+
+
+@dataclass(frozen=True)
+class CounterSpec:
+    """What a counter counts.
+
+    Attributes:
+        key: Parts of the key: `item`, `user`, or the name of an item attribute.
+        kind: The kind of event.
+        windows: Lengths in days, `EVER` for all time.
+        sums_price: Sum log prices, in millionths, instead of counting.
+    """
+
+    key: tuple[str, ...]
+    kind: str
+    windows: tuple[int, ...]
+    sums_price: bool = False
+
+    @property
+    def name(self) -> str:
+        """Identifier in files."""
+        return f"{'_'.join(self.key)}.{self.kind}{'.price' if self.sums_price else ''}"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One day's events of a counter, by key and time.
+
+    Attributes:
+        codes: int64 [n_keys], the keys that had events, ascending.
+        moments: int64 [n_events], rank of the key and microsecond of the day as one number,
+            ascending.
+        running: int64 [n_events + 1], running total of the values.
+        starts: int64 [n_keys + 1], where each key's events begin.
+    """
+
+    codes: np.ndarray
+    moments: np.ndarray
+    running: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, codes: np.ndarray, time_of_day: np.ndarray, values: np.ndarray) -> "Tile":
+        """Sort a day's events by key and time.
+
+        Args:
+            codes: int64 [n_events], the key of each event.
+            time_of_day: int64 [n_events], microseconds since midnight UTC.
+            values: int64 [n_events], what each event adds.
+
+        Returns:
+            The tile.
+        """
+        keys, rank = np.unique(codes, return_inverse=True)
+        moments = rank * DAY + time_of_day
+        order = np.argsort(moments, kind="stable")
+        moments = moments[order]
+        running = np.append(0, np.cumsum(values[order]))
+        starts = np.searchsorted(moments, np.arange(len(keys) + 1) * DAY)
+        return cls(keys, moments, running, starts)
+
+    @property
+    def totals(self) -> np.ndarray:
+        """The day's total per key, int64 [n_keys]."""
+        totals: np.ndarray = np.diff(self.running[self.starts])
+        return totals
+
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the microsecond of the day of each key's first and last event, int64 [n_keys]."""
+        first = self.moments[self.starts[:-1]] % DAY
+        return first, self.moments[self.starts[1:] - 1] % DAY
+
+    def before(self, codes: np.ndarray, time_of_day: np.ndarray) -> "Before":
+        """Find, per question, the key's events of this day that lie before a time of the day.
+
+        Args:
+            codes: int64 [n], the key asked for; absent keys have no events.
+            time_of_day: int64 [n], microseconds since midnight UTC, at most a day.
+
+        Returns:
+            Where these events begin and end.
+        """
+        if not len(self.codes):
+            nothing = np.zeros(len(codes), np.int64)
+            return Before(self, nothing, nothing)
+        rank = np.searchsorted(self.codes, codes)
+        rank[rank == len(self.codes)] = 0
+        start = self.starts[rank]
+        end = np.searchsorted(self.moments, rank * DAY + time_of_day)
+        return Before(self, start, np.where(self.codes[rank] == codes, end, start))
+
+
+@dataclass(frozen=True)
+class Before:
+    """Runs of events of a tile, one run a question.
+
+    Attributes:
+        tile: The tile.
+        start: int64 [n], first event of the run.
+        end: int64 [n], the event after its last one.
+    """
+
+    tile: Tile
+    start: np.ndarray
+    end: np.ndarray
+
+    def total(self) -> np.ndarray:
+        """Sum the values of each run, int64 [n]."""
+        total: np.ndarray = self.tile.running[self.end] - self.tile.running[self.start]
+        return total
+
+    def last(self, midnight: int) -> np.ndarray:
+        """Give the time of each run's last event, int64 [n]; `NO_TIME` for an empty run."""
+        return self._moment(self.end - 1, midnight)
+
+    def first(self, midnight: int) -> np.ndarray:
+        """Give the time of each run's first event, int64 [n]; `NO_TIME` for an empty run."""
+        return self._moment(self.start, midnight)
+
+    def _moment(self, place: np.ndarray, midnight: int) -> np.ndarray:
+        if not len(self.tile.moments):
+            return np.full(len(place), NO_TIME)
+        moment = self.tile.moments[np.clip(place, 0, len(self.tile.moments) - 1)]
+        return np.where(self.end > self.start, midnight + moment % DAY, NO_TIME)
+
+
+EMPTY_TILE = Tile.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+@dataclass
+class Counter:
+    """The state of one counter as of a midnight UTC.
+
+    Attributes:
+        spec: What is counted.
+        day: Day number whose midnight this is; events of earlier days are in.
+        codes: int64 [n_keys], keys with any event so far, ascending.
+        totals: int64 [n_keys, n_windows].
+        first: int64 [n_keys], time of the first event.
+        last: int64 [n_keys], time of the last event.
+        tiles: The days that a window still has to give up, by day number.
+    """
+
+    spec: CounterSpec
+    day: int
+    codes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    totals: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    first: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    last: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    tiles: dict[int, Tile] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not len(self.codes):
+            self.totals = np.zeros((0, len(self.spec.windows)), np.int64)
+
+    def find(self, codes: np.ndarray) -> np.ndarray:
+        """Give the row of each key in the state, int64 [n]; -1 for keys without events."""
+        if not len(self.codes):
+            return np.full(len(codes), -1)
+        if self.codes[-1] == len(self.codes) - 1 and self.codes[0] == 0:
+            inside = (codes >= 0) & (codes < len(self.codes))
+            return np.where(inside, codes, -1)
+        rows = np.searchsorted(self.codes, codes)
+        rows[rows == len(self.codes)] = 0
+        return np.where(self.codes[rows] == codes, rows, -1)
+
+    def leaving(self, days: int) -> Tile:
+        """Give the tile of the day on which the window of that length begins."""
+        return self.tiles.get(self.day - days, EMPTY_TILE)
+
+    def advance(self, tile: Tile) -> None:
+        """Fold the events of the day in, and go on to the next midnight."""
+        if len(tile.codes):
+            self._make_room(tile.codes)
+            rows = self.find(tile.codes)
+            self.totals[rows] += tile.totals[:, None]
+            first, last = tile.ends()
+            midnight = self.day * DAY
+            known = self.first[rows] != NO_TIME
+            self.first[rows] = np.where(known, self.first[rows], midnight + first)
+            self.last[rows] = midnight + last
+            self.tiles[self.day] = tile
+        for column, days in enumerate(self.spec.windows):
+            leaving = EMPTY_TILE if days == EVER else self.leaving(days)
+            if len(leaving.codes):
+                self.totals[self.find(leaving.codes), column] -= leaving.totals
+        self.day += 1
+        self._forget()
+
+    def _make_room(self, codes: np.ndarray) -> None:
+        new = codes[self.find(codes) < 0]
+        if not len(new):
+            return
+        places = np.searchsorted(self.codes, new)
+        self.codes = np.insert(self.codes, places, new)
+        self.totals = np.insert(self.totals, places, 0, axis=0)
+        self.first = np.insert(self.first, places, NO_TIME)
+        self.last = np.insert(self.last, places, NO_TIME)
+
+    def _forget(self) -> None:
+        oldest = self.day - max(self.spec.windows)
+        for day in [day for day in self.tiles if day < oldest]:
+            del self.tiles[day]
+
+
+@dataclass
+class Reading:
+    """Reads one counter for some rows, as of each row's time on the state's day.
+
+    Attributes:
+        counter: The state as of the day's midnight.
+        today: The day's own events.
+        codes: int64 [n], key of each row.
+        time: int64 [n], UTC microseconds within the day.
+    """
+
+    counter: Counter
+    today: Tile
+    codes: np.ndarray
+    time: np.ndarray
+
+    def __post_init__(self) -> None:
+        self._rows = self.counter.find(self.codes)
+        self._time_of_day = self.time - self.counter.day * DAY
+        self._today = self.today.before(self.codes, self._time_of_day)
+
+    def total(self, days: int) -> np.ndarray:
+        """Give the total of a window of the counter, int64 [n]."""
+        total = self._today.total()
+        counter = self.counter
+        if len(counter.codes):
+            base = counter.totals[self._rows, counter.spec.windows.index(days)]
+            total = total + np.where(self._rows < 0, 0, base)
+        if days != EVER and days <= HOURLY_WINDOW_DAYS:
+            leaving = counter.leaving(days)
+            if len(leaving.codes):
+                total = total - leaving.before(self.codes, self._time_of_day // HOUR * HOUR).total()
+        return total
+
+    def last(self) -> np.ndarray:
+        """Give the time of the last event, int64 [n]; `NO_TIME` where there is none."""
+        today = self._today.last(self.counter.day * DAY)
+        return np.maximum(today, self._known(self.counter.last))
+
+    def first(self) -> np.ndarray:
+        """Give the time of the first event, int64 [n]; `NO_TIME` where there is none."""
+        known = self._known(self.counter.first)
+        return np.where(known == NO_TIME, self._today.first(self.counter.day * DAY), known)
+
+    def _known(self, times: np.ndarray) -> np.ndarray:
+        if not len(times):
+            return np.full(len(self.codes), NO_TIME)
+        return np.where(self._rows < 0, NO_TIME, times[self._rows])

@@ -1,6 +1,12 @@
 """From interactions to the grade of each impression."""
 
+import numpy as np
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from data_contracts.events import Impressions, Interactions
+
+_ROW, _GRADE, _SHOWN_AT = "_row", "_grade", "_shown_at"
 
 
 class LabelSettings(BaseModel):
@@ -28,3 +34,74 @@ class LabelSettings(BaseModel):
             )
             raise ValueError(message)
         return self
+
+
+def grade_impressions(
+    impressions: pl.DataFrame, interactions: pl.LazyFrame, settings: LabelSettings
+) -> np.ndarray:
+    """Give each impression the highest grade among the interactions that it led to.
+
+    An interaction that names its request labels that request's impression of the item. One that
+    names none labels the latest impression of the item to the same user, or without a user to the
+    same session. Either way it must follow within the attribution window, its start included.
+
+    Args:
+        impressions: request_id, item_id, user_id, session_id, timestamp; no item twice a request.
+        interactions: A table that keeps the contract of interactions.
+        settings: Grades and the window.
+
+    Returns:
+        uint8 [n_impressions]; 0 where nothing followed.
+    """
+    time, item, request = (
+        Impressions.timestamp.name,
+        Impressions.item_id.name,
+        Impressions.request_id.name,
+    )
+    shown = impressions.with_row_index(_ROW).with_columns(pl.col(time).alias(_SHOWN_AT))
+    grade = Interactions.kind.col.replace_strict(
+        settings.grades, default=None, return_dtype=pl.UInt8
+    )
+    graded = (
+        interactions.with_columns(grade.alias(_GRADE))
+        .filter(pl.col(_GRADE).is_not_null())
+        .select(request, item, Impressions.user_id.name, Impressions.session_id.name, time, _GRADE)
+        .collect()
+    )
+    named = graded.filter(pl.col(request).is_not_null())
+    matches = [
+        named.join(shown.select(request, item, _ROW, _SHOWN_AT), on=[request, item], how="inner")
+    ]
+    unnamed = graded.filter(pl.col(request).is_null()).sort(time)
+    user = Impressions.user_id.name
+    for who, events in (
+        (user, unnamed.filter(pl.col(user).is_not_null())),
+        (
+            Impressions.session_id.name,
+            unnamed.filter(
+                pl.col(user).is_null() & pl.col(Impressions.session_id.name).is_not_null()
+            ),
+        ),
+    ):
+        if events.height:
+            candidates = shown.filter(pl.col(who).is_not_null()).sort(time)
+            matches.append(
+                events.join_asof(
+                    candidates.select(who, item, time, _ROW, _SHOWN_AT),
+                    on=time,
+                    by=[who, item],
+                    strategy="backward",
+                    check_sortedness=False,
+                ).filter(pl.col(_ROW).is_not_null())
+            )
+    window = pl.duration(microseconds=int(settings.attribution_window_hours * 3_600_000_000))
+    after = pl.col(time) - pl.col(_SHOWN_AT)
+    best = (
+        pl.concat([match.select(_ROW, _GRADE, after.alias("_after")) for match in matches])
+        .filter((pl.col("_after") >= pl.duration(microseconds=0)) & (pl.col("_after") < window))
+        .group_by(_ROW)
+        .agg(pl.col(_GRADE).max())
+    )
+    grades = np.zeros(impressions.height, np.uint8)
+    grades[best[_ROW].to_numpy()] = best[_GRADE].to_numpy()
+    return grades

@@ -1,0 +1,68 @@
+"""Reading the Parquet files of others: are they there, with the columns and types promised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from data_contracts.errors import DataError
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column to read.
+
+    Attributes:
+        dtype: The type it is cast to.
+        names: Its names in the files of the source; the first one found is read.
+    """
+
+    dtype: type[pl.DataType]
+    names: tuple[str, ...]
+
+
+def read_source(path: Path, columns: Mapping[str, SourceColumn]) -> pl.DataFrame:
+    """Read some columns of a Parquet file under the importer's names and types.
+
+    Args:
+        path: The file.
+        columns: What to read, by the name it gets.
+
+    Returns:
+        The columns in the order of `columns`, all rows in the order of the file.
+
+    Raises:
+        DataError: The file is missing or unreadable, has no rows, lacks a column, or holds a
+            value that does not fit its type.
+    """
+    try:
+        lazy = pl.scan_parquet(path)
+        found = lazy.collect_schema().names()
+        names = {
+            name: next((option for option in column.names if option in found), None)
+            for name, column in columns.items()
+        }
+        missing = [columns[name].names for name, option in names.items() if option is None]
+        if not missing:
+            wanted = [
+                pl.col(str(option)).cast(columns[name].dtype).alias(name)
+                for name, option in names.items()
+            ]
+            frame = lazy.select(wanted).collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read ({str(error).splitlines()[0]})",
+            "a Parquet file with "
+            + ", ".join(f"{column.names[0]} ({column.dtype})" for column in columns.values()),
+            "fetch the file again, or give the folder that holds it",
+        ) from error
+    if missing:
+        raise DataError(
+            f"{path} has columns {found}",
+            "also " + ", ".join(" or ".join(options) for options in missing),
+            "give the folder that holds the files as published",
+        )
+    if frame.is_empty():
+        raise DataError(f"{path} has no rows", "at least one row", "fetch the file again")
+    return frame

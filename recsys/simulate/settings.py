@@ -1,0 +1,94 @@
+"""How large a simulated shop is, and what its simulation reports."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class SimulationSettings(BaseModel):
+    """Size and seed of a simulated shop.
+
+    Everything grows day by day from the seed: the same settings with more days give the same
+    first days.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: int = Field(1700, ge=1, description="Users who know the shop when the log opens.")
+    new_users_per_day: Rate = Field(5, description="Users who come for the first time, per day.")
+    items: int = Field(1950, ge=1, description="Items listed before the log opens.")
+    new_items_per_day: Rate = Field(18, description="Items listed during the log, per day.")
+    days: int = Field(60, ge=4, le=3650, description="Length of the log, in days.")
+    requests_per_day: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
+        200, description="Mean number of slates shown per day; weekdays differ."
+    )
+    slate_size: int = Field(24, ge=2, le=500, description="Candidates per slate.")
+    start: date = Field(date(2026, 1, 5), description="First day of the log (UTC).")
+    seed: int = Field(20260105, ge=0, description="Seed of everything random.")
+
+    @model_validator(mode="after")
+    def _slates_fit_the_catalogue(self) -> Self:
+        if self.items < 4 * self.slate_size:
+            message = (
+                f"items is {self.items}, need at least four times slate_size, "
+                f"{4 * self.slate_size}: list more items or show fewer"
+            )
+            raise ValueError(message)
+        return self
+
+    @classmethod
+    def quickstart(cls) -> Self:
+        """Give the shop of the quickstart: 2,000 users, 3,030 items, some 290,000 impressions."""
+        return cls()
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """Give a shop for tests: 120 users, 150 items, some 7,000 impressions in 20 days."""
+        return cls(
+            users=100,
+            new_users_per_day=1,
+            items=100,
+            new_items_per_day=2.5,
+            days=20,
+            requests_per_day=30,
+            slate_size=12,
+        )
+
+
+def arrivals(opening: int, per_day: float, day: int) -> int:
+    """Count what has arrived before the given day, from 0: the opening stock and whole arrivals."""
+    return opening + int(per_day * day)
+
+
+@dataclass(frozen=True)
+class SimulationReport:
+    """What a simulation wrote.
+
+    Attributes:
+        path: The workspace.
+        users: Users who could have come, whether they did or not.
+        items: Items in the catalogue on the last day.
+        sessions: Visits.
+        requests: Slates shown.
+        impressions: Rows of the log of impressions.
+        clicks: Interactions of that kind in the log.
+        carts: Interactions of that kind in the log.
+        purchases: Interactions of that kind in the log.
+        unseen_interactions: Interactions that fell after the end of the log and are not in it.
+    """
+
+    path: Path
+    users: int
+    items: int
+    sessions: int
+    requests: int
+    impressions: int
+    clicks: int
+    carts: int
+    purchases: int
+    unseen_interactions: int

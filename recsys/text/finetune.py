@@ -1,0 +1,369 @@
+"""Fine-tuning of the interest match on slates: clicked or bought against the rest.
+
+Mode `head`: the encoder stays frozen, its vectors are computed once, and only the head on them is
+trained. Modes that train the encoder's own layers take the place of `_Batch.vectors`, which here
+looks the frozen vectors up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from data_contracts.errors import DataError
+from data_contracts.progress import Track, silent
+from features.history import History
+from features.log import Rows
+from recsys.metrics import ndcg_at_k, rank_rows
+from recsys.text.interest import InterestModel, InterestTable, ages
+from recsys.text.settings import TextSettings
+
+_CHECK_EVERY = 100
+_ACROSS = 0.5
+"""Weight of the comparison across slates."""
+_NEVER = -1e4
+_PATIENCE = 4
+_VALIDATION_SHARE = 0.1
+_VALIDATION_SLATES = 1_000
+"""Slates that decide on early stopping, at the most: the last ones before the end of the period."""
+
+
+@dataclass(frozen=True)
+class TrainingSlates:
+    """Requests with their outcome, in order of time.
+
+    Attributes:
+        rows: The requests; items by place in the catalogue.
+        grade: uint8 [n_rows].
+        history: Of each request's user, [n_requests, k].
+        query: int32 [n_requests], place among the query vectors; -1 without a query.
+    """
+
+    rows: Rows
+    grade: np.ndarray
+    history: History
+    query: np.ndarray
+
+    def cut(self, low: int, high: int) -> "TrainingSlates":
+        """Give a run of requests."""
+        rows = self.rows
+        first, last = rows.offsets[low], rows.offsets[high]
+        part = Rows(
+            rows.request_time[low:high],
+            rows.request_user[low:high],
+            rows.offsets[low : high + 1] - first,
+            rows.item[first:last],
+        )
+        places = np.arange(low, high)
+        return TrainingSlates(
+            part, self.grade[first:last], self.history.take(places), self.query[places]
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows.request_time)
+
+
+@dataclass(frozen=True)
+class FrozenVectors:
+    """What the frozen encoder says of every text.
+
+    Attributes:
+        items: float32 [n_items, dim]; NaN rows for items without text.
+        queries: float32 [n_queries, dim].
+    """
+
+    items: np.ndarray
+    queries: np.ndarray
+
+
+@dataclass(frozen=True)
+class TextTraining:
+    """What fine-tuning gives.
+
+    Attributes:
+        model: The head with the best validation nDCG@10.
+        curve: Step and validation nDCG@10, one pair a check.
+        trained_until: The last instant whose events may have decided a label, UTC microseconds.
+    """
+
+    model: InterestModel
+    curve: list[tuple[int, float]]
+    trained_until: int
+
+
+def finetune_head(
+    slates: TrainingSlates,
+    vectors: FrozenVectors,
+    gains: Sequence[float],
+    kinds: int,
+    settings: TextSettings,
+    window: int,
+    seed: int = 0,
+    track: Track = silent,
+) -> TextTraining:
+    """Train the head on slates whose labels are final.
+
+    Args:
+        slates: Requests before the end of the text model's period, in order of time.
+        vectors: Of items and queries, from the frozen encoder.
+        gains: Gain of each grade.
+        kinds: Number of kinds of interaction in the histories.
+        settings: Steps, batches, learning rate.
+        window: Attribution window, microseconds: how long after a request its labels may change.
+        seed: Seeds the sampling, the dropout and the initial weights.
+        track: Shows progress.
+
+    Returns:
+        The best head.
+
+    Raises:
+        DataError: Too few slates have both a positive and a negative with text.
+    """
+    torch.manual_seed(seed)
+    cut = len(slates) - min(int(len(slates) * _VALIDATION_SHARE), _VALIDATION_SLATES)
+    sampler = _Sampler(slates.cut(0, cut), vectors, gains, settings, seed)
+    held_out = slates.cut(cut, len(slates))
+    model = InterestModel(vectors.items.shape[1], kinds, settings.dropout)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+    )
+    curve = [(0, validation_ndcg(model, held_out, vectors, gains))]
+    best, weights, since = curve[0][1], _copy(model), 0
+    for step in track(range(1, settings.steps + 1), "Fine-tuning the text model", settings.steps):
+        model.train()
+        loss = _loss(model, sampler.draw())
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % _CHECK_EVERY == 0 or step == settings.steps:
+            curve.append((step, validation_ndcg(model, held_out, vectors, gains)))
+            since = 0 if curve[-1][1] > best else since + 1
+            if since == 0:
+                best, weights = curve[-1][1], _copy(model)
+            if since >= _PATIENCE:
+                break
+    model.load_state_dict(weights)
+    return TextTraining(model.eval(), curve, int(slates.rows.request_time[-1]) + window)
+
+
+def _copy(model: InterestModel) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Slates drawn for one step: `b` slates of `m` candidates each.
+
+    Attributes:
+        candidates: Text vectors, [b * m, dim].
+        item: Places in the catalogue, [b * m].
+        gain: [b, m]; 0 for negatives and padding.
+        valid: Which candidates are real, bool [b, m].
+        past: Text vectors of the histories, [b, k, dim].
+        past_item: [b, k]; -1 beyond the end.
+        kind: [b, k].
+        age: [b, k].
+        query: Text vectors of the queries, [b, dim]; 0 without one.
+    """
+
+    candidates: Tensor
+    item: Tensor
+    gain: Tensor
+    valid: Tensor
+    past: Tensor
+    past_item: Tensor
+    kind: Tensor
+    age: Tensor
+    query: Tensor
+
+
+class _Sampler:
+    """Draws slates, and of each some positives and negatives."""
+
+    def __init__(
+        self,
+        slates: TrainingSlates,
+        vectors: FrozenVectors,
+        gains: Sequence[float],
+        settings: TextSettings,
+        seed: int,
+    ) -> None:
+        self.slates, self.settings = slates, settings
+        self.random = np.random.default_rng(seed)
+        self.known = ~np.isnan(vectors.items[:, 0])
+        self.vectors = torch.from_numpy(np.nan_to_num(vectors.items))
+        no_query = np.zeros((1, vectors.items.shape[1]), np.float32)
+        self.queries = torch.from_numpy(np.vstack([np.nan_to_num(vectors.queries), no_query]))
+        rows = slates.rows
+        usable = (rows.item >= 0) & self.known[np.maximum(rows.item, 0)]
+        gain = np.asarray(gains, np.float32)[slates.grade]
+        self.gain = np.where(usable, gain, 0)
+        self.positive = usable & (gain > 0)
+        self.negative = usable & (gain == 0)
+        starts = rows.offsets[:-1]
+        both = np.add.reduceat(self.positive, starts) * np.add.reduceat(self.negative, starts)
+        self.requests = np.flatnonzero(both > 0)
+        if len(self.requests) < settings.batch_slates:
+            raise DataError(
+                f"{len(self.requests)} slates before the end of the text model's period have "
+                "a positive and a negative with text",
+                f"at least {settings.batch_slates}",
+                "move text_end under [split] later, or lower batch_slates under [text]",
+            )
+
+    def draw(self) -> _Batch:
+        """Draw a batch."""
+        settings, rows = self.settings, self.slates.rows
+        width = settings.positives + settings.negatives
+        requests = self.random.choice(self.requests, settings.batch_slates, replace=False)
+        chosen = np.zeros((len(requests), width), np.int64)
+        valid = np.zeros((len(requests), width), bool)
+        for place, request in enumerate(requests):
+            span = np.arange(rows.offsets[request], rows.offsets[request + 1])
+            picked = np.concatenate(
+                [
+                    self._some(span[self.positive[span]], settings.positives),
+                    self._some(span[self.negative[span]], settings.negatives),
+                ]
+            )
+            chosen[place, : len(picked)] = picked
+            valid[place, : len(picked)] = True
+        item = rows.item[chosen]
+        past = self._past(requests)
+        time = rows.request_time[requests]
+        return _Batch(
+            self.vectors[torch.from_numpy(np.maximum(item, 0).ravel().astype(np.int64))],
+            torch.from_numpy(item.ravel().astype(np.int64)),
+            torch.from_numpy(np.where(valid, self.gain[chosen], 0)),
+            torch.from_numpy(valid),
+            self.vectors[torch.from_numpy(np.maximum(past.item, 0).astype(np.int64))],
+            torch.from_numpy(past.item.astype(np.int64)),
+            torch.from_numpy(past.kind.astype(np.int64)),
+            torch.from_numpy(ages(past, time)),
+            self.queries[torch.from_numpy(self.slates.query[requests].astype(np.int64))],
+        )
+
+    def _past(self, requests: np.ndarray) -> History:
+        past = self.slates.history.take(requests)
+        silent_items = ~self.known[np.maximum(past.item, 0)]
+        return History(np.where(silent_items, -1, past.item), past.kind, past.time)
+
+    def _some(self, rows: np.ndarray, count: int) -> np.ndarray:
+        if len(rows) <= count:
+            return rows
+        return self.random.choice(rows, count, replace=False)
+
+
+def _loss(model: InterestModel, batch: _Batch) -> Tensor:
+    """Give the slate softmax: each positive against its slate's negatives, and against the batch's.
+
+    The second term compares it with the positives of the other slates of the batch, which are as
+    popular as it is itself; items that are a positive of the slate too do not count against it.
+    """
+    slates, width = batch.gain.shape
+    z = model.tower(model.item, batch.candidates)
+    past = model.tower(model.past, batch.past)
+    user = _Users(past, model.attention(past, batch.kind, batch.age), batch.past_item, batch.query)
+    item = batch.item.view(slates, width)
+    own = _scores(model, user, z.view(slates, width, -1), item)
+    wanted = batch.gain > 0
+    others = wanted.ravel().nonzero().squeeze(1)
+    across = _scores(
+        model,
+        user,
+        z[others].expand(slates, -1, -1),
+        batch.item[others].expand(slates, -1),
+    )
+    mine = (batch.item[others][None, :, None] == torch.where(wanted, item, -2)[:, None, :]).any(-1)
+    weight = batch.gain / batch.gain.sum(1, keepdim=True).clamp(min=1e-6)
+    return _softmax_loss(own, weight, own, batch.valid & ~wanted) + _ACROSS * _softmax_loss(
+        own, weight, across, ~mine
+    )
+
+
+def _softmax_loss(score: Tensor, weight: Tensor, others: Tensor, against: Tensor) -> Tensor:
+    """Give the mean over slates of -log softmax of each positive against `others`.
+
+    Args:
+        score: Scores of the slate's candidates, [b, m].
+        weight: Their weights, [b, m]; 0 for all but positives.
+        others: Scores of what a positive is compared with, [b, n].
+        against: Which of those count, bool [b, n].
+
+    Returns:
+        The loss, a scalar.
+    """
+    rest = others.masked_fill(~against, _NEVER).logsumexp(1, keepdim=True)
+    return ((torch.logaddexp(score, rest) - score) * weight).sum() / len(score)
+
+
+@dataclass(frozen=True)
+class _Users:
+    """The users of a batch: past items in the space of matches, attention logits, places, query."""
+
+    past: Tensor
+    logits: Tensor
+    past_item: Tensor
+    query: Tensor
+
+
+def _scores(model: InterestModel, user: _Users, z: Tensor, item: Tensor) -> Tensor:
+    """Score candidates z, [b, n, dim], at places `item`, [b, n], for their users: [b, n]."""
+    similarity = z @ user.past.transpose(1, 2)
+    past_item = user.past_item[:, None, :]
+    mask = (past_item >= 0) & (past_item != item[:, :, None])
+    score = model.pool(similarity, user.logits[:, None, :], mask) + z @ model.default
+    asked = user.query.abs().sum(1, keepdim=True) > 0
+    wish = torch.where(asked, model.tower(model.query, user.query), 0.0)
+    return score + model.query_scale * (z @ wish[:, :, None]).squeeze(-1)
+
+
+def match_rows(
+    table: InterestTable,
+    slates: TrainingSlates,
+    query_vectors: np.ndarray,
+    track: Track = silent,
+) -> np.ndarray:
+    """Score every row of some requests.
+
+    Args:
+        table: The catalogue in the space of matches.
+        slates: The requests; their grades are not looked at.
+        query_vectors: float32 [n_queries, dim].
+        track: Shows progress.
+
+    Returns:
+        Interest match, float32 [n_rows]; NaN for items without text.
+    """
+    rows = slates.rows
+    match = np.empty(len(rows), np.float32)
+    for request in track(range(len(slates)), "Matching texts", len(slates)):
+        span = slice(int(rows.offsets[request]), int(rows.offsets[request + 1]))
+        item = rows.item[span]
+        asked = slates.query[request]
+        match[span] = table.match(
+            table.item_rows(item),
+            item,
+            slates.history.take(np.array([request])),
+            int(rows.request_time[request]),
+            query_vectors[asked] if asked >= 0 else None,
+        )
+    return match
+
+
+def validation_ndcg(
+    model: InterestModel,
+    slates: TrainingSlates,
+    vectors: FrozenVectors,
+    gains: Sequence[float],
+) -> float:
+    """Give the mean nDCG@10 of the match alone over requests with a positive."""
+    match = match_rows(InterestTable.of(model, vectors.items), slates, vectors.queries)
+    score = np.where(np.isnan(match), -np.inf, match)
+    gain = np.asarray(gains)[slates.grade]
+    return float(np.nanmean(ndcg_at_k(rank_rows(slates.rows.offsets, score, gain))))

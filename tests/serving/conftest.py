@@ -1,0 +1,63 @@
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ray import serve
+
+from serving.app import build_app
+from serving.run import serve_bundle
+from serving.settings import ServiceSettings
+from tests.serving import doubles
+
+MAX_IN_FLIGHT = 16
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that runs for the whole session.
+
+    Attributes:
+        url: Where it answers.
+        known: Items its catalogue knows, at least 100.
+        settings: How it was started.
+    """
+
+    url: str
+    known: Sequence[str]
+    settings: ServiceSettings
+
+
+@pytest.fixture(scope="session")
+def bundle_folder() -> Path | None:
+    """The bundle to serve; with None the doubles stand in for it."""
+    return None
+
+
+@pytest.fixture(scope="session")
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def served(bundle_folder: Path | None, free_port: int) -> Iterator[Served]:
+    settings = doubles.settings_for(free_port, max_in_flight=MAX_IN_FLIGHT)
+    if bundle_folder is None:
+        known: Sequence[str] = doubles.KNOWN
+        build = _build_with_doubles
+    else:
+        from serving.loading import load_model  # noqa: PLC0415
+
+        settings = settings.model_copy(update={"bundle": bundle_folder})
+        known = load_model(settings).sample_items(500)
+        build = build_app
+    with serve_bundle(settings, blocking=False, build=build) as running:
+        yield Served(running.url, known, settings)
+
+
+def _build_with_doubles(settings: ServiceSettings) -> serve.Application:
+    return build_app(settings, doubles.load_model, doubles.load_encoder)

@@ -21,6 +21,7 @@ from data_contracts.storage import atomic_folder
 from features.catalogue import Catalogue
 from features.clock import DAY
 from features.feature_set import FeatureSet
+from features.kinds.counts import rate_name
 from features.log import (
     IMPRESSION,
     Events,
@@ -246,7 +247,7 @@ class _Executor:
             count for on, count in self.log.shown_per_day.items() if start <= on < day
         )
         return {
-            f"{kind}/{per}": (counts[kind] + 1) / (counts[per] + 1)
+            rate_name(kind, per): (counts[kind] + 1) / (counts[per] + 1)
             for kind, per in self.features.rates
         }
 
@@ -273,6 +274,9 @@ def _date(day: int) -> str:
 def feature_columns(folder: Path) -> tuple[str, list[str]]:
     """Read which features a folder of rows has.
 
+    Args:
+        folder: What `backfill` wrote.
+
     Returns:
         The schema hash and the names of the columns, in order.
 
@@ -281,9 +285,9 @@ def feature_columns(folder: Path) -> tuple[str, list[str]]:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (OSError, ValueError) as error:
         raise DataError(
-            f"no {MANIFEST} in {folder}",
+            f"no readable {MANIFEST} in {folder}",
             "features computed for this workspace",
             "run `recsys backfill` first",
         ) from error

@@ -25,4 +25,7 @@ def window_start(time: np.ndarray, days: int) -> np.ndarray:
 
 def days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
     """Give the days from `then` to `now`, float64; NaN where `then` is `NO_TIME`."""
-    return np.where(then == NO_TIME, np.nan, (now - np.where(then == NO_TIME, 0, then)) / DAY)
+    unknown = then == NO_TIME
+    since = (now - np.where(unknown, now, then)) / DAY
+    since[unknown] = np.nan
+    return since

@@ -8,6 +8,8 @@ window's first midnight and its first hour are taken off. Both are look-ups in o
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +17,12 @@ from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
 
 EVER = 0
 """The window without a beginning."""
+
+PRICE_UNITS = 1_000_000
+"""Log prices are summed as integers, in millionths: sums come out the same in any order."""
+
+Measure = Literal["events", "log_price", "priced"]
+"""What is added up: events, their log(1 + price), or those of items with a price."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +33,19 @@ class CounterSpec:
         key: Parts of the key: `item`, `user`, or the name of an item attribute.
         kind: The kind of event.
         windows: Lengths in days, `EVER` for all time.
-        sums_price: Sum log prices, in millionths, instead of counting.
+        measure: What is added up.
     """
 
     key: tuple[str, ...]
     kind: str
     windows: tuple[int, ...]
-    sums_price: bool = False
+    measure: Measure = "events"
 
     @property
     def name(self) -> str:
         """Identifier in files."""
-        return f"{'_'.join(self.key)}.{self.kind}{'.price' if self.sums_price else ''}"
+        of = "" if self.measure == "events" else f".{self.measure}"
+        return f"{'_'.join(self.key)}.{self.kind}{of}"
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,7 @@ class Counter:
     first: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     last: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     tiles: dict[int, Tile] = field(default_factory=dict)
+    _rows_of: np.ndarray | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not len(self.codes):
@@ -174,12 +184,18 @@ class Counter:
         """Give the row of each key in the state, int64 [n]; -1 for keys without events."""
         if not len(self.codes):
             return np.full(len(codes), -1)
-        if self.codes[-1] == len(self.codes) - 1 and self.codes[0] == 0:
-            inside = (codes >= 0) & (codes < len(self.codes))
-            return np.where(inside, codes, -1)
-        rows = np.searchsorted(self.codes, codes)
-        rows[rows == len(self.codes)] = 0
+        if (table := self._table()) is not None:
+            rows: np.ndarray = table[np.minimum(codes, len(table) - 1)]
+            return rows
+        rows = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
         return np.where(self.codes[rows] == codes, rows, -1)
+
+    def _table(self) -> np.ndarray | None:
+        """Give the row of each code of a key of one part; -1 stands last, where `MISSING` looks."""
+        if self._rows_of is None and len(self.spec.key) == 1:
+            self._rows_of = np.full(int(self.codes[-1]) + 2, -1)
+            self._rows_of[self.codes] = np.arange(len(self.codes))
+        return self._rows_of
 
     def leaving(self, days: int) -> Tile:
         """Give the tile of the day on which the window of that length begins."""
@@ -208,6 +224,7 @@ class Counter:
         new = codes[self.find(codes) < 0]
         if not len(new):
             return
+        self._rows_of = None
         places = np.searchsorted(self.codes, new)
         self.codes = np.insert(self.codes, places, new)
         self.totals = np.insert(self.totals, places, 0, axis=0)
@@ -238,33 +255,52 @@ class Reading:
 
     def __post_init__(self) -> None:
         self._rows = self.counter.find(self.codes)
-        self._time_of_day = self.time - self.counter.day * DAY
-        self._today = self.today.before(self.codes, self._time_of_day)
+        absent = self._rows < 0
+        self._absent = absent if absent.any() else None
 
     def total(self, days: int) -> np.ndarray:
         """Give the total of a window of the counter, int64 [n]."""
-        total = self._today.total()
-        counter = self.counter
-        if len(counter.codes):
-            base = counter.totals[self._rows, counter.spec.windows.index(days)]
-            total = total + np.where(self._rows < 0, 0, base)
-        if days != EVER and days <= HOURLY_WINDOW_DAYS:
-            leaving = counter.leaving(days)
-            if len(leaving.codes):
-                total = total - leaving.before(self.codes, self._time_of_day // HOUR * HOUR).total()
+        total = self._totals[:, self.counter.spec.windows.index(days)]
+        if len(self.today.codes):
+            total = total + self._before.total()
+        if days != EVER and days <= HOURLY_WINDOW_DAYS and self._hour.any():
+            total = total - self.counter.leaving(days).before(self.codes, self._hour).total()
         return total
+
+    @cached_property
+    def _totals(self) -> np.ndarray:
+        """The totals of all windows at midnight, int64 [n, n_windows]."""
+        return self._known(self.counter.totals, 0)
+
+    @cached_property
+    def _before(self) -> Before:
+        """The key's events of the day before each row's time."""
+        return self.today.before(self.codes, self.time - self.counter.day * DAY)
+
+    @cached_property
+    def _hour(self) -> np.ndarray:
+        """When each row's hour began, in microseconds of the day."""
+        return (self.time - self.counter.day * DAY) // HOUR * HOUR
 
     def last(self) -> np.ndarray:
         """Give the time of the last event, int64 [n]; `NO_TIME` where there is none."""
-        today = self._today.last(self.counter.day * DAY)
-        return np.maximum(today, self._known(self.counter.last))
+        known = self._known(self.counter.last, NO_TIME)
+        if not len(self.today.codes):
+            return known
+        return np.maximum(self._before.last(self.counter.day * DAY), known)
 
     def first(self) -> np.ndarray:
         """Give the time of the first event, int64 [n]; `NO_TIME` where there is none."""
-        known = self._known(self.counter.first)
-        return np.where(known == NO_TIME, self._today.first(self.counter.day * DAY), known)
+        known = self._known(self.counter.first, NO_TIME)
+        if not len(self.today.codes):
+            return known
+        return np.where(known == NO_TIME, self._before.first(self.counter.day * DAY), known)
 
-    def _known(self, times: np.ndarray) -> np.ndarray:
-        if not len(times):
-            return np.full(len(self.codes), NO_TIME)
-        return np.where(self._rows < 0, NO_TIME, times[self._rows])
+    def _known(self, values: np.ndarray, absent: int) -> np.ndarray:
+        """Look the keys up in an array of the state, int64 [n, ...]."""
+        if not len(values):
+            return np.full((len(self.codes), *values.shape[1:]), absent, np.int64)
+        found: np.ndarray = values[self._rows]
+        if self._absent is not None:
+            found[self._absent] = absent
+        return found

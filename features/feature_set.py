@@ -4,29 +4,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from features.counters import EVER, CounterSpec
-from features.declarations import (
-    Affinity,
-    Age,
-    CoVisitation,
-    Feature,
-    FirstSeen,
-    Given,
-    ItemRepeat,
-    LocalTime,
-    Price,
-    PriceAgainstUsual,
-    Rate,
-    Recency,
-    RepeatShare,
-    Rhythm,
-    SlateRank,
-    Trend,
-    WindowCount,
-)
+from features.kinds.affinity import Affinity, PriceAgainstUsual
+from features.kinds.base import Feature
+from features.kinds.context import Given, LocalTime
+from features.kinds.counts import Rate, Recency, Trend, WindowCount
+from features.kinds.item_facts import Age, FirstSeen, Price
+from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
+from features.kinds.slate import SlateRank
+from features.kinds.together import CoVisitation
 from features.log import IMPRESSION, SESSION
 from features.reader import ITEM, USER, Reader
 from features.settings import FeatureSettings
@@ -42,7 +32,7 @@ class FeatureSet:
 
     features: tuple[Feature, ...]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """Names of the columns."""
         return [feature.name for feature in self.features]
@@ -56,7 +46,7 @@ class FeatureSet:
             specs[spec.name] = spec
             windows.setdefault(spec.name, set()).update(spec.windows)
         return tuple(
-            CounterSpec(spec.key, spec.kind, tuple(sorted(windows[name])), spec.sums_price)
+            CounterSpec(spec.key, spec.kind, tuple(sorted(windows[name])), spec.measure)
             for name, spec in specs.items()
         )
 
@@ -75,16 +65,17 @@ class FeatureSet:
     def matrix(self, reader: Reader) -> np.ndarray:
         """Compute every feature of a reader's rows.
 
+        Args:
+            reader: What is known of the rows.
+
         Returns:
             float32 [n_rows, n_features], NaN where a value is missing.
         """
         done: dict[str, np.ndarray] = {}
-        for feature in self.features:
-            done[feature.name] = feature.compute(reader, done)
-        columns = np.empty((len(reader.rows), len(self.features)), np.float32)
-        for place, values in enumerate(done.values()):
-            columns[:, place] = values
-        return columns
+        columns = np.empty((len(self.features), len(reader.rows)), np.float32)
+        for place, (name, feature) in enumerate(zip(self.names, self.features, strict=True)):
+            columns[place] = done[name] = feature.compute(reader, done)
+        return np.ascontiguousarray(columns.T)
 
 
 def default_features(
@@ -105,9 +96,12 @@ def default_features(
     """
     weak, strong = kinds[0], kinds[-1]
     own = list(dict.fromkeys((weak, strong)))
+    windows = sorted(set(settings.windows_days))
     chosen: list[Feature] = [
-        *(WindowCount((ITEM,), kind, days) for kind in own for days in settings.windows_days),
-        *_popularity(settings, weak),
+        *(WindowCount((ITEM,), kind, days) for kind in own for days in windows),
+        *([Trend((ITEM,), weak, windows[-3], windows[-1])] if len(windows) > 2 else []),
+        Recency((ITEM,), weak),
+        *([Rate((ITEM,), strong, weak, 90, settings.smoothing)] if strong != weak else []),
         *(WindowCount((USER,), kind, 90) for kind in own),
         WindowCount((USER,), SESSION, EVER),
         Recency((USER,), weak),
@@ -117,33 +111,22 @@ def default_features(
         PriceAgainstUsual(strong),
         Age(),
         FirstSeen(strong),
-        *(
-            CoVisitation(how, pool, newest)
-            for how in ("session", "user")
-            for pool, newest in (("max", 30), ("sum", 30), ("max", 5))
-        ),
+        *_together("session"),
+        *_together("user"),
         LocalTime("hour", settings.timezone),
         LocalTime("weekday", settings.timezone),
         *(Given(name) for name in settings.given),
     ]
     if logged:
-        chosen += _from_impressions(settings, own)
-    names = [feature.name for feature in chosen]
-    ranked = [
-        f"item_{weak}_{max(days for days in settings.windows_days if days <= 30)}d"
-        if min(settings.windows_days) <= 30
-        else f"item_{weak}_{min(settings.windows_days)}d",
-        "together_session_sum_30",
-        "together_user_sum_30",
-        "item_price",
+        chosen += _from_impressions(settings, weak)
+    by_month = max((days for days in windows if days <= 30), default=windows[0])
+    ranked: list[Feature] = [
+        WindowCount((ITEM,), weak, by_month),
+        CoVisitation("session", "sum", 30),
+        CoVisitation("user", "sum", 30),
+        Price(),
     ]
-    return FeatureSet((*chosen, *(SlateRank(name) for name in ranked if name in names)))
-
-
-def _popularity(settings: FeatureSettings, kind: str) -> list[Feature]:
-    windows = sorted(settings.windows_days)
-    trend = [Trend((ITEM,), kind, windows[-3], windows[-1])] if len(windows) > 2 else []
-    return [*trend, Recency((ITEM,), kind)]
+    return FeatureSet((*chosen, *(SlateRank(feature.name) for feature in ranked)))
 
 
 def _pair(kinds: list[str]) -> list[Feature]:
@@ -174,17 +157,17 @@ def _attributes(settings: FeatureSettings, kinds: list[str]) -> list[Feature]:
     ]
 
 
-def _from_impressions(settings: FeatureSettings, kinds: list[str]) -> list[Feature]:
-    weak, strong = kinds[0], kinds[-1]
+def _together(how: Literal["session", "user"]) -> list[Feature]:
+    return [CoVisitation(how, "max", 30), CoVisitation(how, "sum", 30), CoVisitation(how, "max", 5)]
+
+
+def _from_impressions(settings: FeatureSettings, kind: str) -> list[Feature]:
     smoothing = settings.smoothing
-    rates: list[Feature] = [
-        Rate((ITEM,), weak, IMPRESSION, 7, smoothing),
-        Rate((ITEM,), weak, IMPRESSION, 30, smoothing),
-        *(Rate((name,), weak, IMPRESSION, 30, smoothing) for name in settings.attributes),
-        Rate((USER,), weak, IMPRESSION, 30, smoothing),
+    return [
+        Rate((ITEM,), kind, IMPRESSION, 7, smoothing),
+        Rate((ITEM,), kind, IMPRESSION, 30, smoothing),
+        *(Rate((name,), kind, IMPRESSION, 30, smoothing) for name in settings.attributes),
+        Rate((USER,), kind, IMPRESSION, 30, smoothing),
         WindowCount((USER, ITEM), IMPRESSION, 7),
         Recency((USER, ITEM), IMPRESSION),
     ]
-    if strong != weak:
-        rates.append(Rate((ITEM,), strong, weak, 90, smoothing))
-    return rates

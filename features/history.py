@@ -1,6 +1,6 @@
 """The last interactions of each user, as of any instant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -98,6 +98,25 @@ class Recent:
     k: int
     events: Events
     _tidy_at: int = _TIDY_ROWS
+    _order: np.ndarray | None = field(default=None, compare=False)
+    _users: np.ndarray | None = field(default=None, compare=False)
+
+    def of_user(self, user: int) -> History:
+        """Give one user's history as of the midnight, [1, k]; guests have none."""
+        if self._order is None or self._users is None:
+            self._order = np.argsort(self.events.user, kind="stable")
+            self._users = self.events.user[self._order]
+        low, high = np.searchsorted(self._users, (user, user + 1)) if user >= 0 else (0, 0)
+        rows = self._order[low:high][::-1][: self.k]
+        history = History(
+            np.full((1, self.k), MISSING, np.int32),
+            np.full((1, self.k), MISSING, np.int16),
+            np.zeros((1, self.k), np.int64),
+        )
+        history.item[0, : len(rows)] = self.events.item[rows]
+        history.kind[0, : len(rows)] = self.events.kind[rows]
+        history.time[0, : len(rows)] = self.events.time[rows]
+        return history
 
     def with_day(self, day: Events) -> Events:
         """Give what is kept and the day's own events, in order of time."""
@@ -113,6 +132,7 @@ class Recent:
 
     def advance(self, day: Events) -> None:
         """Fold the events of a day in."""
+        self._order = self._users = None
         self.events = self.with_day(day.take(np.flatnonzero((day.user >= 0) & (day.item >= 0))))
         if len(self.events) > self._tidy_at:
             self.tidy()
@@ -120,6 +140,7 @@ class Recent:
     def tidy(self) -> None:
         """Forget what is no longer among the last `k` of its user."""
         order = np.argsort(self.events.user, kind="stable")
+        self._order = self._users = None
         users = self.events.user[order]
         ends = np.searchsorted(users, users, side="right")
         keep = np.sort(order[ends - np.arange(len(users)) <= self.k])

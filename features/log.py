@@ -9,7 +9,6 @@ import polars as pl
 
 from data_contracts.events import Impressions, Interactions
 from features.catalogue import MISSING, encode
-from features.clock import DAY
 
 IMPRESSION = "impression"
 SESSION = "session"
@@ -109,8 +108,8 @@ def encode_interactions(
     """Read the interactions of the given kinds into arrays, with the derived `session` events.
 
     An event that arrived late counts from its arrival: before that nobody could know it. Repeats
-    of an `event_id` count once. Events at the same instant stand in the order of their ids. Events
-    without a session make one visit per user and day.
+    of an `event_id` count once, when it was known first. Events at the same instant stand in the
+    order of their ids. Events without a session make one visit per user and day.
 
     Args:
         interactions: A table that keeps the contract of interactions.
@@ -127,8 +126,8 @@ def encode_interactions(
     frame = (
         interactions.filter(Interactions.kind.col.is_in(list(kinds)))
         .with_columns(time=known.dt.timestamp("us"), **{session: visit})
+        .sort("time", Interactions.event_id.name, maintain_order=True)
         .unique(Interactions.event_id.name, keep="first", maintain_order=True)
-        .sort("time", Interactions.event_id.name)
         .select(
             "time",
             user,
@@ -258,6 +257,10 @@ def day_blocks(counts: Mapping[int, int], limit: int) -> Iterator[tuple[int, int
         yield first, last + 1
 
 
-def day_of(time: int) -> int:
-    """Give the number of the UTC day of an instant, days since 1970-01-01."""
-    return time // DAY
+def without_sessions(events: Events) -> Events:
+    """Leave the derived `session` events out."""
+    return (
+        events
+        if SESSION not in events.kinds
+        else events.take(np.flatnonzero(events.kind != events.kinds.index(SESSION)))
+    )

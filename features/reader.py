@@ -1,82 +1,100 @@
-"""What features read: counters, histories and snapshots as of each row's time.
+"""What features read: counters, histories and snapshots as of each row's moment.
 
 The batch executor gives a reader per day, with that day's events beside the state; the online
 executor gives one per request. Features see no difference, which is why their values agree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from features.catalogue import MISSING, Catalogue
-from features.clock import days_since
-from features.counters import EMPTY_TILE, Counter, CounterSpec, Reading, Tile
+from features.clock import NO_TIME, days_since
+from features.counters import EMPTY_TILE, PRICE_UNITS, Counter, CounterSpec, Measure, Reading, Tile
 from features.history import History
+from features.local_time import local_hours_and_weekdays
 from features.log import Rows
 from features.snapshots import Snapshot
 
 ITEM, USER = "item", "user"
+Key = tuple[str, ...]
 _PAIR_BITS = 32
-_MEETING_ROWS = 50_000
 
 
 @dataclass
 class Reader:
-    """Everything known of some rows as of their times, which lie within one UTC day.
+    """Everything known of some rows as of a moment each, all within one UTC day.
 
     Attributes:
         rows: The rows.
+        moment: int64 [n_requests], UTC microseconds: only events before it are counted.
         catalogue: The items.
         counters: State of each counter as of the day's midnight, by its name.
         today: The day's own events of each counter, by its name; absent means none.
-        history: Last interactions of each request's user before the request, [n_requests, k].
+        history: Last interactions of each request's user before the moment, [n_requests, k].
         snapshot: The last one taken before the day's midnight or at it.
     """
 
     rows: Rows
+    moment: np.ndarray
     catalogue: Catalogue
     counters: Mapping[str, Counter]
     today: Mapping[str, Tile]
     history: History
     snapshot: Snapshot
-    _readings: dict[str, Reading] = field(default_factory=dict)
-    _codes: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict)
+    _readings: dict[tuple[Key, str, Measure], Reading] = field(default_factory=dict)
+    _codes: dict[Key, np.ndarray] = field(default_factory=dict)
+    _blank: dict[Key, np.ndarray | None] = field(default_factory=dict)
+    _attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    _meetings: dict[str, np.ndarray] = field(default_factory=dict)
+    _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
-    def total(self, key: Sequence[str], kind: str, days: int) -> np.ndarray:
-        """Count a key's events in a window, float64 [n_rows]; NaN where the key has a null part."""
-        return self._spread(key, self._reading(CounterSpec(tuple(key), kind, ())).total(days))
+    def total(self, key: Key, kind: str, days: int, measure: Measure = "events") -> np.ndarray:
+        """Add up a key's events in a window, float64 [n_rows]; NaN where the key has a null part.
 
-    def log_price_sum(self, key: Sequence[str], kind: str, days: int) -> np.ndarray:
-        """Sum log(1 + price) over a key's events in a window, float64 [n_rows]; NaN as in total."""
-        reading = self._reading(CounterSpec(tuple(key), kind, (), sums_price=True))
-        return self._spread(key, reading.total(days) / 1e6)
+        Args:
+            key: Parts of the key.
+            kind: The kind of event.
+            days: The window, in days; one that the counter has.
+            measure: What is added up.
 
-    def days_since_last(self, key: Sequence[str], kind: str) -> np.ndarray:
+        Returns:
+            Counts of events, or their sum of log(1 + price).
+        """
+        total = self._reading(key, kind, measure).total(days)
+        return self._spread(key, total / PRICE_UNITS if measure == "log_price" else total)
+
+    def days_since_last(self, key: Key, kind: str) -> np.ndarray:
         """Give the days since a key's last event, float64 [n_rows]; NaN when there is none."""
-        reading = self._reading(CounterSpec(tuple(key), kind, ()))
+        reading = self._reading(key, kind, "events")
         return self._spread(key, days_since(reading.time, reading.last()))
 
-    def days_since_first(self, key: Sequence[str], kind: str) -> np.ndarray:
+    def days_since_first(self, key: Key, kind: str) -> np.ndarray:
         """Give the days since a key's first event, float64 [n_rows]; NaN when there is none."""
-        reading = self._reading(CounterSpec(tuple(key), kind, ()))
+        reading = self._reading(key, kind, "events")
         return self._spread(key, days_since(reading.time, reading.first()))
 
     def of_item(self, values: np.ndarray) -> np.ndarray:
         """Look a number of the catalogue up, float64 [n_rows]; NaN for unknown items."""
         if not len(values):
             return np.full(len(self.rows), np.nan)
-        item = self.rows.item
-        return np.where(item == MISSING, np.nan, values[np.maximum(item, 0)])
+        return np.where(self._unknown_item, np.nan, values[self.rows.item])
+
+    def listed_at(self) -> np.ndarray:
+        """Give when the items were listed, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
+        listed = self.catalogue.listed_at
+        if not len(listed):
+            return np.full(len(self.rows), NO_TIME)
+        return np.where(self._unknown_item, NO_TIME, listed[self.rows.item])
 
     def attribute_code(self, name: str) -> np.ndarray:
-        """Give the code of an item attribute, int [n_rows]; `MISSING` for unknown items."""
-        codes, item = self.catalogue.attributes[name], self.rows.item
-        if not len(codes):
-            return np.full(len(item), MISSING)
-        return np.where(item == MISSING, MISSING, codes[np.maximum(item, 0)])
+        """Give the code of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
+        if (codes := self._attributes.get(name)) is None:
+            codes = attribute_of(self.catalogue, name, self.rows.item)
+            self._attributes[name] = codes
+        return codes
 
     def meetings(self, how: str, newest: int) -> np.ndarray:
         """Give the co-visitation of each candidate with the user's newest items.
@@ -86,34 +104,47 @@ class Reader:
             newest: Items of the history to look at.
 
         Returns:
-            float32 [n_rows, newest]; 0 for pairs that never met and beyond the history's end.
+            float32 [n_rows, newest], fewer columns when the history is shorter; 0 for pairs that
+            never met and beyond the history's end.
         """
-        together = self.snapshot.together[how]
-        past = self.history.item[:, :newest]
-        strength = np.zeros((len(self.rows), past.shape[1]), np.float32)
-        for low in range(0, len(self.rows), _MEETING_ROWS):
-            part = slice(low, low + _MEETING_ROWS)
-            strength[part] = _look_up(together, past[self.rows.request[part]], self.rows.item[part])
-        return strength
+        width = min(newest, self.history.item.shape[1])
+        strength = self._meetings.get(how)
+        if strength is None or strength.shape[1] < width:
+            strength = np.zeros((len(self.rows), width), np.float32)
+            offsets = self.rows.offsets
+            for past, low, high in zip(self.history.item, offsets[:-1], offsets[1:], strict=True):
+                item = self.rows.item[low:high]
+                strength[low:high] = self.snapshot.strength(how, past[:width], item)
+            self._meetings[how] = strength
+        return strength[:, :width]
+
+    def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
+        """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""
+        if timezone not in self._local:
+            hours, weekdays = local_hours_and_weekdays(self.rows.request_time, timezone)
+            self._local[timezone] = hours[self.rows.request], weekdays[self.rows.request]
+        return self._local[timezone]
 
     @cached_property
-    def history_length(self) -> np.ndarray:
-        """Number of interactions in each row's history, float64 [n_rows]."""
-        length = (self.history.item != MISSING).sum(axis=1)
-        return length[self.rows.request].astype(np.float64)
+    def _unknown_item(self) -> np.ndarray:
+        return self.rows.item < 0
 
-    def _reading(self, spec: CounterSpec) -> Reading:
-        if (reading := self._readings.get(spec.name)) is None:
-            codes = self._key(spec.key)
-            time = self.rows.request_time if spec.key == (USER,) else self.rows.time
-            today = self.today.get(spec.name, EMPTY_TILE)
-            reading = Reading(self.counters[spec.name], today, codes, time)
-            self._readings[spec.name] = reading
+    @cached_property
+    def _row_moment(self) -> np.ndarray:
+        return self.moment[self.rows.request]
+
+    def _reading(self, key: Key, kind: str, measure: Measure) -> Reading:
+        if (reading := self._readings.get((key, kind, measure))) is None:
+            name = CounterSpec(key, kind, (), measure).name
+            moment = self.moment if key == (USER,) else self._row_moment
+            today = self.today.get(name, EMPTY_TILE)
+            reading = Reading(self.counters[name], today, self._key(key), moment)
+            self._readings[key, kind, measure] = reading
         return reading
 
-    def _key(self, key: tuple[str, ...]) -> np.ndarray:
+    def _key(self, key: Key) -> np.ndarray:
         """Give the code of a key, int64; per request for a user's, per row for others."""
-        if key not in self._codes:
+        if (codes := self._codes.get(key)) is None:
             if key == (USER,):
                 codes = self.rows.request_user.astype(np.int64)
             elif key[0] == USER:
@@ -122,29 +153,29 @@ class Reader:
             else:
                 codes = self._item_part(key[0]).astype(np.int64)
             self._codes[key] = codes
-        return self._codes[key]
+            blank = codes == MISSING
+            self._blank[key] = blank if blank.any() else None
+        return codes
 
     def _item_part(self, name: str) -> np.ndarray:
         return self.rows.item if name == ITEM else self.attribute_code(name)
 
-    def _spread(self, key: Sequence[str], values: np.ndarray) -> np.ndarray:
+    def _spread(self, key: Key, values: np.ndarray) -> np.ndarray:
         """Bring values to the rows, and blank those whose key has a null part."""
-        blank = self._codes[tuple(key)] == MISSING
-        values = np.where(blank, np.nan, values)
-        return values[self.rows.request] if tuple(key) == (USER,) else values
+        blank = self._blank[key]
+        values = values.astype(np.float64) if blank is None else np.where(blank, np.nan, values)
+        return values[self.rows.request] if key == (USER,) else values
+
+
+def attribute_of(catalogue: Catalogue, name: str, item: np.ndarray) -> np.ndarray:
+    """Give the attribute's code of some items, int32; `MISSING` for items unknown or without."""
+    codes = catalogue.attributes[name]
+    if not len(codes):
+        return np.full(len(item), MISSING, np.int32)
+    return np.where(item < 0, np.int32(MISSING), codes[item])
 
 
 def pair_codes(user: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Join a user and a part of an item into one key, int64; `MISSING` where either is null."""
     codes = (user.astype(np.int64) << _PAIR_BITS) | part.astype(np.int64)
     return np.where((user < 0) | (part < 0), MISSING, codes)
-
-
-def _look_up(together: sparse.csr_array, past: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """Give the strength of each pair of a past item and a candidate, float32 [n, k]."""
-    known = (past >= 0) & (item >= 0)[:, None]
-    rows, columns = past[known], np.broadcast_to(item[:, None], past.shape)[known]
-    strength = np.zeros(past.shape, np.float32)
-    if len(rows):
-        strength[known] = np.asarray(together[rows, columns]).ravel()
-    return strength

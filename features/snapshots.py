@@ -41,6 +41,34 @@ class Snapshot:
     shares: Mapping[str, np.ndarray]
     rates: Mapping[str, float]
 
+    def strength(self, how: str, past: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """Give the co-visitation of candidates with the items of one history.
+
+        Walks over what the few past items met, which is quicker than to look up every pair.
+
+        Args:
+            how: How items met: `session` or `user`.
+            past: int32 [k], the history; `MISSING` met nothing.
+            item: int32 [n], the candidates; `MISSING` met nothing.
+
+        Returns:
+            float32 [n, k], 0 for pairs that never met.
+        """
+        together = self.together[how]
+        columns = np.flatnonzero(past >= 0)
+        start = together.indptr[past[columns]].astype(np.int64)
+        size = together.indptr[past[columns] + 1] - start
+        column = np.repeat(columns, size)
+        entry = np.arange(len(column)) + np.repeat(start - (np.cumsum(size) - size), size)
+        # One place more than there are items, so that an unknown candidate (-1) has its own.
+        place = np.full(len(self.repeat_rate) + 1, -1, np.int32)
+        place[item] = np.arange(len(item))
+        row = place[together.indices[entry]]
+        met = np.flatnonzero(row >= 0)
+        strength = np.zeros((len(item), len(past)), np.float32)
+        strength[row[met], column[met]] = together.data[entry[met]]
+        return strength[place[item]]
+
 
 def snapshot(
     events: Events,
@@ -74,7 +102,7 @@ def snapshot(
     for name, (codes, n_values) in attributes.items():
         seen = codes[taken.item]
         counts = np.bincount(seen[seen >= 0], minlength=n_values)
-        shares[name] = (counts + 1.0) / (counts.sum() + max(n_values, 1))
+        shares[name] = (counts + 1.0) / (len(seen) + max(n_values, 1))
     return Snapshot(day, together, rate, days, shares, dict(rates))
 
 
@@ -88,7 +116,7 @@ def co_visitation(
 
     Args:
         group: int [n_events], the visit or user; negative is passed by.
-        item: int32 [n_events], in order of time.
+        item: int32 [n_events], in order of time; negative is passed by.
         n_items: Size of the catalogue.
         neighbours: The strongest kept per item; ties go to the earlier item.
 
@@ -102,7 +130,7 @@ def co_visitation(
     transposed = scaled.T.tocsr()
     blocks = [
         _strongest((transposed[low : low + _BLOCK] @ scaled).tocsr(), low, neighbours)
-        for low in range(0, n_items, _BLOCK)
+        for low in range(0, max(n_items, 1), _BLOCK)
     ]
     stacked = sparse.csr_array(sparse.vstack(blocks, format="csr"))
     stacked.sort_indices()
@@ -111,7 +139,7 @@ def co_visitation(
 
 def _members(group: np.ndarray, item: np.ndarray, n_items: int) -> sparse.csr_array:
     """Mark which items each group has, float32 [n_groups, n_items] of ones."""
-    known = np.flatnonzero(group >= 0)[::-1]
+    known = np.flatnonzero((group >= 0) & (item >= 0))[::-1]
     pairs = group[known].astype(np.int64) * n_items + item[known]
     unique, newest = np.unique(pairs, return_index=True)
     by_group = np.lexsort((newest, unique // n_items))

@@ -7,11 +7,11 @@ import numpy as np
 
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
-from features.counters import Counter, CounterSpec, Tile
+from features.counters import PRICE_UNITS, Counter, CounterSpec, Tile
 from features.feature_set import FeatureSet
 from features.history import Recent, last_interactions
-from features.log import IMPRESSION, SESSION, Events, Rows
-from features.reader import ITEM, USER, Reader, pair_codes
+from features.log import IMPRESSION, Events, Rows, without_sessions
+from features.reader import ITEM, USER, Reader, attribute_of, pair_codes
 from features.snapshots import Snapshot
 
 
@@ -73,31 +73,31 @@ class FeatureState:
         Returns:
             The reader.
         """
-        interactions = _without_sessions(day_events)
+        interactions = without_sessions(day_events)
         both = self.recent.with_day(interactions) if len(interactions) else self.recent.events
         history = last_interactions(both, rows.request_user, rows.request_time, self.recent.k)
-        return Reader(rows, catalogue, self.counters, today, history, self.snapshot)
+        return Reader(
+            rows, rows.request_time, catalogue, self.counters, today, history, self.snapshot
+        )
 
     def advance(self, today: Mapping[str, Tile], day_events: Events) -> None:
         """Fold a day in and go on to the next midnight."""
         for name, counter in self.counters.items():
             counter.advance(today[name])
-        self.recent.advance(_without_sessions(day_events))
+        self.recent.advance(without_sessions(day_events))
         self.day += 1
-
-
-def _without_sessions(events: Events) -> Events:
-    return events.take(np.flatnonzero(events.kind != events.kinds.index(SESSION)))
 
 
 def _tile(spec: CounterSpec, events: Events, catalogue: Catalogue, day: int) -> Tile:
     codes = _event_codes(spec.key, events, catalogue)
     known = codes != MISSING
-    if spec.sums_price:
-        price = np.where(events.item >= 0, np.append(catalogue.log_price, 0)[events.item], np.nan)
-        values = np.round(np.nan_to_num(price) * 1e6).astype(np.int64)
-    else:
+    if spec.measure == "events":
         values = np.ones(len(events), np.int64)
+    else:
+        price = np.append(catalogue.log_price, np.nan)[events.item]
+        known &= ~np.isnan(price)
+        price_units = np.round(np.nan_to_num(price) * PRICE_UNITS).astype(np.int64)
+        values = price_units if spec.measure == "log_price" else np.ones(len(events), np.int64)
     return Tile.of(codes[known], events.time[known] - day * DAY, values[known])
 
 
@@ -111,5 +111,4 @@ def _part(name: str, events: Events, catalogue: Catalogue) -> np.ndarray:
         return events.user
     if name == ITEM:
         return events.item
-    codes = np.append(catalogue.attributes[name], np.int32(MISSING))
-    return codes[events.item]
+    return attribute_of(catalogue, name, events.item)

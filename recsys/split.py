@@ -1,10 +1,14 @@
 """Time-forward splits: text model, then ranker, then validation, then test."""
 
 import itertools
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
+import polars as pl
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from data_contracts.errors import LeakError
 
 
 class SplitSettings(BaseModel):
@@ -34,3 +38,84 @@ class SplitSettings(BaseModel):
             message = "need text_end < ranker_end < validation_end < test_end"
             raise ValueError(message)
         return self
+
+
+@dataclass(frozen=True)
+class Period:
+    """A half-open stretch of time.
+
+    Attributes:
+        start: First moment inside; None for the beginning of the log.
+        end: First moment outside; None for the end of the log.
+    """
+
+    start: datetime | None
+    end: datetime | None
+
+    def contains(self, time: pl.Expr) -> pl.Expr:
+        """Give the condition that a time lies inside."""
+        inside = pl.lit(value=True)
+        if self.start is not None:
+            inside &= time >= self.start
+        if self.end is not None:
+            inside &= time < self.end
+        return inside
+
+    def __str__(self) -> str:
+        start = "the beginning" if self.start is None else f"{self.start:%Y-%m-%d %H:%M}"
+        return f"from {start} to {'the end' if self.end is None else f'{self.end:%Y-%m-%d %H:%M}'}"
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The four periods of a split, each after the first begun by a purge gap.
+
+    Attributes:
+        text: What the text model learns from.
+        ranker: What the ranker learns from.
+        validation: What decides on early stopping and calibration.
+        test: What the result is told on.
+    """
+
+    text: Period
+    ranker: Period
+    validation: Period
+    test: Period
+
+
+def periods(split: SplitSettings, attribution_window_hours: float) -> Periods:
+    """Cut a log by its split, with gaps of one attribution window."""
+    gap = timedelta(hours=attribution_window_hours)
+    return Periods(
+        Period(None, split.text_end),
+        Period(split.text_end + gap, split.ranker_end),
+        Period(split.ranker_end + gap, split.validation_end),
+        Period(split.validation_end + gap, split.test_end),
+    )
+
+
+def require_time_forward(trained_until: int, first_request: int) -> None:
+    """Refuse a text model that saw the time of the rows it is to score.
+
+    A match from an encoder that was trained on the ranker's own labels looks far better in
+    training than it is, and the ranker learns to lean on it.
+
+    Args:
+        trained_until: Last instant whose events may have decided a label of the text model, UTC
+            microseconds.
+        first_request: Earliest request of the rows to be scored, UTC microseconds.
+
+    Raises:
+        LeakError: The text model's training reaches beyond that request.
+    """
+    if trained_until > first_request:
+        raise LeakError(
+            f"a text model trained on labels up to {_moment(trained_until)}, to score requests "
+            f"from {_moment(first_request)} on",
+            "a text model whose training ended before the first request the ranker learns from",
+            "train the text model up to text_end only: `recsys train` does so by itself",
+        )
+
+
+def _moment(time: int) -> str:
+    return f"{datetime.fromtimestamp(time / 1e6, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -122,9 +122,11 @@ def _write(pen: _Pen, family: Family, style: Style, occasion: Occasion | None) -
     sentences = [mood, f"It {pen.choose(family.details)}."]
     if occasion is not None:
         sentences.append(pen.choose(occasion.lines))
-    if pen.chance(0.4):
-        sentences.append(second_mood)
     if pen.chance(0.3):
+        sentences.append(second_mood)
+    if pen.chance(0.7):
+        sentences.append(_capital(" and ".join(pen.choose_two(style.words)) + "."))
+    if pen.chance(0.15):
         sentences.append(pen.choose(_CLOSING))
     description = None if pen.chance(0.04) else " ".join(pen.shuffle(sentences))
     tags = [material.lower(), colour]
@@ -151,4 +153,8 @@ def _title(pen: _Pen, noun: str, colour: str, pack: str | None, style: Style) ->
             f"{noun} {in_colour}",
         )
     )
-    return title[0].upper() + title[1:]
+    return _capital(title)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]

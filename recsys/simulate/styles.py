@@ -14,6 +14,7 @@ class Style:
         name: Its name in the truth; items need not use it.
         appeal: How many users like it, relative to the other styles.
         adjectives: What stands before the noun in a title.
+        words: What a description calls it.
         motifs: What stands after `with` in a title.
         lines: Sentences of a description.
         colours: Its palette.
@@ -23,6 +24,7 @@ class Style:
     name: str
     appeal: float
     adjectives: tuple[str, ...]
+    words: tuple[str, ...]
     motifs: tuple[str, ...]
     lines: tuple[str, ...]
     colours: tuple[str, ...]
@@ -34,6 +36,7 @@ STYLES: tuple[Style, ...] = (
         "vintage",
         1.5,
         ("vintage", "antique-look", "heirloom", "Victorian", "old-fashioned", "Edwardian"),
+        ("nostalgic", "antique", "time-worn", "old-world", "traditional", "period", "historic"),
         (
             "faded {lettering|roses}",
             "aged brass {trim|corners}",
@@ -45,10 +48,10 @@ STYLES: tuple[Style, ...] = (
         (
             "Looks as though it came {from grandmother's attic|off a Paris flea-market stall}.",
             "Modelled on {a 1920s original|a find in an auction house|pieces from the 1930s}.",
-            "Gently worn by hand, so it seems to have {a long past|seen several generations}.",
+            "Aged by hand, like {an antique|an heirloom of several generations}.",
             "For anyone who {collects curios|haunts antique fairs|misses the days of steam}.",
             "Brings back the {tea rooms and railway hotels|drawing rooms} of a bygone age.",
-            "Patina, {foxed paper|tarnish} and all the charm of yesteryear.",
+            "Patina, {foxed paper|tarnish} and all the nostalgia of yesteryear.",
         ),
         ("ivory", "sepia brown", "dusty rose", "bottle green", "burgundy", "cream"),
         ("Outdoor & Travel",),
@@ -58,6 +61,16 @@ STYLES: tuple[Style, ...] = (
         1.4,
         ("minimalist", "plain", "pared-back", "understated", "clean-lined", "monochrome"),
         (
+            "simple",
+            "sleek",
+            "modern",
+            "spare",
+            "uncluttered",
+            "unadorned",
+            "geometric",
+            "restrained",
+        ),
+        (
             "no ornament at all",
             "a {matt|smooth} unbroken surface",
             "crisp straight edges",
@@ -65,7 +78,7 @@ STYLES: tuple[Style, ...] = (
             "hidden seams",
         ),
         (
-            "Nothing added, nothing {to distract the eye|you would want to take away}.",
+            "Pure minimalism: nothing {to distract the eye|you would take away}.",
             "{Quiet geometry|One pure shape} and plenty of empty space.",
             "Drawn by {an architect|a Bauhaus admirer} who believes that less is more.",
             "Made for {uncluttered shelves|bare white rooms|people who own few things}.",
@@ -79,6 +92,7 @@ STYLES: tuple[Style, ...] = (
         "rustic",
         1.3,
         ("rustic", "farmhouse", "weathered", "rough-hewn", "homespun", "country-kitchen"),
+        ("country-style", "rural", "homemade", "earthy", "rough-sawn", "cottagey", "farm-fresh"),
         (
             "rope handles",
             "a hand-stitched hem",
@@ -92,7 +106,7 @@ STYLES: tuple[Style, ...] = (
             "Every piece is {uneven in its own way|a little crooked}, like things on a farm.",
             "Goes with {scrubbed pine|muddy boots by the back door|a wood-burning stove}.",
             "Made in {a village workshop|a converted stable} by people who also keep sheep.",
-            "Honest, sturdy and a bit rough around the edges.",
+            "Honest country craft, a bit rough around the edges.",
             "Think {orchards and cider|beams and flagstones|Sunday bread on the table}.",
         ),
         ("oatmeal", "barn red", "straw", "moss green", "chestnut", "cream"),
@@ -101,6 +115,7 @@ STYLES: tuple[Style, ...] = (
         "industrial",
         0.9,
         ("industrial", "factory-style", "loft", "workshop", "riveted", "warehouse"),
+        ("metallic", "mechanical", "urban", "factory-made", "utilitarian", "raw", "steely"),
         (
             "exposed {screws|bolts}",
             "stencilled {serial numbers|lettering}",
@@ -124,6 +139,7 @@ STYLES: tuple[Style, ...] = (
         "bohemian",
         1.2,
         ("bohemian", "boho", "nomad", "kaleidoscopic", "free-spirited", "Marrakesh"),
+        ("hippie", "eclectic", "Moroccan", "nomadic", "multicoloured", "festival-ready", "folksy"),
         (
             "tassels {all round|at the corners}",
             "a mandala",
@@ -133,10 +149,10 @@ STYLES: tuple[Style, ...] = (
             "beads and {feathers|shells}",
         ),
         (
-            "Full of {souk colours|the spice market}, and no two quite alike.",
-            "For {wanderers|dreamers with incense burning|a room of layered rugs}.",
+            "Full of {souk colours|spice-market scents|hippie spirit}, and no two alike.",
+            "For {nomad souls|dreamers with incense burning|a room of kilims and poufs}.",
             "Inspired by {caravans and campfire songs|Indian block printing|Moroccan riads}.",
-            "Mix it with {everything|ten other patterns}: more is more.",
+            "Mix it with {kilims|batik and henna patterns}: more is more.",
             "Carefree, {barefoot|hippie} and happily mismatched.",
             "Ikat, paisley and {a whiff of patchouli|festival spirit}.",
         ),
@@ -146,6 +162,7 @@ STYLES: tuple[Style, ...] = (
         "coastal",
         1.2,
         ("coastal", "nautical", "seaside", "harbour", "driftwood", "Breton"),
+        ("beachy", "maritime", "sea-washed", "oceanic", "marine", "shipshape", "sandy"),
         (
             "{anchors|sailing boats}",
             "a lighthouse",
@@ -169,6 +186,7 @@ STYLES: tuple[Style, ...] = (
         "botanical",
         1.2,
         ("botanical", "leafy", "fern-print", "wildflower", "herbarium", "meadow"),
+        ("floral", "leafy", "flowery", "woodland", "garden-fresh", "green", "petal-strewn"),
         (
             "{monstera|eucalyptus} leaves",
             "pressed {poppies|cow parsley}",
@@ -191,6 +209,7 @@ STYLES: tuple[Style, ...] = (
         "glamorous",
         1.0,
         ("glamorous", "opulent", "sequinned", "art-deco", "gilded", "Hollywood"),
+        ("luxurious", "glitzy", "sparkling", "lavish", "glittering", "chic", "jewelled"),
         (
             "{gold|rose-gold} foil",
             "crystal {drops|studs}",
@@ -214,6 +233,7 @@ STYLES: tuple[Style, ...] = (
         "whimsical",
         1.3,
         ("whimsical", "quirky", "cartoon", "cheeky", "storybook", "comical"),
+        ("funny", "playful", "silly", "cute", "humorous", "zany", "childlike"),
         (
             "a {fox|hedgehog} in a waistcoat",
             "dancing {llamas|sausage dogs}",
@@ -228,7 +248,7 @@ STYLES: tuple[Style, ...] = (
             "Look closely: {somebody is wearing odd shoes|the rabbit winks}.",
             "For {big kids|grown-ups who never quite did|the class clown}.",
             "Silly in the best way, {moustache|bow tie} included.",
-            "A bit of {mischief|nonsense} for grey mornings.",
+            "A bit of {comic mischief|silly nonsense} for grey mornings.",
         ),
         ("sunshine yellow", "sky blue", "mint", "bubblegum pink", "tangerine", "lime"),
     ),
@@ -236,6 +256,7 @@ STYLES: tuple[Style, ...] = (
         "gothic",
         0.7,
         ("gothic", "witchy", "haunted", "raven", "occult", "vampire"),
+        ("spooky", "macabre", "dark", "sinister", "eerie", "ghostly", "bewitching"),
         (
             "{skulls|bats}",
             "a crescent moon",
@@ -259,6 +280,7 @@ STYLES: tuple[Style, ...] = (
         "pop",
         1.0,
         ("pop-art", "neon", "colour-block", "psychedelic", "eighties", "disco"),
+        ("loud", "fluorescent", "graphic", "vivid", "groovy", "funky", "retro"),
         (
             "{zigzags|squiggles} in clashing shades",
             "comic-strip {speech bubbles|dots}",
@@ -270,7 +292,7 @@ STYLES: tuple[Style, ...] = (
         (
             "Loud, {graphic|electric} and proud of it.",
             "As if {Warhol|an arcade machine|a jukebox} had designed it.",
-            "Turns the {volume|brightness} up to eleven.",
+            "Turns the {neon|disco lights} up to eleven.",
             "Takes you back to {mixtapes|lava lamps|Saturday-morning television}.",
             "Bold shapes, {clashing primaries|hot colours}, zero subtlety.",
             "For {party people|record collectors|those allergic to beige}.",
@@ -282,6 +304,15 @@ STYLES: tuple[Style, ...] = (
         "explorer",
         1.0,
         ("expedition", "rugged", "field", "all-weather", "backcountry", "trail"),
+        (
+            "adventurous",
+            "outdoorsy",
+            "hard-wearing",
+            "weatherproof",
+            "wilderness-ready",
+            "sturdy",
+            "intrepid",
+        ),
         (
             "contour lines",
             "storm-proof {flaps|seals}",
@@ -295,8 +326,8 @@ STYLES: tuple[Style, ...] = (
             "For {mountaineers|rangers|anyone who would rather be off the map}.",
             "Shrugs off {mud, grit and rain|knocks that would finish a lesser thing}.",
             "Carries the spirit of {the great outdoors|polar huts|base camp}.",
-            "Tough enough for {the wild|a Land Rover}, and just as happy at home.",
-            "Where the {path|tarmac} ends, this begins.",
+            "Tough enough for {the wilderness|an Arctic crossing}, and just as happy at home.",
+            "Where the {hiking trail|mountain road} ends, this begins.",
         ),
         ("khaki", "olive", "slate", "burnt orange", "forest green", "tan"),
         ("Bath & Wellness", "Kids & Baby"),
@@ -305,6 +336,7 @@ STYLES: tuple[Style, ...] = (
         "romantic",
         1.1,
         ("romantic", "frilled", "blush", "cottage-rose", "lace-edged", "dainty"),
+        ("feminine", "tender", "delicate", "sweet", "lovely", "sentimental", "soft-hearted"),
         (
             "scalloped {edges|lace}",
             "tiny rosebuds",
@@ -318,7 +350,7 @@ STYLES: tuple[Style, ...] = (
             "All {ruffles and sighs|tenderness}, for the hopeless dreamer.",
             "Feels like {a page of Jane Austen|a sonnet|an afternoon in Verona}.",
             "Sweet, {feminine|delicate} and a little old at heart.",
-            "Ties with {a bow|silk ribbon} and wins hearts at once.",
+            "Ties with {a bow|silk ribbon} and makes hearts melt.",
             "For {sweethearts|secret admirers} and candlelit corners.",
         ),
         ("blush pink", "lilac", "pearl", "dusty rose", "powder blue", "cream"),
@@ -328,6 +360,7 @@ STYLES: tuple[Style, ...] = (
         "nordic",
         1.1,
         ("Nordic", "Scandi", "hygge", "Fair Isle", "Alpine-lodge", "fireside"),
+        ("cosy", "Scandinavian", "wintry", "snug", "snowy", "woolly", "hygge-filled"),
         (
             "{reindeer|snowflakes}",
             "a chunky cable knit look",
@@ -340,7 +373,7 @@ STYLES: tuple[Style, ...] = (
             "Made for {snowed-in weekends|long dark evenings|woolly socks and cocoa}.",
             "As snug as {a cabin in Norway|a sauna after snow}.",
             "From the land of {fjords|northern lights|cinnamon buns}.",
-            "Keeps winter {outside the door|friendly}.",
+            "Keeps the {snow|polar night} outside the door.",
             "Warm, {woolly|pale-wood} comfort, the way they do it in {Oslo|Lapland}.",
             "Curl up, light {the stove|a few candles} and stay in.",
         ),

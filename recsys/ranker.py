@@ -1,0 +1,152 @@
+"""The ranker: LightGBM lambdarank over behavioural features and interest match."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+from features.declarations import slate_rank
+
+from data_contracts.errors import BundleError
+from recsys.ranker_settings import RankerSettings
+
+INTEREST_MATCH = "interest_match"
+TEXT_COLUMNS = (INTEREST_MATCH, f"slate_rank_{INTEREST_MATCH}")
+
+
+def text_columns(match: np.ndarray, request: np.ndarray) -> np.ndarray:
+    """Give the ranker's text columns: the match, and where it stands in its slate.
+
+    Args:
+        match: Interest match, float32 [n_rows]; NaN for candidates without text.
+        request: Request of each row, int64 [n_rows], ascending.
+
+    Returns:
+        float32 [n_rows, 2].
+    """
+    rank = slate_rank(match.astype(np.float64), request)
+    return np.stack([match, rank.astype(np.float32)], axis=1)
+
+
+@dataclass(frozen=True)
+class RankerRows:
+    """Rows with their outcome, request by request.
+
+    Attributes:
+        matrix: float32 [n_rows, n_features].
+        grade: uint8 [n_rows].
+        sizes: Rows per request, int64 [n_requests].
+        position: int64 [n_rows], from 1.
+    """
+
+    matrix: np.ndarray
+    grade: np.ndarray
+    sizes: np.ndarray
+    position: np.ndarray
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """A trained ranker.
+
+    Attributes:
+        booster: LightGBM's model.
+        names: Columns of the matrix, in order.
+    """
+
+    booster: lgb.Booster
+    names: tuple[str, ...]
+
+    def score(self, matrix: np.ndarray) -> np.ndarray:
+        """Score rows of one or many slates.
+
+        Args:
+            matrix: float32 [n_rows, n_features]; NaN where a value is missing.
+
+        Returns:
+            float64 [n_rows], higher is better, comparable within a slate.
+        """
+        return np.asarray(self.booster.predict(matrix, num_threads=1 if len(matrix) < 5000 else 0))
+
+    def contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """Share each score out among the columns by TreeSHAP.
+
+        Args:
+            matrix: float32 [n_rows, n_features].
+
+        Returns:
+            float64 [n_rows, n_features + 1]; the last column is the expected score, and the sum
+            over a row is its score.
+        """
+        return np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=1))
+
+    def save(self, path: Path) -> None:
+        """Write the model as LightGBM's text."""
+        self.booster.save_model(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Ranker":
+        """Read a model that `save` wrote.
+
+        Raises:
+            BundleError: The file is no LightGBM model.
+        """
+        try:
+            booster = lgb.Booster(model_file=path)
+        except lgb.basic.LightGBMError as error:
+            raise BundleError(
+                f"{path}: {error}", "a LightGBM model", "copy the bundle again, or train it anew"
+            ) from error
+        return cls(booster, tuple(booster.feature_name()))
+
+
+def fit_ranker(
+    train: RankerRows,
+    validation: RankerRows,
+    names: Sequence[str],
+    label_gain: Sequence[float],
+    settings: RankerSettings,
+    seed: int = 0,
+) -> Ranker:
+    """Train with lambdarank until the validation nDCG@10 no longer rises.
+
+    Args:
+        train: Rows the trees are grown on.
+        validation: Later rows that decide when to stop.
+        names: Columns of the matrices.
+        label_gain: Gain of each grade.
+        settings: LightGBM's parameters; `position_bias` turns unbiased lambdarank on.
+        seed: Seeds the sampling of rows and columns.
+
+    Returns:
+        The ranker, cut at its best iteration.
+    """
+    parameters = {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [10],
+        "label_gain": list(label_gain),
+        "bagging_freq": 1,
+        "seed": seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbosity": -1,
+        **settings.model_dump(exclude={"position_bias", "num_iterations", "early_stopping_round"}),
+    }
+    position = train.position if settings.position_bias else None
+    grown_on = lgb.Dataset(
+        train.matrix, train.grade, group=train.sizes, feature_name=list(names), position=position
+    )
+    stops_on = lgb.Dataset(
+        validation.matrix, validation.grade, group=validation.sizes, reference=grown_on
+    )
+    booster = lgb.train(
+        parameters,
+        grown_on,
+        num_boost_round=settings.num_iterations,
+        valid_sets=[stops_on],
+        callbacks=[lgb.early_stopping(settings.early_stopping_round, verbose=False)],
+    )
+    best = lgb.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
+    return Ranker(best, tuple(names))

@@ -1,0 +1,120 @@
+"""The head that is trained on frozen text vectors; `interest` has what it computes in numpy."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recsys.text.interest import HIDDEN, InterestTable
+
+_ATTENTION = 64
+
+
+class InterestModel(nn.Module):
+    """The head on frozen text vectors.
+
+    Args:
+        dim: Length of a text vector.
+        kinds: Number of kinds of interaction.
+        dropout: Share of vector entries dropped in training.
+    """
+
+    def __init__(self, dim: int, kinds: int, dropout: float) -> None:
+        super().__init__()
+        self.dim, self.kinds = dim, kinds
+        self.item = _identity(dim)
+        self.past = _identity(dim)
+        self.query = _identity(dim)
+        self.attend = nn.Sequential(nn.Linear(dim, _ATTENTION), nn.Tanh(), nn.Linear(_ATTENTION, 1))
+        self.kind = nn.Parameter(torch.zeros(kinds))
+        self.recency = nn.Parameter(torch.zeros(2))
+        self.default = nn.Parameter(torch.zeros(dim))
+        self.scale = nn.Parameter(torch.tensor(5.0))
+        self.sharp_scale = nn.Parameter(torch.tensor(5.0))
+        self.query_scale = nn.Parameter(torch.tensor(5.0))
+        self.sharpness = nn.Parameter(torch.tensor(10.0))
+        self.dropout = nn.Dropout(dropout)
+
+    def tower(self, which: nn.Linear, vectors: Tensor) -> Tensor:
+        """Bring text vectors into the space of matches, [..., dim], rows of length 1."""
+        return nn.functional.normalize(which(self.dropout(vectors)), dim=-1)
+
+    def attention(self, past: Tensor, kind: Tensor, age: Tensor) -> Tensor:
+        """Give the logit of each past item.
+
+        Args:
+            past: Past items in the space of matches, [..., k, dim].
+            kind: Place of the interaction's kind, int64 [..., k]; clipped at 0.
+            age: log(1 + days) since the interaction, [..., k].
+
+        Returns:
+            Logits, [..., k].
+        """
+        recency = self.recency[0] * age + self.recency[1] * age.square() / 5
+        return self.attend(past).squeeze(-1) + self.kind[kind.clamp(min=0)] + recency
+
+    def pool(self, similarity: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
+        """Weigh the similarities of a candidate to the history.
+
+        Args:
+            similarity: s_j, [..., n, k].
+            logits: Of the attention, [..., 1, k] or like similarity.
+            mask: Which past items count, bool [..., n, k].
+
+        Returns:
+            Scaled sum of both attentions, [..., n]; 0 where no past item counts.
+        """
+        hidden = ~mask
+        some = mask.any(-1, keepdim=True)
+        broad = logits.expand_as(similarity).masked_fill(hidden, float(HIDDEN))
+        sharp = broad + self.sharpness * similarity
+        zero = torch.zeros((), dtype=similarity.dtype)
+        even = torch.where(some, broad.softmax(-1) * similarity, zero).sum(-1)
+        peaked = torch.where(some, sharp.softmax(-1) * similarity, zero).sum(-1)
+        return self.scale * even + self.sharp_scale * peaked
+
+
+def _identity(dim: int) -> nn.Linear:
+    layer = nn.Linear(dim, dim)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(dim))
+        layer.bias.zero_()
+    return layer
+
+
+def table_of(model: InterestModel, vectors: np.ndarray) -> InterestTable:
+    """Pass the catalogue through the towers once.
+
+    Args:
+        model: The trained head.
+        vectors: float32 [n_items, dim]; NaN rows for items without text.
+
+    Returns:
+        The table that scores requests.
+    """
+    model = model.eval()
+    known = ~np.isnan(vectors[:, 0])
+    with torch.inference_mode():
+        text = torch.from_numpy(np.nan_to_num(vectors))
+        past = model.tower(model.past, text)
+        logits = model.attend(past).squeeze(-1).numpy()
+        items = model.tower(model.item, text).numpy()
+    arrays = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
+    return InterestTable(
+        np.where(known[:, None], items, np.float32(np.nan)),
+        np.where(known[:, None], past.numpy(), np.float32(0)),
+        logits,
+        {
+            "default": arrays["default"],
+            "kind": arrays["kind"],
+            "recency": arrays["recency"],
+            "scales": np.array(
+                [arrays[name] for name in ("scale", "sharp_scale", "query_scale", "sharpness")],
+                np.float32,
+            ),
+            **{
+                f"{tower}.{part}": arrays[f"{tower}.{part}"]
+                for tower in ("item", "query")
+                for part in ("weight", "bias")
+            },
+        },
+    )

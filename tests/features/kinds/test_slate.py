@@ -1,0 +1,26 @@
+"""Ranks within a slate against scipy's."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import rankdata
+
+from features.kinds.slate import slate_rank
+
+VALUES = st.sampled_from((float("nan"), -1.0, 0.0, 0.5, 3.0, float("inf")))
+
+
+@given(st.lists(st.lists(VALUES, min_size=1, max_size=6), max_size=5))
+def test_slate_rank_is_the_mid_rank_of_each_request(slates: list[list[float]]) -> None:
+    values = np.array([value for slate in slates for value in slate], float)
+    request = np.repeat(np.arange(len(slates)), [len(slate) for slate in slates])
+    expected = []
+    for slate in slates:
+        known = np.count_nonzero(~np.isnan(slate))
+        ranks = rankdata(slate, nan_policy="omit")
+        expected.append(
+            (ranks - 1) / (known - 1) if known > 1 else np.where(np.isnan(slate), np.nan, 0.5)
+        )
+    np.testing.assert_allclose(
+        slate_rank(values, request), np.concatenate([np.zeros(0), *expected]), rtol=1e-12
+    )

@@ -1,0 +1,192 @@
+"""Small random logs that meet every edge: equal times, window edges, guests, unknown items."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from hypothesis import strategies as st
+
+from data_contracts.events import Impressions, Interactions
+from data_contracts.items import Items
+from features.backfill import Log, backfill, open_log
+from features.clock import DAY, HOUR
+from features.feature_set import FeatureSet, default_features
+from features.settings import FeatureSettings
+from features.state import FeatureState
+
+KINDS = ("click", "purchase")
+START = datetime(2024, 2, 25, tzinfo=UTC)
+"""Day 4 is the 29th of February."""
+FIRST = int(START.timestamp()) * 1_000_000
+SETTINGS = FeatureSettings(
+    windows_days=(1, 7, 8, 30),
+    timezone="Asia/Kathmandu",
+    given=("score",),
+    history=4,
+    snapshot_days=3,
+    snapshot_window_days=20,
+    neighbours=3,
+    smoothing=2.0,
+)
+FEATURES = default_features(SETTINGS, KINDS, logged=True)
+
+CATEGORY = {"i0": "a", "i1": "a", "i2": "b", "i3": None, "i4": "c"}
+PRICE = {"i0": 1.0, "i1": 2.5, "i2": None, "i3": 10.0, "i4": 0.0}
+LISTED = {"i0": FIRST - 3 * DAY, "i1": FIRST + 2 * DAY, "i2": None, "i3": FIRST, "i4": None}
+UNKNOWN_ITEM = "gone"
+ITEM_IDS = (*CATEGORY, UNKNOWN_ITEM)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One interaction; times are UTC microseconds."""
+
+    event_id: str
+    kind: str
+    user: str | None
+    item: str
+    session: str | None
+    time: int
+    late: int = 0
+
+    @property
+    def known(self) -> int:
+        return self.time + self.late
+
+
+@dataclass(frozen=True)
+class Request:
+    """One slate that was shown."""
+
+    request_id: str
+    user: str | None
+    time: int
+    items: tuple[str, ...]
+    score: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class World:
+    """A log."""
+
+    events: Sequence[Event]
+    requests: Sequence[Request]
+
+    def with_more(self, events: Sequence[Event], requests: Sequence[Request] = ()) -> "World":
+        return replace(self, events=[*self.events, *events], requests=[*self.requests, *requests])
+
+    def open(self, settings: FeatureSettings = SETTINGS) -> Log:
+        interactions = interactions_table(self.events)
+        impressions = impressions_table(self.requests)
+        return open_log(items_table(), impressions, interactions, settings.attributes, KINDS)
+
+    def backfill(
+        self, folder: Path, start_day: int = 0, features: FeatureSet = FEATURES
+    ) -> tuple[Log, FeatureState, pl.DataFrame]:
+        log = self.open()
+        state = backfill(log, features, SETTINGS, folder, start_day)
+        files = sorted(folder.glob("*.parquet"))
+        return log, state, pl.concat([pl.read_parquet(file) for file in files])
+
+
+def moment(time: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)
+
+
+def items_table() -> pl.LazyFrame:
+    rows = [
+        {
+            Items.item_id.name: item,
+            Items.title.name: item,
+            Items.category.name: CATEGORY[item],
+            Items.price.name: PRICE[item],
+            Items.listed_at.name: None if (listed := LISTED[item]) is None else moment(listed),
+        }
+        for item in CATEGORY
+    ]
+    return pl.LazyFrame(rows, schema=Items.create_empty().schema)
+
+
+def interactions_table(events: Sequence[Event]) -> pl.LazyFrame:
+    rows = [
+        {
+            Interactions.event_id.name: event.event_id,
+            Interactions.kind.name: event.kind,
+            Interactions.user_id.name: event.user,
+            Interactions.item_id.name: event.item,
+            Interactions.session_id.name: event.session,
+            Interactions.timestamp.name: moment(event.time),
+            Interactions.ingested_at.name: moment(event.known) if event.late else None,
+        }
+        for event in events
+    ]
+    return pl.LazyFrame(rows, schema=Interactions.create_empty().schema)
+
+
+def impressions_table(requests: Sequence[Request]) -> pl.LazyFrame:
+    rows = [
+        {
+            Impressions.request_id.name: request.request_id,
+            Impressions.item_id.name: item,
+            Impressions.user_id.name: request.user,
+            Impressions.position.name: position,
+            Impressions.timestamp.name: moment(request.time),
+            Impressions.context.name: [{"key": "score", "value": str(request.score[item])}]
+            if item in request.score
+            else None,
+        }
+        for request in requests
+        for position, item in enumerate(request.items, start=1)
+    ]
+    return pl.LazyFrame(rows, schema=Impressions.create_empty().schema)
+
+
+BY_DAY = {0: 2, 1: 1, 4: 3, 9: 1, 40: 2}
+"""Requests of the shop by day after the first."""
+SHOP = World(
+    [
+        Event(f"e{day}-{hour}", "click", f"u{hour % 3}", f"i{day % 5}", None, time)
+        for day in (0, 1, 2, 4, 8, 9, 30, 40)
+        for hour in (0, 7, 14)
+        for time in [FIRST + day * DAY + hour * HOUR]
+    ],
+    [
+        Request(f"r{day}-{n}", f"u{n}", FIRST + day * DAY + n * 6 * HOUR, ("i0", "i1", "gone"))
+        for day, count in BY_DAY.items()
+        for n in range(count)
+    ],
+)
+
+_DAYS = st.sampled_from((0, 1, 2, 4, 7, 8, 9, 29, 30, 31, 90, 91))
+_OF_DAY = st.sampled_from((0, 1, HOUR - 1, HOUR, HOUR + 1, 13 * HOUR, DAY - 1))
+TIMES = st.builds(lambda day, of_day: FIRST + day * DAY + of_day, _DAYS, _OF_DAY)
+USERS = st.sampled_from((None, "u0", "u1", "u2"))
+EVENTS = st.builds(
+    Event,
+    st.integers(0, 60).map("e{}".format),
+    st.sampled_from((*KINDS, "wish")),
+    USERS,
+    st.sampled_from(ITEM_IDS),
+    st.sampled_from((None, "s0", "s1")),
+    TIMES,
+    st.sampled_from((0, 0, 0, 1, HOUR, 2 * DAY)),
+)
+_SLATES = st.lists(st.sampled_from(ITEM_IDS), min_size=1, max_size=5, unique=True).map(tuple)
+
+
+@st.composite
+def requests(draw: st.DrawFn, prefix: str, max_size: int = 6) -> list[Request]:
+    """Draw requests, some by a user without any event."""
+    users = st.sampled_from((None, "u0", "u1", "new"))
+    scores = st.dictionaries(st.sampled_from(ITEM_IDS), st.sampled_from((0.5, 2.0)), max_size=2)
+    slates = draw(st.lists(st.tuples(users, TIMES, _SLATES, scores), min_size=1, max_size=max_size))
+    return [Request(f"{prefix}{place}", *slate) for place, slate in enumerate(slates)]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Draw a log of at least one event and one request."""
+    first = Event("e00", "click", "u0", "i0", None, draw(TIMES))
+    return World([first, *draw(st.lists(EVENTS, max_size=40))], draw(requests("r")))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-from features.declarations import slate_rank
 
 from data_contracts.errors import BundleError
+from features.kinds.slate import slate_rank
 from recsys.ranker_settings import RankerSettings
 
 INTEREST_MATCH = "interest_match"

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
@@ -379,3 +378,8 @@ def _cut_offs(training: TextTraining, rows: dict[str, RankingRows], log: Log) ->
 
 def _moment(time: int) -> datetime:
     return datetime.fromtimestamp(time / 1e6, UTC)
+
+
+def bundle_name(seed: int) -> str:
+    """Name the bundle of a seed: the first is the current one, others are named by their seed."""
+    return "current" if seed == 0 else f"seed-{seed}"

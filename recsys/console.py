@@ -1,0 +1,73 @@
+"""What a person sees in the terminal: progress bars, and errors in their three parts."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from data_contracts.errors import RecsysError
+from recsys.importers.report import ImportReport
+
+T = TypeVar("T")
+
+
+class ConsoleTrack:
+    """Shows each long step as a bar with the time spent and the time left.
+
+    Args:
+        console: Where to show it; away from a terminal each step leaves one line when it ends.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, steps: Iterable[T], label: str, total: int) -> Iterable[T]:
+        """Pass the steps through and show how far they are."""
+        with Progress(
+            TextColumn("{task.description:<30}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+        ) as progress:
+            task = progress.add_task(label, total=total)
+            for step in steps:
+                yield step
+                progress.advance(task)
+
+
+def import_table(report: ImportReport) -> Table:
+    """Show what an import read, kept and set aside."""
+    table = Table(title=f"Import of {report.workspace}", title_justify="left")
+    table.add_column("rows")
+    table.add_column("what became of them")
+    table.add_column("count", justify="right")
+    table.add_column("such as")
+    for what, fate, count, example in report.rows():
+        table.add_row(what, fate, f"{count:,}", example)
+    return table
+
+
+def error_text(error: RecsysError) -> Text:
+    """Write an error for people: what was found, what was expected, what to do."""
+    text = Text("error\n", style="bold red")
+    for name, part in (
+        ("found", error.found),
+        ("expected", error.expected),
+        ("what to do", error.action),
+    ):
+        text.append(f"  {name:<11}", style="bold default")
+        text.append(f"{part}\n", style="default")
+    return text

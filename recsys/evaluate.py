@@ -1,0 +1,303 @@
+"""Evaluation of one or several bundles on the test period."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_contracts.errors import UsageError
+from data_contracts.events import Impressions
+from data_contracts.progress import Track, silent
+from features.backfill import Log
+from recsys.bootstrap import Estimate, bootstrap_means
+from recsys.bundle import Bundle, features_of, interaction_kinds, load_bundle
+from recsys.metrics import (
+    AUC,
+    MRR,
+    NDCG_AT_10,
+    CalibrationBin,
+    auc,
+    calibration_bins,
+    mrr,
+    ndcg_at_k,
+    rank_rows,
+)
+from recsys.report import (
+    BEHAVIOUR_ONLY,
+    LOGGED_ORDER,
+    POPULARITY,
+    RANDOM,
+    SAMPLED_ORDER,
+    TEXT_AND_BEHAVIOUR,
+    TEXT_ONLY,
+    Difference,
+    EvaluationResult,
+    SliceValue,
+    save_html,
+    save_result,
+)
+from recsys.split import periods
+from recsys.train import RankingRows, Texts, encode_texts, ranking_rows
+from recsys.workspace import Workspace
+
+REPORTS = "reports"
+
+ALL = "all"
+NEW_TO_USER = "items new to the user"
+NEW_ITEMS = "items first seen in the last 30 days"
+NEW_USERS = "users with at most 2 visits"
+
+_HISTORIES = ((0, 0, "none"), (1, 5, "1 to 5"), (6, 20, "6 to 20"), (21, None, "21 and more"))
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Some rows of the test, as requests of their own.
+
+    Attributes:
+        name: Name in the report.
+        rows: Places of the rows, ascending.
+        offsets: int64 [n_requests + 1]; a request may have no row here.
+    """
+
+    name: str
+    rows: np.ndarray
+    offsets: np.ndarray
+
+
+def evaluate(
+    workspace: Workspace,
+    log: Log,
+    bundles: Sequence[Path],
+    command: str,
+    track: Track = silent,
+) -> EvaluationResult:
+    """Compare the bundles' rankers with simpler orders on the test period.
+
+    With several bundles, trained from several seeds, each request's value is the mean over the
+    bundles, so that the interval is over users and not over luck in training.
+
+    Args:
+        workspace: The workspace, its features computed.
+        log: The same, opened.
+        bundles: Folders of bundles that were trained on this workspace.
+        command: The command that makes this result again.
+        track: Shows progress.
+
+    Returns:
+        Values per model, metric and slice, paired differences, and the calibration.
+
+    Raises:
+        UsageError: A bundle was trained on another workspace or from other features.
+    """
+    config = workspace.config
+    texts = encode_texts(workspace, track)
+    loaded = [load_bundle(folder) for folder in bundles]
+    for bundle in loaded:
+        _require_same_workspace(bundle, workspace)
+    period = periods(config.split, config.labels.attribution_window_hours).test
+    collected: dict[str, list[np.ndarray]] = {}
+    p_click: list[np.ndarray] = []
+    rows: RankingRows | None = None
+    for bundle in loaded:
+        rows = _test_rows(workspace, log, texts, bundle, track)
+        scores = _scores(workspace, rows, bundle)
+        p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
+        for part in _slices(workspace, rows):
+            for model, score in scores.items():
+                values = _values(rows, part, score, config.labels.label_gain)
+                for metric, per_request in values.items():
+                    key = f"{part.name}\n{model}\n{metric}"
+                    collected.setdefault(key, []).append(per_request)
+    if rows is None:
+        raise UsageError("no bundle", "at least one bundle", "name the bundles to evaluate")
+    columns = {name: np.mean(found, axis=0) for name, found in collected.items()}
+    clusters = _clusters(rows)
+    values, differences = _estimates(columns, clusters)
+    positive = rows.slates.grade > 0
+    times = rows.requests.frame[Impressions.timestamp.name]
+    users = rows.slates.rows.request_user
+    return EvaluationResult(
+        data_name=config.name,
+        data_origin=config.data_origin,
+        slate_source=config.slate_source,
+        note=config.note,
+        bundle=", ".join(bundle.fingerprint for bundle in loaded),
+        command=command,
+        test_start=period.start or times[0],
+        test_end=period.end or times[-1],
+        n_requests=len(rows.slates),
+        n_users=len(np.unique(users[users >= 0])),
+        values=tuple(values),
+        differences=tuple(differences),
+        calibration=_calibration(np.mean(p_click, axis=0), positive),
+        gain_by_history=tuple(_gain_by_history(columns, rows, clusters)),
+    )
+
+
+def _require_same_workspace(bundle: Bundle, workspace: Workspace) -> None:
+    expected = features_of(workspace.config).schema_hash
+    found = bundle.manifest
+    if found.data != workspace.config.name or found.schema_hash != expected:
+        raise UsageError(
+            f"bundle {bundle.folder} of {found.data} with feature schema {found.schema_hash}",
+            f"a bundle of {workspace.config.name} with feature schema {expected}",
+            "train it on this workspace: `recsys train`",
+        )
+
+
+def _test_rows(
+    workspace: Workspace, log: Log, texts: Texts, bundle: Bundle, track: Track
+) -> RankingRows:
+    if bundle.manifest.encoder_fingerprint != texts.encoder.fingerprint:
+        raise UsageError(
+            f"encoder {bundle.manifest.encoder_fingerprint} in {bundle.folder}",
+            f"encoder {texts.encoder.fingerprint}, which [text] in recsys.toml names",
+            "train the bundle again",
+        )
+    config = workspace.config
+    period = periods(config.split, config.labels.attribution_window_hours).test
+    trained_until = int(bundle.manifest.cut_offs.validation_until.timestamp() * 1e6)
+    return ranking_rows(workspace, log, texts, bundle.interest, trained_until, period, track)
+
+
+def _scores(workspace: Workspace, rows: RankingRows, bundle: Bundle) -> dict[str, np.ndarray]:
+    """Give each model's scores, float64 [n_rows]; -inf where a model has nothing to say."""
+    count = len(rows.slates.rows)
+    logged = workspace.config.slate_source == "logged"
+    position = rows.requests.frame[Impressions.position.name].to_numpy()
+    match = rows.text[:, 0].astype(np.float64)
+    full = rows.for_ranker(with_text=True).matrix
+    return {
+        RANDOM: np.random.default_rng(0).random(count),
+        POPULARITY: _column(workspace, rows, _popularity(workspace)),
+        LOGGED_ORDER if logged else SAMPLED_ORDER: -position.astype(np.float64),
+        TEXT_ONLY: np.where(np.isnan(match), -np.inf, match),
+        BEHAVIOUR_ONLY: bundle.no_text.ranker.score(rows.matrix),
+        TEXT_AND_BEHAVIOUR: bundle.full.ranker.score(full),
+    }
+
+
+def _popularity(workspace: Workspace) -> str:
+    """Name the column that counts an item's weakest interactions in the window nearest 30 days."""
+    kind = interaction_kinds(workspace.config)[0]
+    days = min(workspace.config.features.windows_days, key=lambda days: abs(days - 30))
+    return f"item_{kind}_{days}d"
+
+
+def _column(workspace: Workspace, rows: RankingRows, name: str) -> np.ndarray:
+    values = rows.matrix[:, features_of(workspace.config).names.index(name)].astype(np.float64)
+    return np.where(np.isnan(values), -np.inf, values)
+
+
+def _slices(workspace: Workspace, rows: RankingRows) -> list[_Slice]:
+    strong = interaction_kinds(workspace.config)[-1]
+    everything = np.ones(len(rows.matrix), bool)
+    taken = _column(workspace, rows, f"user_item_{strong}_ever")
+    first_seen = _column(workspace, rows, f"item_days_since_first_{strong}")
+    visits = _column(workspace, rows, "user_session_ever")
+    return [
+        _slice(name, rows, kept)
+        for name, kept in (
+            (ALL, everything),
+            (NEW_TO_USER, taken <= 0),
+            (NEW_ITEMS, first_seen < 30),
+            (NEW_USERS, visits <= 2),
+        )
+    ]
+
+
+def _slice(name: str, rows: RankingRows, kept: np.ndarray) -> _Slice:
+    sizes = np.bincount(
+        rows.slates.rows.request[kept], minlength=len(rows.slates.rows.request_time)
+    )
+    return _Slice(name, np.flatnonzero(kept), np.append(0, np.cumsum(sizes)))
+
+
+def _values(
+    rows: RankingRows, part: _Slice, score: np.ndarray, label_gain: Sequence[float]
+) -> dict[str, np.ndarray]:
+    """Give each metric of each request, float64 [n_requests]; NaN where it is not defined."""
+    filled = np.flatnonzero(np.diff(part.offsets))
+    offsets = np.append(part.offsets[filled], part.offsets[-1])
+    gain = np.asarray(label_gain, np.float64)[rows.slates.grade[part.rows]]
+    ranked = rank_rows(offsets, score[part.rows], gain, tie_keys=part.rows.astype(np.uint64))
+    values = {}
+    for name, metric in ((NDCG_AT_10, ndcg_at_k), (MRR, mrr), (AUC, auc)):
+        values[name] = np.full(len(part.offsets) - 1, np.nan)
+        values[name][filled] = metric(ranked)
+    return values
+
+
+def _clusters(rows: RankingRows) -> np.ndarray:
+    """Give the user of each request; each guest's request is a cluster of its own."""
+    users = rows.slates.rows.request_user.astype(np.int64)
+    return np.where(users >= 0, users, -1 - np.arange(len(users)))
+
+
+def _estimates(
+    columns: Mapping[str, np.ndarray], clusters: np.ndarray
+) -> tuple[list[SliceValue], list[Difference]]:
+    pairs = [
+        (key, key.replace(f"\n{TEXT_AND_BEHAVIOUR}\n", f"\n{BEHAVIOUR_ONLY}\n"))
+        for key in columns
+        if f"\n{TEXT_AND_BEHAVIOUR}\n" in key
+    ]
+    gains = [columns[both] - columns[behaviour] for both, behaviour in pairs]
+    estimates = bootstrap_means(np.stack([*columns.values(), *gains], axis=1), clusters)
+    values = [
+        SliceValue(slice=part, model=model, metric=metric, estimate=estimate)
+        for (part, model, metric), estimate in zip(
+            (key.split("\n") for key in columns), estimates, strict=False
+        )
+    ]
+    differences = [
+        _difference(both.split("\n")[0], both.split("\n")[2], estimate)
+        for (both, _), estimate in zip(pairs, estimates[len(columns) :], strict=True)
+    ]
+    return values, differences
+
+
+def _difference(part: str, metric: str, estimate: Estimate) -> Difference:
+    return Difference(
+        slice=part,
+        metric=metric,
+        model=TEXT_AND_BEHAVIOUR,
+        baseline=BEHAVIOUR_ONLY,
+        estimate=estimate,
+    )
+
+
+def _calibration(p_click: np.ndarray, positive: np.ndarray) -> tuple[CalibrationBin, ...]:
+    return tuple(calibration_bins(p_click, positive))
+
+
+def _gain_by_history(
+    columns: Mapping[str, np.ndarray], rows: RankingRows, clusters: np.ndarray
+) -> list[Difference]:
+    """Give what text adds to nDCG@10 by the number of interactions in the user's history."""
+    both, behaviour = (
+        columns[f"{ALL}\n{model}\n{NDCG_AT_10}"] for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY)
+    )
+    length = (rows.slates.history.item >= 0).sum(axis=1)
+    names, gains = [], []
+    for low, high, name in _HISTORIES:
+        inside = (length >= low) & (length <= (high if high is not None else length.max(initial=0)))
+        if inside.any():
+            names.append(name)
+            gains.append(np.where(inside, both - behaviour, np.nan))
+    estimates = bootstrap_means(np.stack(gains, axis=1), clusters)
+    return [
+        _difference(name, NDCG_AT_10, estimate)
+        for name, estimate in zip(names, estimates, strict=True)
+    ]
+
+
+def save_reports(workspace: Workspace, result: EvaluationResult) -> list[Path]:
+    """Write the result as JSON and as a page into the workspace's reports."""
+    folder = workspace.root / REPORTS
+    paths = [folder / "evaluation.json", folder / "evaluation.html"]
+    save_result(result, paths[0])
+    save_html(result, paths[1])
+    return paths

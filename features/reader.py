@@ -12,10 +12,11 @@ import numpy as np
 
 from features.catalogue import MISSING, Catalogue
 from features.clock import NO_TIME, days_since
-from features.counters import EMPTY_TILE, PRICE_UNITS, Counter, CounterSpec, Measure, Reading, Tile
+from features.counters import EMPTY_TILE, PRICE_UNITS, Counter, CounterSpec, Measure, Tile
 from features.history import History
 from features.local_time import local_hours_and_weekdays
 from features.log import Rows
+from features.reading import Reading
 from features.snapshots import Snapshot
 
 ITEM, USER = "item", "user"

@@ -76,6 +76,8 @@ def save_state(
     strings = {_ATTRIBUTE: pl.String, _VALUE: pl.String}
     with atomic_folder(folder) as new:
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, new / _ARRAYS)
+        # The library makes the file readable by its owner only, and a server is often another user.
+        (new / _ARRAYS).chmod(0o644)
         pl.Series(Items.item_id.name, catalogue.item_ids, pl.String).to_frame().write_parquet(
             new / _ITEMS
         )

@@ -29,7 +29,7 @@ def _online(log: Log, state: FeatureState, folder: Path) -> OnlineFeatures:
     return OnlineFeatures.load(folder, FEATURES)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     world=worlds(),
     user=st.sampled_from((None, "u0", "u1", "nobody")),
@@ -88,7 +88,7 @@ def _assert_same(one: object, other: object, path: str = "") -> None:
         assert one == other, path
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds())
 def test_a_state_comes_back_from_disk_as_it_was(world: World) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -21,7 +21,7 @@ def _matrix(world: World, until: int) -> np.ndarray:
     return chosen.select(FEATURES.names).to_numpy()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     world=worlds(),
     place=st.integers(0, 5),

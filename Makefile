@@ -37,6 +37,7 @@ check: $(DEVELOPMENT)
 	$(BIN)/python -m pytest
 
 bench: $(DEVELOPMENT) | $(BENCH_BUNDLE)
+	$(BIN)/python benchmarks/text_gain.py $(BENCH)
 	$(BIN)/python benchmarks/serving_latency.py $(BENCH_BUNDLE)
 
 $(BENCH_BUNDLE): | $(RUNTIME)

@@ -4,7 +4,7 @@
 class RecsysError(Exception):
     """An error a person can act on: what was found, what was expected, what to do.
 
-    Attributes:
+    Args:
         found: What stands in the data, the call or the folder.
         expected: What should have stood there.
         action: What the reader can do about it.

@@ -19,8 +19,8 @@ from features.state_files import load_state
 class OnlineFeatures:
     """Computes what the batch executor would, as of the state's midnight.
 
-    The clock of counters, recencies and histories stands still at that midnight; hour, weekday
-    and the item's age go by the request's own time. Live events will enter in `read`: the day's
+    The clock of counters, recencies, ages and histories stands still at that midnight; hour and
+    weekday go by the request's own time. Live events will enter in `read`: the day's
     events as tiles in the reader's `today`, the user's in the history, and the moment becomes the
     request's time.
 

@@ -131,13 +131,14 @@ class Reader:
         return self.rows.item < 0
 
     @cached_property
-    def _row_moment(self) -> np.ndarray:
+    def row_moment(self) -> np.ndarray:
+        """The moment of each row, int64 [n_rows], UTC microseconds."""
         return self.moment[self.rows.request]
 
     def _reading(self, key: Key, kind: str, measure: Measure) -> Reading:
         if (reading := self._readings.get((key, kind, measure))) is None:
             name = CounterSpec(key, kind, (), measure).name
-            moment = self.moment if key == (USER,) else self._row_moment
+            moment = self.moment if key == (USER,) else self.row_moment
             today = self.today.get(name, EMPTY_TILE)
             reading = Reading(self.counters[name], today, self._key(key), moment)
             self._readings[key, kind, measure] = reading

@@ -186,6 +186,12 @@ def save_calibrations(by_name: Mapping[str, Calibration], folder: Path) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read what a bundle says of itself, without its parts.
 
+    Args:
+        folder: The bundle.
+
+    Returns:
+        Its manifest.
+
     Raises:
         BundleError: There is no manifest, or one of another format.
     """
@@ -220,6 +226,12 @@ _COPY_AGAIN = "copy the bundle again, or train it anew"
 
 def load_bundle(folder: Path) -> Bundle:
     """Read a bundle after checking that it is whole and that its parts belong together.
+
+    Args:
+        folder: The bundle.
+
+    Returns:
+        The bundle, ready to rank.
 
     Raises:
         BundleError: A file is missing, added or changed, or a part does not fit the others.

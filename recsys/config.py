@@ -73,6 +73,12 @@ def _require_known(where: str, names: tuple[str, ...], known: set[str]) -> None:
 def read_config(path: Path) -> WorkspaceConfig:
     """Read and check a `recsys.toml`.
 
+    Args:
+        path: The file.
+
+    Returns:
+        What it says, with defaults for what it does not.
+
     Raises:
         DataError: The file is missing, is no TOML, or a field does not fit.
     """

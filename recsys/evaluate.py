@@ -106,8 +106,8 @@ def evaluate(
         p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
         for part in _slices(workspace, rows):
             for model, score in scores.items():
-                values = _values(rows, part, score, config.labels.label_gain)
-                for metric, per_request in values.items():
+                by_metric = _values(rows, part, score, config.labels.label_gain)
+                for metric, per_request in by_metric.items():
                     key = f"{part.name}\n{model}\n{metric}"
                     collected.setdefault(key, []).append(per_request)
     if rows is None:

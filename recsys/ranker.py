@@ -89,6 +89,12 @@ class Ranker:
     def load(cls, path: Path) -> "Ranker":
         """Read a model that `save` wrote.
 
+        Args:
+            path: The file.
+
+        Returns:
+            The ranker.
+
         Raises:
             BundleError: The file is no LightGBM model.
         """

@@ -30,6 +30,12 @@ class Workspace:
     def open(cls, root: Path) -> "Workspace":
         """Read the configuration of an existing workspace.
 
+        Args:
+            root: The folder.
+
+        Returns:
+            The workspace; its tables are not opened yet.
+
         Raises:
             DataError: There is no readable `recsys.toml`.
         """
@@ -52,6 +58,12 @@ class Workspace:
 
     def scan(self, table: str) -> pl.LazyFrame:
         """Open `items`, `impressions` or `interactions` as its contract says.
+
+        Args:
+            table: Its name.
+
+        Returns:
+            The table with the contract's columns.
 
         Raises:
             DataError: The table is missing, empty, or lacks a column.

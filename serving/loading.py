@@ -66,5 +66,9 @@ def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
     # Ray gives an actor one thread per whole CPU set aside for it, and that may be half a one.
     torch.set_num_threads(settings.encoder_threads or os.cpu_count() or 1)
     bundle = load_bundle(settings.bundle)
-    encoder = TextEncoder.load(bundle.encoder_folder, device=settings.encoder_device)
+    encoder = TextEncoder.load(
+        bundle.encoder_folder,
+        max_tokens=bundle.config.text.max_tokens,
+        device=settings.encoder_device,
+    )
     return LoadedEncoder(encoder, bundle.fingerprint)

@@ -40,7 +40,7 @@ class Age:
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
         listed = reader.listed_at()
-        age = days_since(reader.rows.time, listed)
+        age = days_since(reader.row_moment, listed)
         age[age < 0] = np.nan
         return age
 

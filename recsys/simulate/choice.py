@@ -10,7 +10,7 @@ from recsys.simulate.users import Users
 from recsys.simulate.visits import Visits
 
 # In log odds of a click on an item that is looked at.
-_BASE = -3.4
+_BASE = -3.45
 _FAVOURITE_BRAND = 0.5
 _SEEN_BEFORE = 0.4
 _OWNED = -1.5

@@ -71,6 +71,22 @@ def impression_table(day: int, visits: Visits, slate: np.ndarray, listed: int) -
         One row an impression. Slates of the uniform policy carry their propensity, 1 / `listed`:
         any item is as likely at any place. That of the house policy is not known in closed form.
     """
+    requests = _request_table(day, visits, listed)
+    size = slate.shape[1]
+    shown = pl.DataFrame(
+        [
+            item_ids(slate.ravel()).alias(Impressions.item_id.name),
+            pl.Series(
+                Impressions.position.name, np.tile(np.arange(1, size + 1), len(slate)), pl.Int32
+            ),
+        ]
+    )
+    rows = requests[np.repeat(np.arange(len(slate)), size)]
+    return pl.concat([rows, shown], how="horizontal").select(Impressions.column_names())
+
+
+def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
+    """Give what all impressions of a request share, one row a request."""
     words = [
         write_query(family, style, occasion, draws) if family >= 0 else None
         for (family, style, occasion), draws in zip(visits.query, visits.query_draws, strict=True)
@@ -78,7 +94,7 @@ def impression_table(day: int, visits: Visits, slate: np.ndarray, listed: int) -
     device = pl.when(pl.Series(visits.mobile)).then(pl.lit("mobile")).otherwise(pl.lit("desktop"))
     page = pl.when(pl.Series(visits.query[:, 0] >= 0)).then(pl.lit("search"))
     uniform = pl.Series(visits.uniform)
-    requests = pl.DataFrame(
+    return pl.DataFrame(
         [
             request_ids(day, len(words)),
             _known_users(visits).alias(Impressions.user_id.name),
@@ -97,17 +113,6 @@ def impression_table(day: int, visits: Visits, slate: np.ndarray, listed: int) -
         .alias(Impressions.policy.name),
         pl.when(uniform).then(pl.lit(1 / listed)).alias(Impressions.propensity.name),
     )
-    size = slate.shape[1]
-    shown = pl.DataFrame(
-        [
-            item_ids(slate.ravel()).alias(Impressions.item_id.name),
-            pl.Series(
-                Impressions.position.name, np.tile(np.arange(1, size + 1), len(slate)), pl.Int32
-            ),
-        ]
-    )
-    rows = requests[np.repeat(np.arange(len(slate)), size)]
-    return pl.concat([rows, shown], how="horizontal").select(Impressions.column_names())
 
 
 def interaction_table(

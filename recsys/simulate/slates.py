@@ -169,7 +169,7 @@ def _first_distinct(
     order = np.argsort(drawn, axis=1, kind="stable")
     ranked = np.take_along_axis(drawn, order, axis=1)
     repeats = np.zeros(drawn.shape, bool)
-    np.put_along_axis(repeats[:, :], order[:, 1:], ranked[:, 1:] == ranked[:, :-1], axis=1)
+    np.put_along_axis(repeats, order[:, 1:], ranked[:, 1:] == ranked[:, :-1], axis=1)
     # A stable sort of "is a repeat" brings each row's distinct items to the front, in order.
     front = np.argsort(repeats, axis=1, kind="stable")[:, :wanted]
     slate = np.take_along_axis(drawn, front, axis=1)

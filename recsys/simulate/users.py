@@ -68,7 +68,7 @@ def _batch(settings: SimulationSettings, count: int, day: int) -> Users:
     stream = (_OPENING_STREAM,) if day == BEFORE_THE_LOG else (_DAILY_STREAM, day)
     rng = np.random.default_rng((settings.seed, *stream))
     appeal = np.array([style.appeal for style in STYLES])
-    styles = _tastes(rng, count, appeal, liked=2, by=(1.9, 2.9))
+    styles = _tastes(rng, count, appeal, liked=2, by=(2.4, 3.4))
     styles -= _tastes(rng, count, 1 / appeal, liked=5, by=(0.6, 1.4), noise=0)
     categories = _tastes(rng, count, np.ones(len(CATEGORIES)), liked=2, by=(0.2, 0.5), noise=0.1)
     families = _tastes(rng, count, np.ones(len(FAMILIES)), liked=4, by=(1.5, 2.5))

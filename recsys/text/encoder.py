@@ -1,14 +1,17 @@
 """The BERT encoder: texts in, unit vectors out."""
 
+import copy
 import hashlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 
 from data_contracts.errors import UsageError
@@ -52,7 +55,7 @@ class TextEncoder:
 
     Attributes:
         model: The transformer, in evaluation mode.
-        tokenizer: Its tokenizer.
+        tokenizer: Its tokenizer, as it was read.
         max_tokens: Longer texts are cut.
         device: Where it runs.
         fingerprint: Hash of weights, tokenizer and `max_tokens`; vectors of another never mix.
@@ -84,7 +87,7 @@ class TextEncoder:
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(folder))
             model = AutoModel.from_pretrained(str(folder))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise UsageError(
                 f"no encoder at {folder} ({str(error).splitlines()[0]})",
                 "a folder with config.json, model.safetensors and a tokenizer, or a hub name",
@@ -92,6 +95,13 @@ class TextEncoder:
             ) from error
         model = model.to(device).eval()
         return cls(model, tokenizer, max_tokens, device, _fingerprint(model, tokenizer, max_tokens))
+
+    @cached_property
+    def _cutting(self) -> Any:
+        """The tokenizer that is called: a call leaves its limits behind, and what is saved must not
+        have them.
+        """
+        return copy.deepcopy(self.tokenizer)
 
     @property
     def dim(self) -> int:
@@ -107,7 +117,7 @@ class TextEncoder:
         """Count the tokens of each text after cutting, int64 [n_texts]."""
         if not texts:
             return np.zeros(0, np.int64)
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
+        tokens = self._cutting(list(texts), truncation=True, max_length=self.max_tokens)
         return np.array([len(ids) for ids in tokens["input_ids"]], np.int64)
 
     def encode(self, texts: Sequence[str], track: Track = silent) -> np.ndarray:
@@ -131,7 +141,7 @@ class TextEncoder:
 
     @torch.inference_mode()
     def _encode_batch(self, texts: list[str]) -> np.ndarray:
-        tokens = self.tokenizer(
+        tokens = self._cutting(
             texts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
         ).to(self.device)
         states = self.model(**tokens).last_hidden_state

@@ -25,6 +25,8 @@ _CHECK_EVERY = 100
 _ACROSS = 0.5
 """Weight of the comparison across slates."""
 _PATIENCE = 4
+_SHORTEST = 20
+"""Steps of the learning rate's schedule at the least: shorter ones have no room for a warm-up."""
 _VALIDATION_SHARE = 0.1
 _VALIDATION_SLATES = 1_000
 """Slates that decide on early stopping, at the most: the last ones before the end of the period."""
@@ -82,16 +84,23 @@ def finetune_head(
         The best head.
 
     Raises:
-        DataError: Too few slates have both a positive and a negative with text.
+        DataError: Too few slates have both a positive and a negative with text, or the last ones
+            have no positive.
     """
     torch.manual_seed(seed)
     cut = len(slates) - min(int(len(slates) * _VALIDATION_SHARE), _VALIDATION_SLATES)
     sampler = _Sampler(slates.cut(0, cut), vectors, gains, settings, seed)
     held_out = slates.cut(cut, len(slates))
+    if not held_out.grade.any():
+        raise DataError(
+            f"no positive in the last {len(held_out)} slates of the text model's period",
+            "some to decide on early stopping by",
+            "move text_end under [split] later",
+        )
     model = InterestModel(vectors.items.shape[1], kinds, settings.dropout)
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+        optimiser, settings.learning_rate, total_steps=max(settings.steps, _SHORTEST), pct_start=0.1
     )
     curve = [(0, validation_ndcg(model, held_out, vectors, gains))]
     best, weights, since = curve[0][1], _copy(model), 0
@@ -233,15 +242,10 @@ def _loss(model: InterestModel, batch: _Batch) -> Tensor:
     past = model.tower(model.past, batch.past)
     user = _Users(past, model.attention(past, batch.kind, batch.age), batch.past_item, batch.query)
     item = batch.item.view(slates, width)
-    own = _scores(model, user, z.view(slates, width, -1), item)
+    own = _own_scores(model, user, z.view(slates, width, -1), item)
     wanted = batch.gain > 0
     others = wanted.ravel().nonzero().squeeze(1)
-    across = _scores(
-        model,
-        user,
-        z[others].expand(slates, -1, -1),
-        batch.item[others].expand(slates, -1),
-    )
+    across = _shared_scores(model, user, z[others], batch.item[others])
     mine = (batch.item[others][None, :, None] == torch.where(wanted, item, -2)[:, None, :]).any(-1)
     weight = batch.gain / batch.gain.sum(1, keepdim=True).clamp(min=1e-6)
     return _softmax_loss(own, weight, own, batch.valid & ~wanted) + _ACROSS * _softmax_loss(
@@ -275,15 +279,30 @@ class _Users:
     query: Tensor
 
 
-def _scores(model: InterestModel, user: _Users, z: Tensor, item: Tensor) -> Tensor:
-    """Score candidates z, [b, n, dim], at places `item`, [b, n], for their users: [b, n]."""
+def _own_scores(model: InterestModel, user: _Users, z: Tensor, item: Tensor) -> Tensor:
+    """Score each slate's own candidates z, [b, m, dim], at places `item`, [b, m]: [b, m]."""
     similarity = z @ user.past.transpose(1, 2)
+    wish = z @ _wish(model, user)[:, :, None]
+    return _pooled(model, user, similarity, item) + z @ model.default + wish.squeeze(-1)
+
+
+def _shared_scores(model: InterestModel, user: _Users, z: Tensor, item: Tensor) -> Tensor:
+    """Score the same candidates z, [n, dim], at places `item`, [n], for every user: [b, n]."""
+    similarity = (user.past @ z.T).transpose(1, 2)
+    shared = item.expand(len(user.past), -1)
+    return _pooled(model, user, similarity, shared) + z @ model.default + _wish(model, user) @ z.T
+
+
+def _pooled(model: InterestModel, user: _Users, similarity: Tensor, item: Tensor) -> Tensor:
     past_item = user.past_item[:, None, :]
     mask = (past_item >= 0) & (past_item != item[:, :, None])
-    score = model.pool(similarity, user.logits[:, None, :], mask) + z @ model.default
+    return model.pool(similarity, user.logits[:, None, :], mask)
+
+
+def _wish(model: InterestModel, user: _Users) -> Tensor:
+    """Bring the queries into the space of matches, scaled, [b, dim]; 0 without a query."""
     asked = user.query.abs().sum(1, keepdim=True) > 0
-    wish = torch.where(asked, model.tower(model.query, user.query), 0.0)
-    return score + model.query_scale * (z @ wish[:, :, None]).squeeze(-1)
+    return model.query_scale * torch.where(asked, model.tower(model.query, user.query), 0.0)
 
 
 def match_rows(

@@ -55,7 +55,7 @@ def test_at_midnight_the_server_gives_the_values_of_the_batch(
     assert reader.history.item.shape == (1, SETTINGS.history)
 
 
-def test_later_in_the_day_only_hour_weekday_and_age_go_on(tmp_path: Path) -> None:
+def test_later_in_the_day_only_hour_and_weekday_go_on(tmp_path: Path) -> None:
     log, state, _ = SHOP.backfill(tmp_path / "rows")
     online = _online(log, state, tmp_path / "state")
     midnight = state.day * DAY
@@ -66,7 +66,7 @@ def test_later_in_the_day_only_hour_weekday_and_age_go_on(tmp_path: Path) -> Non
         for name, a, b in zip(FEATURES.names, early.T, late.T, strict=True)
         if not np.array_equal(a, b, equal_nan=True)
     ]
-    assert moved == ["item_age", "request_hour", "request_weekday"]
+    assert moved == ["request_hour", "request_weekday"]
 
 
 def _assert_same(one: object, other: object, path: str = "") -> None:

@@ -337,6 +337,24 @@ def test_nothing_half_written_stays_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_shop_of_one_user_and_hardly_any_visits_has_a_log(tmp_path: Path) -> None:
+    settings = SimulationSettings(
+        users=1,
+        new_users_per_day=0,
+        items=8,
+        new_items_per_day=0,
+        days=4,
+        requests_per_day=1,
+        slate_size=2,
+    )
+    report = simulate(tmp_path / "shop", settings)
+    shown = Workspace.open(report.path).scan("impressions").collect()
+    assert report.users == 1
+    assert shown.height == report.impressions >= 4 * 2
+    slates = shown.group_by(Impressions.request_id.name).agg(Impressions.item_id.col.n_unique())
+    assert (slates[Impressions.item_id.name] == 2).all()
+
+
 def test_slates_need_a_catalogue_several_times_their_size() -> None:
     with pytest.raises(ValidationError, match="four times slate_size"):
         SimulationSettings(items=40, slate_size=11)

@@ -1,0 +1,63 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from features.backfill import Log
+from recsys.bundle import Bundle, load_bundle
+from recsys.simulate import SimulationSettings, simulate
+from recsys.train import BUNDLES, Texts, encode_texts, open_workspace_log, train
+from recsys.workspace import Workspace
+from tests.worlds import small_encoder, with_quick_training
+
+_BERT = "bert"
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random BERT of two layers and a tokenizer."""
+    return small_encoder(tmp_path_factory.mktemp("encoder") / _BERT)
+
+
+@pytest.fixture(scope="session")
+def trained_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A simulated shop with one trained bundle, of the real encoder; not to be changed."""
+    root = tmp_path_factory.mktemp("shop") / "tiny"
+    simulate(root, SimulationSettings.tiny())
+    workspace = with_quick_training(Workspace.open(root))
+    train(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def tiny_log(trained_workspace: Workspace) -> Log:
+    return open_workspace_log(trained_workspace)
+
+
+@pytest.fixture(scope="session")
+def tiny_texts(trained_workspace: Workspace) -> Texts:
+    return encode_texts(trained_workspace)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_folder(trained_workspace: Workspace) -> Path:
+    return trained_workspace.root / BUNDLES / "current"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_bundle_folder: Path) -> Bundle:
+    return load_bundle(tiny_bundle_folder)
+
+
+@pytest.fixture
+def tiny_workspace(trained_workspace: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the trained shop that a test may change."""
+    root = tmp_path / "tiny"
+    shutil.copytree(trained_workspace.root, root)
+    return Workspace.open(root)
+
+
+@pytest.fixture
+def changed_bundle(tiny_bundle_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may spoil."""
+    return shutil.copytree(tiny_bundle_folder, tmp_path / "bundle")

@@ -39,6 +39,7 @@ MANIFEST = "manifest.json"
 ENCODER, STATE = "encoder", "state"
 INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
 FULL, NO_TEXT = "full", "no_text"
+_POINTS = ("scores", "probabilities")
 _LIBRARIES = ("torch", "transformers", "lightgbm", "polars", "numpy", "safetensors")
 
 
@@ -177,7 +178,7 @@ def save_interest(table: InterestTable, folder: Path) -> None:
 def save_calibrations(by_name: Mapping[str, Calibration], folder: Path) -> None:
     """Write the points of the calibrations."""
     content = {
-        name: {"scores": c.scores.tolist(), "probabilities": c.probabilities.tolist()}
+        name: dict(zip(_POINTS, (c.scores.tolist(), c.probabilities.tolist()), strict=True))
         for name, c in by_name.items()
     }
     (folder / CALIBRATION).write_text(json.dumps(content), encoding="utf-8")
@@ -254,8 +255,8 @@ def load_bundle(folder: Path) -> Bundle:
     }
     table = InterestTable(arrays["items"], arrays["past"], arrays["logits"], weights)
     _require_same("number of items", str(len(table.items)), str(len(catalogue)))
-    queries = pl.read_parquet(folder / QUERIES)
-    points = json.loads((folder / CALIBRATION).read_text(encoding="utf-8"))
+    queries = _read_queries(folder)
+    calibrations = _read_calibrations(folder)
     names = tuple(features.names)
     return Bundle(
         folder,
@@ -263,22 +264,37 @@ def load_bundle(folder: Path) -> Bundle:
         config,
         OnlineFeatures(state, catalogue, {user: n for n, user in enumerate(users)}, features),
         table,
-        dict(zip(queries["query"].to_list(), queries["vector"].to_numpy(), strict=True)),
-        _scorer(folder, FULL, (*names, *TEXT_COLUMNS), points),
-        _scorer(folder, NO_TEXT, names, points),
+        queries,
+        _scorer(folder, FULL, (*names, *TEXT_COLUMNS), calibrations[FULL]),
+        _scorer(folder, NO_TEXT, names, calibrations[NO_TEXT]),
     )
 
 
-def _scorer(
-    folder: Path,
-    name: str,
-    columns: tuple[str, ...],
-    points: Mapping[str, Mapping[str, Sequence[float]]],
-) -> Scorer:
+def _read_queries(folder: Path) -> dict[str, np.ndarray]:
+    try:
+        queries = pl.read_parquet(folder / QUERIES)
+        return dict(zip(queries["query"].to_list(), queries["vector"].to_numpy(), strict=True))
+    except pl.exceptions.PolarsError as error:
+        raise BundleError(f"{QUERIES}: {error}", "queries and vectors", _COPY_AGAIN) from error
+
+
+def _read_calibrations(folder: Path) -> dict[str, Calibration]:
+    try:
+        points = json.loads((folder / CALIBRATION).read_bytes())
+        return {
+            name: Calibration(*(np.array(points[name][key], np.float64) for key in _POINTS))
+            for name in (FULL, NO_TEXT)
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{CALIBRATION}: {error}", f"points of {FULL} and {NO_TEXT}", _COPY_AGAIN
+        ) from error
+
+
+def _scorer(folder: Path, name: str, columns: tuple[str, ...], calibration: Calibration) -> Scorer:
     ranker = Ranker.load(folder / f"{name}.txt")
     _require_same(f"columns of {name}.txt", ", ".join(ranker.names), ", ".join(columns))
-    scores, probabilities = (np.array(points[name][key]) for key in ("scores", "probabilities"))
-    return Scorer(ranker, Calibration(scores, probabilities))
+    return Scorer(ranker, calibration)
 
 
 def _require_same(what: str, found: str, expected: str) -> None:

@@ -45,7 +45,8 @@ REPORTS = "reports"
 
 ALL = "all"
 NEW_TO_USER = "items new to the user"
-NEW_ITEMS = "items first seen in the last 30 days"
+NEW_ITEMS = "items under 30 days old"
+"""Items whose first interaction is less than 30 days old, or still to come."""
 NEW_USERS = "users with at most 2 visits"
 
 _HISTORIES = ((0, 0, "none"), (1, 5, "1 to 5"), (6, 20, "6 to 20"), (21, None, "21 and more"))

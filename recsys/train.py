@@ -113,12 +113,12 @@ def _inputs(workspace: Workspace) -> dict[str, str]:
 
 
 def _stamp(location: str) -> str:
-    """Tell whether a local file changed; a remote table counts as changed with its URL only."""
+    """Tell a local file's state, wherever its folder moves; a remote table's URL has to do."""
     path = Path(location)
     if not path.is_file():
         return location
     status = path.stat()
-    return f"{location} {status.st_size} {status.st_mtime_ns}"
+    return f"{path.name} {status.st_size} {status.st_mtime_ns}"
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def small_encoder(folder: Path, *, seed: int = 0, words: tuple[str, ...] = WORDS
 def with_quick_training(workspace: Workspace) -> Workspace:
     """Shorten the training of a workspace to seconds."""
     config = workspace.config
-    text = config.text.model_copy(update={"steps": 60, "batch_slates": 16, "positives": 3})
+    text = config.text.model_copy(update={"steps": 30, "batch_slates": 16, "positives": 3})
     ranker = config.ranker.model_copy(update={"num_iterations": 40, "min_data_in_leaf": 20})
     quick = config.model_copy(update={"text": text, "ranker": ranker})
     write_config(quick, workspace.root / CONFIG_NAME)
@@ -62,9 +62,10 @@ def with_quick_training(workspace: Workspace) -> Workspace:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Give every path below a folder, hidden ones too, with its time of change."""
+    """Give every path below a folder, hidden ones too; files with their time of change."""
     return {
-        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*")
+        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns if path.is_file() else 0
+        for path in folder.rglob("*")
     }
 
 

@@ -3,7 +3,8 @@
 import copy
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
@@ -85,8 +87,9 @@ class TextEncoder:
             UsageError: There is no readable model.
         """
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder))
-            model = AutoModel.from_pretrained(str(folder))
+            with _without_progress_bars():
+                tokenizer = AutoTokenizer.from_pretrained(str(folder))
+                model = AutoModel.from_pretrained(str(folder))
         except (OSError, ValueError, SafetensorError) as error:
             raise UsageError(
                 f"no encoder at {folder} ({str(error).splitlines()[0]})",
@@ -110,8 +113,9 @@ class TextEncoder:
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and tokenizer into a folder."""
-        self.model.save_pretrained(folder, safe_serialization=True)
-        self.tokenizer.save_pretrained(folder)
+        with _without_progress_bars():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count the tokens of each text after cutting, int64 [n_texts]."""
@@ -149,6 +153,18 @@ class TextEncoder:
         pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
         unit: np.ndarray = torch.nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
         return unit
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Keep transformers from drawing bars of its own among ours."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _batches(lengths: np.ndarray) -> list[tuple[int, int]]:

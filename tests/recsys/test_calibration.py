@@ -22,10 +22,10 @@ def test_it_rises_with_the_score_and_is_never_certain(rows: list[tuple[float, bo
 
 def test_it_tells_how_often_a_score_comes_true() -> None:
     random = np.random.default_rng(0)
-    scores = random.normal(size=40_000)
+    scores = random.normal(size=100_000)
     truth = 1 / (1 + np.exp(2 - 1.5 * scores))
     calibration = fit_calibration(scores, random.random(len(scores)) < truth)
-    fresh = np.linspace(-2, 2, 41)
+    fresh = np.linspace(-1.5, 1.5, 31)
     expected = 1 / (1 + np.exp(2 - 1.5 * fresh))
     np.testing.assert_allclose(calibration.probability(fresh), expected, atol=0.04)
 

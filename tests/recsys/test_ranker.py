@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import lightgbm as lgb
 import numpy as np
 import pytest
 
@@ -129,5 +128,14 @@ def test_text_columns_are_the_match_and_its_place_in_the_slate() -> None:
 
 
 def test_lightgbm_takes_every_setting_by_its_own_name() -> None:
-    known = lgb.basic._ConfigAliases.get(*RankerSettings.model_fields)
-    assert set(RankerSettings.model_fields) - known == {"position_bias"}
+    settings = SETTINGS.model_copy(
+        update={"feature_fraction": 0.5, "bagging_fraction": 0.25, "lambda_l2": 0.125}
+    )
+    taken = dict(
+        line.strip("[]").split(": ", 1)
+        for line in fit(settings=settings).booster.model_to_string().splitlines()
+        if line.startswith("[") and ": " in line
+    )
+    ours = settings.model_dump(exclude={"position_bias", "num_iterations", "early_stopping_round"})
+    assert {name: float(taken[name]) for name in ours} == ours
+    assert taken["objective"] == "lambdarank"

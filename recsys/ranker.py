@@ -9,6 +9,7 @@ import numpy as np
 
 from data_contracts.errors import BundleError
 from features.kinds.slate import slate_rank
+from recsys.metrics import NDCG_AT_10, ndcg_at_k, rank_rows
 from recsys.ranker_settings import RankerSettings
 
 INTEREST_MATCH = "interest_match"
@@ -117,6 +118,10 @@ def fit_ranker(
 ) -> Ranker:
     """Train with lambdarank until the validation nDCG@10 no longer rises.
 
+    The metric is ours, not LightGBM's: that one leaves equal scores in the order of the rows, which
+    is the logged order, so that the first tree, with its many ties, profits from the position bias
+    of the log and training stops there.
+
     Args:
         train: Rows the trees are grown on.
         validation: Later rows that decide when to stop.
@@ -130,8 +135,7 @@ def fit_ranker(
     """
     parameters = {
         "objective": "lambdarank",
-        "metric": "ndcg",
-        "eval_at": [10],
+        "metric": "None",
         "label_gain": list(label_gain),
         "bagging_freq": 1,
         "seed": seed,
@@ -147,11 +151,18 @@ def fit_ranker(
     stops_on = lgb.Dataset(
         validation.matrix, validation.grade, group=validation.sizes, reference=grown_on
     )
+    offsets = np.append(0, np.cumsum(validation.sizes))
+    gain = np.asarray(label_gain, np.float64)[validation.grade]
+
+    def mean_ndcg(scores: np.ndarray, _: lgb.Dataset) -> tuple[str, float, bool]:
+        return NDCG_AT_10, float(np.nanmean(ndcg_at_k(rank_rows(offsets, scores, gain)))), True
+
     booster = lgb.train(
         parameters,
         grown_on,
         num_boost_round=settings.num_iterations,
         valid_sets=[stops_on],
+        feval=mean_ndcg,
         callbacks=[lgb.early_stopping(settings.early_stopping_round, verbose=False)],
     )
     best = lgb.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))

@@ -18,6 +18,11 @@ class RankerSettings(BaseModel):
     feature_fraction: float = Field(0.7, gt=0, le=1, description="Share of columns per tree.")
     bagging_fraction: float = Field(0.8, gt=0, le=1, description="Share of rows per tree.")
     lambda_l2: float = Field(5.0, ge=0, description="L2 regularisation of leaf values.")
+    lambdarank_norm: bool = Field(
+        True,
+        description="Scale each request's gradients by their sum; off suits slates with a click or "
+        "two, whose one lucky click would else weigh as much as a basket.",
+    )
     position_bias: bool = Field(
         True, description="Unbiased lambdarank by position, where slates were logged."
     )

@@ -59,7 +59,8 @@ def run_demo(data: str, source: Path | None, target: Path) -> None:
     _step(console, 2, "Validation of the tables")
     report = validate(workspace, track=track)
     for line in render(report):
-        console.print(line, soft_wrap=True)
+        if not line.plain.startswith("ok"):
+            console.print(line, soft_wrap=True)
     if not report.ok:
         raise UsageError("errors in the data", "tables without errors", "see the lines above")
     _step(console, 3, "Features, text model, rankers")

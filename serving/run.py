@@ -9,9 +9,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -24,6 +25,8 @@ from serving.settings import ServiceSettings
 APPLICATION = "ranking"
 OBJECT_STORE_BYTES = 128 * 2**20
 POLL_S = 0.1
+# Apart from those that systems hand to outgoing connections, which Ray has many of, and Ray's own.
+PORTS = range(20_000, 30_000)
 # Ray appends 70 characters for HAProxy's sockets, whose paths may have 97: TMPDIR may be too long.
 SOCKET_FOLDER = "/tmp"  # noqa: S108 - a folder of our own is made inside, for this user only
 # How long a replica goes on answering after HAProxy was told to leave it, in seconds.
@@ -172,11 +175,14 @@ def innermost_message(text: str) -> str:
 
 def free_ports(count: int) -> list[int]:
     """Find ports of this machine that nothing listens on."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    free: list[int] = []
+    for port in SystemRandom().sample(PORTS, len(PORTS)):
+        if len(free) == count:
+            break
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            free.append(port)
+    return free
 
 
 @contextmanager

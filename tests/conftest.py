@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ from recsys.bundle import Bundle, load_bundle
 from recsys.simulate import SimulationSettings, simulate
 from recsys.train import BUNDLES, Texts, encode_texts, open_workspace_log, train
 from recsys.workspace import Workspace
-from tests.worlds import small_encoder, with_quick_training
+from tests.worlds import copy_folder, small_encoder, with_quick_training
 
 _BERT = "bert"
 
@@ -52,12 +51,10 @@ def tiny_bundle(tiny_bundle_folder: Path) -> Bundle:
 @pytest.fixture
 def tiny_workspace(trained_workspace: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the trained shop that a test may change."""
-    root = tmp_path / "tiny"
-    shutil.copytree(trained_workspace.root, root)
-    return Workspace.open(root)
+    return Workspace.open(copy_folder(trained_workspace.root, tmp_path / "tiny"))
 
 
 @pytest.fixture
 def changed_bundle(tiny_bundle_folder: Path, tmp_path: Path) -> Path:
     """A copy of the bundle that a test may spoil."""
-    return shutil.copytree(tiny_bundle_folder, tmp_path / "bundle")
+    return copy_folder(tiny_bundle_folder, tmp_path / "bundle")

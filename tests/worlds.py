@@ -1,6 +1,8 @@
 """Small worlds with a known answer, shared by the tests of all layers."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 from tokenizers import BertWordPieceTokenizer
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from features.catalogue import MISSING
 from features.clock import DAY
@@ -35,7 +37,13 @@ def small_encoder(folder: Path, *, seed: int = 0, words: tuple[str, ...] = WORDS
     vocabulary = {word: place for place, word in enumerate([*special, *words])}
     pieces = folder / "pieces.json"
     BertWordPieceTokenizer(vocabulary).save(str(pieces))
-    tokenizer = BertTokenizerFast(tokenizer_file=str(pieces))
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_file=str(pieces),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    )
     tokenizer.save_pretrained(folder)
     pieces.unlink()
     torch.manual_seed(seed)
@@ -76,7 +84,7 @@ def stamp_again(bundle: Path) -> None:
     (bundle / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
 
 
-class Interruption(Exception):
+class InterruptionError(Exception):
     """What stops a job in a test."""
 
 
@@ -96,12 +104,24 @@ class FailingTrack:
         self.seen.append(label)
         for place, step in enumerate(steps):
             if label == self.label and place == 1:
-                raise Interruption
+                raise InterruptionError
             yield step
 
 
+def copy_folder(source: Path, target: Path) -> Path:
+    """Copy a folder; the encoder's weights, by far the largest file, only by a link."""
+
+    def copy(file: str, to: str) -> None:
+        (os.link if Path(file).name == "model.safetensors" else shutil.copy2)(file, to)
+
+    return shutil.copytree(source, target, copy_function=copy)
+
+
 def tamper(path: Path, change: Callable[[bytes], bytes]) -> None:
-    path.write_bytes(change(path.read_bytes()))
+    """Change a file, and not what it may be a link to."""
+    content = change(path.read_bytes())
+    path.unlink()
+    path.write_bytes(content)
 
 
 @dataclass(frozen=True)

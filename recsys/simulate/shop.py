@@ -17,6 +17,7 @@ from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_folder, write_parquet
 from features.settings import FeatureSettings
 from recsys.config import CONFIG_NAME, TableSettings, WorkspaceConfig, write_config
+from recsys.ranker_settings import RankerSettings
 from recsys.simulate.catalogue import (
     Catalogue,
     as_instants,
@@ -136,6 +137,7 @@ def _config(settings: SimulationSettings) -> WorkspaceConfig:
         attributes={BRAND: "text"},
         split=SplitSettings(text_end=moments[0], ranker_end=moments[1], validation_end=moments[2]),
         features=FeatureSettings(attributes=("category", BRAND)),
+        ranker=RankerSettings(lambdarank_norm=False),
     )
 
 

@@ -101,9 +101,7 @@ class TextEncoder:
 
     @cached_property
     def _cutting(self) -> Any:
-        """The tokenizer that is called: a call leaves its limits behind, and what is saved must not
-        have them.
-        """
+        """The tokenizer to call: a call leaves its limits behind, which must not be saved."""
         return copy.deepcopy(self.tokenizer)
 
     @property

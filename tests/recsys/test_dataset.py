@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 
@@ -37,7 +38,7 @@ def test_every_impression_is_in_one_period_or_in_a_gap(
     assert together.select(keys).is_duplicated().sum() == 0
     gaps = whole.frame.join(together, on=keys, how="anti")
     assert together.height + gaps.height == whole.frame.height
-    for earlier, later in zip(parts, parts[1:], strict=False):
+    for earlier, later in itertools.pairwise(parts):
         assert earlier.slates.labels_end <= later.slates.rows.request_time[0]
         times = gaps[Impressions.timestamp.name]
         assert (

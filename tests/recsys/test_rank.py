@@ -221,7 +221,7 @@ def test_the_time_of_the_request_is_the_hour_of_its_features(
 ) -> None:
     later = replace(slate, timestamp=midnight + timedelta(hours=15))
     features = tiny_bundle.features
-    hour = tiny_bundle.manifest.features.index("hour")
+    hour = tiny_bundle.manifest.features.index("request_hour")
     found = []
     for each in (slate, later):
         time = int(each.timestamp.timestamp() * 1e6)

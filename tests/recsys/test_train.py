@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
-from data_contracts.errors import DataError, LeakError
 from safetensors.numpy import load_file
 
+from data_contracts.errors import DataError, LeakError
 from features.backfill import Log
 from recsys.bundle import Bundle, load_bundle
 from recsys.config import CONFIG_NAME, write_config
@@ -29,7 +28,7 @@ from recsys.train import (
     train_text,
 )
 from recsys.workspace import Workspace
-from tests.worlds import FailingTrack, Interruption, listing
+from tests.worlds import FailingTrack, InterruptionError, listing
 
 PICKLE_ENDINGS = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".npy", ".npz", ".py"}
 
@@ -118,7 +117,7 @@ def test_training_that_fails_midway_leaves_the_old_bundle_and_nothing_else(
 ) -> None:
     before = listing(tiny_workspace.root)
     track = FailingTrack(label, [])
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         train(tiny_workspace, track=track)
     assert listing(tiny_workspace.root) == before
     load_bundle(tiny_workspace.root / BUNDLES / bundle_name(0))
@@ -140,7 +139,7 @@ def test_a_backfill_that_fails_midway_is_done_again(tiny_workspace: Workspace) -
     log = open_workspace_log(tiny_workspace)
     rows = sorted((tiny_workspace.root / FEATURES / "rows").iterdir())
     content = [path.read_bytes() for path in rows]
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         run_backfill(tiny_workspace, log, again=True, track=FailingTrack("Computing features", []))
     assert not (tiny_workspace.root / FEATURES / INPUTS).exists()
     assert [

@@ -1,4 +1,3 @@
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +6,12 @@ import pytest
 from ray import serve
 
 from serving.app import build_app
-from serving.run import serve_bundle
+from serving.run import free_ports, serve_bundle
 from serving.settings import ServiceSettings
 from tests.serving import doubles
 
 MAX_IN_FLIGHT = 16
+DOUBLES, BUNDLE = "doubles", "bundle"
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,19 @@ class Served:
     settings: ServiceSettings
 
 
-@pytest.fixture(scope="session")
-def bundle_folder() -> Path | None:
+@pytest.fixture(scope="session", params=[DOUBLES, BUNDLE])
+def bundle_folder(request: pytest.FixtureRequest) -> Path | None:
     """The bundle to serve; with None the doubles stand in for it."""
-    return None
+    if request.param == DOUBLES:
+        return None
+    folder: Path = request.getfixturevalue("tiny_bundle_folder")
+    return folder
 
 
 @pytest.fixture(scope="session")
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    (port,) = free_ports(1)
+    return port
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from recsys.dataset import LabelledSlates
 from recsys.text.finetune import TextTraining, finetune_head, match_rows, validation_ndcg
 from recsys.text.head import InterestModel, table_of
 from recsys.text.settings import TextSettings
-from tests.worlds import FailingTrack, Interruption, Taste, planted_taste
+from tests.worlds import FailingTrack, InterruptionError, Taste, planted_taste
 
 GAINS = (0.0, 1.0)
 SETTINGS = TextSettings(
@@ -84,7 +84,7 @@ def test_slates_without_a_positive_or_without_text_do_not_count(taste: Taste) ->
         (replace(slates, grade=np.ones_like(slates.grade)), taste),
         (slates, silent),
     ):
-        with pytest.raises(DataError, match="^found: 0 slates"):
+        with pytest.raises(DataError, match="found: 0 slates"):
             train(spoilt, world)
 
 
@@ -99,10 +99,10 @@ def test_matching_rows_does_not_look_at_the_grades(taste: Taste, training: TextT
     table = table_of(training.model, taste.vectors.items)
     blind = replace(taste.slates, grade=1 - taste.slates.grade)
     both = [match_rows(table, slates, taste.vectors.queries) for slates in (taste.slates, blind)]
-    np.testing.assert_array_equal(*both)
+    np.testing.assert_array_equal(both[0], both[1])
 
 
 def test_progress_is_shown_and_an_interruption_passes_through(taste: Taste) -> None:
     track = FailingTrack("Fine-tuning the text model", [])
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         finetune_head(taste.slates, taste.vectors, GAINS, 1, SETTINGS, track=track)

@@ -30,7 +30,7 @@ class CountingEncoder:
 
 
 def call(texts: list[str], encoder: CountingEncoder, cache: Path | None) -> np.ndarray:
-    return vectors_of(texts, cast(TextEncoder, encoder), cache)
+    return vectors_of(texts, cast("TextEncoder", encoder), cache)
 
 
 @pytest.fixture

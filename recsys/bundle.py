@@ -10,18 +10,14 @@ calibration.json      score to probability, of both
 state/                counters, histories, co-visitation and catalogue as of the cut-off
 """
 
-import hashlib
-import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -31,56 +27,14 @@ from features.online import OnlineFeatures
 from features.state_files import load_state
 from recsys.calibration import Calibration
 from recsys.config import CONFIG_NAME, WorkspaceConfig, read_config
+from recsys.manifest import COPY_AGAIN, Manifest, file_hashes, read_manifest
 from recsys.ranker import TEXT_COLUMNS, Ranker
 from recsys.text.interest import InterestTable
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 ENCODER, STATE = "encoder", "state"
 INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
 FULL, NO_TEXT = "full", "no_text"
 _POINTS = ("scores", "probabilities")
-_LIBRARIES = ("torch", "transformers", "lightgbm", "polars", "numpy", "safetensors")
-
-
-class CutOffs(BaseModel):
-    """The moments that decide what each part has seen."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text_trained_until: datetime = Field(description="Last moment that decided a text label.")
-    ranker_from: datetime = Field(description="First request the ranker learned from.")
-    ranker_until: datetime = Field(description="Last request the ranker learned from.")
-    validation_until: datetime = Field(description="Last request of early stopping.")
-    state_as_of: datetime = Field(description="Histories and counters know all before this.")
-
-
-class Manifest(BaseModel):
-    """What `manifest.json` says."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int = Field(description="Version of the bundle's format.")
-    name: str = Field(description="Name of the bundle: the policy of its answers.")
-    created_at: datetime
-    data: str = Field(description="Name of the data set.")
-    data_origin: str
-    slate_source: str
-    note: str
-    seed: int
-    encoder_fingerprint: str = Field(description="Hash of weights, tokenizer and text length.")
-    schema_hash: str = Field(description="Hash of what the feature columns mean.")
-    features: list[str] = Field(description="Columns of the ranker without text.")
-    cut_offs: CutOffs
-    metrics: dict[str, float] = Field(description="nDCG@10 on the validation period, by model.")
-    libraries: dict[str, str] = Field(description="Versions it was made with.")
-    files: dict[str, str] = Field(description="SHA-256 of every other file.")
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the content: the same parts have the same fingerprint."""
-        content = json.dumps([self.format, sorted(self.files.items())])
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -152,21 +106,6 @@ def interaction_kinds(config: WorkspaceConfig) -> list[str]:
     return sorted(config.labels.grades, key=lambda kind: config.labels.grades[kind])
 
 
-def library_versions() -> dict[str, str]:
-    """Give the versions of the libraries a bundle depends on."""
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
-
-
-def file_hashes(folder: Path) -> dict[str, str]:
-    """Hash every file of a bundle but its manifest, by path within it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.relative_to(folder).as_posix() != MANIFEST
-    }
-
-
 def save_interest(table: InterestTable, folder: Path) -> None:
     """Write the catalogue in the space of matches."""
     arrays = {"items": table.items, "past": table.past, "logits": table.logits}
@@ -182,47 +121,6 @@ def save_calibrations(by_name: Mapping[str, Calibration], folder: Path) -> None:
         for name, c in by_name.items()
     }
     (folder / CALIBRATION).write_text(json.dumps(content), encoding="utf-8")
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read what a bundle says of itself, without its parts.
-
-    Args:
-        folder: The bundle.
-
-    Returns:
-        Its manifest.
-
-    Raises:
-        BundleError: There is no manifest, or one of another format.
-    """
-    path = folder / MANIFEST
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise BundleError(
-            f"no {MANIFEST} in {folder}",
-            "a folder that `recsys train` wrote",
-            "check the path; an interrupted copy has to be made again",
-        ) from error
-    except (ValueError, OSError) as error:
-        raise BundleError(f"{path}: {error}", "JSON", _COPY_AGAIN) from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise BundleError(
-            f"bundle format {found} in {folder}",
-            f"format {FORMAT}",
-            "train the bundle with this version of recsys",
-        )
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BundleError(f"{path}: {where}: {first['msg']}", "a manifest", _COPY_AGAIN) from error
-
-
-_COPY_AGAIN = "copy the bundle again, or train it anew"
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -246,7 +144,7 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         arrays = load_file(folder / INTEREST)
     except SafetensorError as error:
-        raise BundleError(f"{INTEREST}: {error}", "safetensors", _COPY_AGAIN) from error
+        raise BundleError(f"{INTEREST}: {error}", "safetensors", COPY_AGAIN) from error
     prefix = "weights."
     weights = {
         name.removeprefix(prefix): array
@@ -275,7 +173,7 @@ def _read_queries(folder: Path) -> dict[str, np.ndarray]:
         queries = pl.read_parquet(folder / QUERIES)
         return dict(zip(queries["query"].to_list(), queries["vector"].to_numpy(), strict=True))
     except pl.exceptions.PolarsError as error:
-        raise BundleError(f"{QUERIES}: {error}", "queries and vectors", _COPY_AGAIN) from error
+        raise BundleError(f"{QUERIES}: {error}", "queries and vectors", COPY_AGAIN) from error
 
 
 def _read_calibrations(folder: Path) -> dict[str, Calibration]:
@@ -287,7 +185,7 @@ def _read_calibrations(folder: Path) -> dict[str, Calibration]:
         }
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(
-            f"{CALIBRATION}: {error}", f"points of {FULL} and {NO_TEXT}", _COPY_AGAIN
+            f"{CALIBRATION}: {error}", f"points of {FULL} and {NO_TEXT}", COPY_AGAIN
         ) from error
 
 
@@ -320,5 +218,5 @@ def _require_files(folder: Path, manifest: Manifest) -> None:
         raise BundleError(
             f"in {folder}: {'; '.join(faults)}",
             "exactly the files of the manifest, with their hashes",
-            _COPY_AGAIN,
+            COPY_AGAIN,
         )

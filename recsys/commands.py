@@ -182,7 +182,7 @@ def backfill(
     from rich.console import Console
 
     from recsys.console import ConsoleTrack
-    from recsys.train import open_workspace_log, run_backfill
+    from recsys.ranking_rows import open_workspace_log, run_backfill
     from recsys.workspace import Workspace
 
     console = Console()
@@ -228,8 +228,9 @@ def evaluate(
     from recsys.console import ConsoleTrack
     from recsys.evaluate import evaluate as run
     from recsys.evaluate import save_reports
+    from recsys.ranking_rows import open_workspace_log, run_backfill
     from recsys.report import render_markdown, render_terminal
-    from recsys.train import BUNDLES, bundle_name, open_workspace_log, run_backfill
+    from recsys.train import BUNDLES, bundle_name
     from recsys.workspace import Workspace
 
     console = Console()

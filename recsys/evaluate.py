@@ -23,6 +23,7 @@ from recsys.metrics import (
     ndcg_at_k,
     rank_rows,
 )
+from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows
 from recsys.report import (
     BEHAVIOUR_ONLY,
     LOGGED_ORDER,
@@ -38,7 +39,6 @@ from recsys.report import (
     save_result,
 )
 from recsys.split import periods
-from recsys.train import RankingRows, Texts, encode_texts, ranking_rows
 from recsys.workspace import Workspace
 
 REPORTS = "reports"

@@ -23,11 +23,12 @@ from recsys.dataset import Requests, query_texts, read_slates
 from recsys.evaluate import evaluate, save_reports
 from recsys.importers.complete_journey import import_complete_journey
 from recsys.importers.online_retail import import_online_retail
+from recsys.ranking_rows import open_workspace_log
 from recsys.report import render_terminal
 from recsys.simulate import SimulationSettings, simulate
 from recsys.split import periods
 from recsys.text.template import item_texts
-from recsys.train import open_workspace_log, train
+from recsys.train import train
 from recsys.validate import render, validate
 from recsys.workspace import Workspace
 from serving.client import RankingClient

@@ -4,8 +4,9 @@ import pytest
 
 from features.backfill import Log
 from recsys.bundle import Bundle, load_bundle
+from recsys.ranking_rows import Texts, encode_texts, open_workspace_log
 from recsys.simulate import SimulationSettings, simulate
-from recsys.train import BUNDLES, Texts, encode_texts, open_workspace_log, train
+from recsys.train import BUNDLES, train
 from recsys.workspace import Workspace
 from tests.worlds import copy_folder, small_encoder, with_quick_training
 

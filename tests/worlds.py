@@ -18,10 +18,10 @@ from features.catalogue import MISSING
 from features.clock import DAY
 from features.history import History
 from features.log import Rows
-from recsys.bundle import MANIFEST, file_hashes
 from recsys.config import CONFIG_NAME, write_config
 from recsys.dataset import LabelledSlates
-from recsys.text.finetune import FrozenVectors
+from recsys.manifest import MANIFEST, file_hashes
+from recsys.text.sampling import FrozenVectors
 from recsys.workspace import Workspace
 
 T = TypeVar("T")

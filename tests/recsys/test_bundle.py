@@ -7,19 +7,9 @@ import pytest
 
 from data_contracts.errors import BundleError, RecsysError
 from data_contracts.slates import Slate
-from recsys.bundle import (
-    CALIBRATION,
-    ENCODER,
-    FULL,
-    INTEREST,
-    MANIFEST,
-    QUERIES,
-    STATE,
-    Bundle,
-    load_bundle,
-    read_manifest,
-)
+from recsys.bundle import CALIBRATION, ENCODER, FULL, INTEREST, QUERIES, STATE, Bundle, load_bundle
 from recsys.config import CONFIG_NAME
+from recsys.manifest import MANIFEST, read_manifest
 from recsys.rank import rank
 from recsys.text.encoder import TextEncoder
 from tests.worlds import stamp_again, tamper

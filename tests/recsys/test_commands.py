@@ -7,9 +7,9 @@ import pytest
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
-from recsys.bundle import MANIFEST
 from recsys.config import CONFIG_NAME
 from recsys.evaluate import ALL, REPORTS
+from recsys.manifest import MANIFEST
 from recsys.metrics import AUC
 from recsys.report import RANDOM, TEXT_ONLY, EvaluationResult
 from recsys.train import BUNDLES

@@ -15,8 +15,8 @@ from recsys.bundle import Bundle
 from recsys.dataset import LabelledSlates
 from recsys.rank import rank, texts_to_encode
 from recsys.ranker import text_columns
+from recsys.ranking_rows import Texts
 from recsys.text.finetune import match_rows
-from recsys.train import Texts
 
 RANKED: tuple[Rung, ...] = ("full", "cached_text", "no_text")
 

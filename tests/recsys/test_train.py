@@ -11,22 +11,19 @@ from data_contracts.errors import DataError, LeakError
 from features.backfill import Log
 from recsys.bundle import Bundle, load_bundle
 from recsys.config import CONFIG_NAME, write_config
-from recsys.split import Periods, periods
-from recsys.text.head import table_of
-from recsys.train import (
-    BUNDLES,
+from recsys.ranking_rows import (
     CACHE,
     FEATURES,
     INPUTS,
     Texts,
-    bundle_name,
     encode_texts,
     open_workspace_log,
     ranking_rows,
     run_backfill,
-    train,
-    train_text,
 )
+from recsys.split import Periods, periods
+from recsys.text.head import table_of
+from recsys.train import BUNDLES, bundle_name, train, train_text
 from recsys.workspace import Workspace
 from tests.worlds import FailingTrack, InterruptionError, listing
 

@@ -8,7 +8,7 @@ import pytest
 from data_contracts.slates import Candidate, RankRequest, RankResponse, Slate
 from recsys.bundle import Bundle
 from recsys.rank import rank
-from recsys.train import Texts
+from recsys.ranking_rows import Texts
 from serving.client import RankingClient
 from serving.problems import MEDIA_TYPE, Problem
 from tests.serving.conftest import BUNDLE, Served

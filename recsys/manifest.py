@@ -1,0 +1,111 @@
+"""What a bundle says of itself: versions, cut-offs, and a hash of every file."""
+
+import hashlib
+import importlib.metadata
+import json
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data_contracts.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_LIBRARIES = ("torch", "transformers", "lightgbm", "polars", "numpy", "safetensors")
+
+
+class CutOffs(BaseModel):
+    """The moments that decide what each part has seen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text_trained_until: datetime = Field(description="Last moment that decided a text label.")
+    ranker_from: datetime = Field(description="First request the ranker learned from.")
+    ranker_until: datetime = Field(description="Last request the ranker learned from.")
+    validation_until: datetime = Field(description="Last request of early stopping.")
+    state_as_of: datetime = Field(description="Histories and counters know all before this.")
+
+
+class Manifest(BaseModel):
+    """What `manifest.json` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = Field(description="Version of the bundle's format.")
+    name: str = Field(description="Name of the bundle: the policy of its answers.")
+    created_at: datetime
+    data: str = Field(description="Name of the data set.")
+    data_origin: str
+    slate_source: str
+    note: str
+    seed: int
+    encoder_fingerprint: str = Field(description="Hash of weights, tokenizer and text length.")
+    schema_hash: str = Field(description="Hash of what the feature columns mean.")
+    features: list[str] = Field(description="Columns of the ranker without text.")
+    cut_offs: CutOffs
+    metrics: dict[str, float] = Field(description="nDCG@10 on the validation period, by model.")
+    libraries: dict[str, str] = Field(description="Versions it was made with.")
+    files: dict[str, str] = Field(description="SHA-256 of every other file.")
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content: the same parts have the same fingerprint."""
+        content = json.dumps([self.format, sorted(self.files.items())])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def library_versions() -> dict[str, str]:
+    """Give the versions of the libraries a bundle depends on."""
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Hash every file of a bundle but its manifest, by path within it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.relative_to(folder).as_posix() != MANIFEST
+    }
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a bundle says of itself, without its parts.
+
+    Args:
+        folder: The bundle.
+
+    Returns:
+        Its manifest.
+
+    Raises:
+        BundleError: There is no manifest, or one of another format.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"no {MANIFEST} in {folder}",
+            "a folder that `recsys train` wrote",
+            "check the path; an interrupted copy has to be made again",
+        ) from error
+    except (ValueError, OSError) as error:
+        raise BundleError(f"{path}: {error}", "JSON", COPY_AGAIN) from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise BundleError(
+            f"bundle format {found} in {folder}",
+            f"format {FORMAT}",
+            "train the bundle with this version of recsys",
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{path}: {where}: {first['msg']}", "a manifest", COPY_AGAIN) from error
+
+
+COPY_AGAIN = "copy the bundle again, or train it anew"

@@ -1,0 +1,208 @@
+"""Requests with features and interest match: what the ranker learns from and is judged on."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from data_contracts.errors import DataError
+from data_contracts.events import Impressions
+from data_contracts.progress import Track, silent
+from data_contracts.storage import atomic_file
+from features.backfill import Log, backfill, feature_columns, open_log
+from features.clock import DAY
+from features.state_files import save_state
+from recsys.bundle import (
+    STATE,
+    features_of,
+    interaction_kinds,
+)
+from recsys.dataset import LabelledSlates, Requests, query_texts, read_slates
+from recsys.ranker import RankerRows, text_columns
+from recsys.split import Period, require_time_forward
+from recsys.text.encoder import TextEncoder, encoder_folder
+from recsys.text.finetune import match_rows
+from recsys.text.interest import InterestTable
+from recsys.text.sampling import FrozenVectors
+from recsys.text.template import item_texts
+from recsys.text.vectors import vectors_of
+from recsys.workspace import TABLES, Workspace
+
+FEATURES = "features"
+ROWS = "rows"
+INPUTS = "inputs.json"
+CACHE = "cache"
+
+
+def open_workspace_log(workspace: Workspace) -> Log:
+    """Open the log of a workspace for the feature executors."""
+    return open_log(
+        workspace.scan("items"),
+        workspace.scan("impressions"),
+        workspace.scan("interactions"),
+        workspace.config.features.attributes,
+        interaction_kinds(workspace.config),
+    )
+
+
+def run_backfill(
+    workspace: Workspace, log: Log, *, again: bool = False, track: Track = silent
+) -> Path:
+    """Compute the features of the ranker's, the validation's and the test's requests.
+
+    What is there is kept when the tables and the configuration have not changed since.
+
+    Args:
+        workspace: The workspace.
+        log: The same, opened.
+        again: Compute even when nothing changed.
+        track: Shows progress.
+
+    Returns:
+        The folder with `rows/` (a Parquet file a day) and `state/` (as of the end of the log).
+    """
+    folder = workspace.root / FEATURES
+    inputs = _inputs(workspace)
+    stamp = folder / INPUTS
+    if not again and stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == inputs:
+        return folder
+    stamp.unlink(missing_ok=True)
+    features = features_of(workspace.config)
+    start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
+    state = backfill(
+        log, features, workspace.config.features, folder / ROWS, start_day, track=track
+    )
+    save_state(state, log.catalogue, log.user_ids, folder / STATE)
+    with atomic_file(stamp) as part:
+        part.write_text(json.dumps(inputs), encoding="utf-8")
+    return folder
+
+
+def _inputs(workspace: Workspace) -> dict[str, str]:
+    """Give what features depend on: settings, and size and time of the tables."""
+    config = workspace.config
+    settings = [
+        config.features.model_dump_json(),
+        config.labels.model_dump_json(),
+        config.split.text_end.isoformat(),
+        features_of(config).schema_hash,
+    ]
+    digest = hashlib.sha256("\n".join(settings).encode()).hexdigest()
+    return {"settings": digest} | {table: _stamp(workspace.location(table)) for table in TABLES}
+
+
+def _stamp(location: str) -> str:
+    """Tell a local file's state, wherever its folder moves; a remote table's URL has to do."""
+    path = Path(location)
+    if not path.is_file():
+        return location
+    status = path.stat()
+    return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The frozen encoder's view of the workspace.
+
+    Attributes:
+        encoder: The encoder.
+        queries: Distinct queries of the log.
+        vectors: Of items and queries.
+    """
+
+    encoder: TextEncoder
+    queries: pl.Series
+    vectors: FrozenVectors
+
+
+def encode_texts(workspace: Workspace, track: Track = silent) -> Texts:
+    """Encode the catalogue and the queries; what was encoded before comes from the cache."""
+    settings = workspace.config.text
+    folder = encoder_folder(settings.encoder)
+    encoder = TextEncoder.load(folder, max_tokens=settings.max_tokens)
+    texts = item_texts(workspace.scan("items").collect(), settings.template)
+    queries = query_texts(workspace)
+    both = vectors_of(
+        [*texts.to_list(), *queries.to_list()], encoder, workspace.root / CACHE, track
+    )
+    return Texts(encoder, queries, FrozenVectors(both[: len(texts)], both[len(texts) :]))
+
+
+@dataclass(frozen=True)
+class RankingRows:
+    """Requests of a period with features and interest match: what ranker and evaluation use.
+
+    Attributes:
+        requests: The slates, graded.
+        matrix: Behavioural features, float32 [n_rows, n_features].
+        text: Text columns, float32 [n_rows, 2].
+    """
+
+    requests: Requests
+    matrix: np.ndarray
+    text: np.ndarray
+
+    @property
+    def slates(self) -> LabelledSlates:
+        """The slates, graded."""
+        return self.requests.slates
+
+    def for_ranker(self, *, with_text: bool) -> RankerRows:
+        """Give the rows as the ranker takes them."""
+        matrix = np.hstack([self.matrix, self.text]) if with_text else self.matrix
+        slates = self.slates
+        position = self.requests.frame[Impressions.position.name].to_numpy().astype(np.int64)
+        return RankerRows(matrix, slates.grade, np.diff(slates.rows.offsets), position)
+
+
+def ranking_rows(
+    workspace: Workspace,
+    log: Log,
+    texts: Texts,
+    table: InterestTable,
+    trained_until: int,
+    period: Period,
+    track: Track = silent,
+) -> RankingRows:
+    """Bring slates, features and interest match of a period together.
+
+    Args:
+        workspace: The workspace, its features computed.
+        log: The same, opened.
+        texts: From `encode_texts`.
+        table: The catalogue as the text model sees it.
+        trained_until: Last moment that decided a label of the text model, UTC microseconds.
+        period: Which requests.
+        track: Shows progress.
+
+    Returns:
+        The rows.
+
+    Raises:
+        LeakError: The text model was trained on labels of the period.
+        DataError: The computed features are not those of the period's impressions.
+    """
+    requests = read_slates(workspace, log, texts.queries, period, workspace.config.text.history)
+    slates = requests.slates
+    require_time_forward(trained_until, int(slates.rows.request_time[0]))
+    matrix = _features_of_rows(workspace, requests.frame, period)
+    match = match_rows(table, slates, texts.vectors.queries, track)
+    return RankingRows(requests, matrix, text_columns(match, slates.rows.request))
+
+
+def _features_of_rows(workspace: Workspace, frame: pl.DataFrame, period: Period) -> np.ndarray:
+    folder = workspace.root / FEATURES / ROWS
+    _, names = feature_columns(folder)
+    keys = [Impressions.request_id.name, Impressions.item_id.name]
+    inside = period.contains(Impressions.timestamp.col)
+    rows = pl.scan_parquet(folder / "*.parquet").filter(inside).select(keys + names).collect()
+    if not rows.select(keys).equals(frame.select(keys)):
+        raise DataError(
+            f"features of {rows.height} rows in {folder}",
+            f"those of the {frame.height} impressions {period}",
+            "run `recsys backfill` again",
+        )
+    return rows.select(names).to_numpy()

@@ -200,6 +200,7 @@ def train(
     from rich.console import Console
 
     from recsys.console import ConsoleTrack
+    from recsys.manifest import read_manifest
     from recsys.train import bundle_name
     from recsys.train import train as run
     from recsys.workspace import Workspace
@@ -208,7 +209,8 @@ def train(
     opened = Workspace.open(workspace)
     for seed in range(seeds):
         folder = run(opened, seed=seed, name=bundle_name(seed), track=ConsoleTrack(console))
-        console.print(f"wrote {folder}")
+        scores = ", ".join(f"{name} {v:.3f}" for name, v in read_manifest(folder).metrics.items())
+        console.print(f"wrote {folder}; nDCG@10 on the validation period: {scores}")
 
 
 @app.command()

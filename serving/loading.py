@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_contracts.errors import BundleError
 from data_contracts.slates import RankedSlate, Rung, Slate
-from recsys.bundle import Bundle, load_bundle
+from recsys.bundle import ENCODER, Bundle, load_bundle
+from recsys.config import CONFIG_NAME, read_config
+from recsys.manifest import read_manifest
 from recsys.rank import rank, texts_to_encode
 from serving.model import LoadedEncoder
 from serving.settings import ServiceSettings
@@ -58,17 +61,28 @@ def load_model(settings: ServiceSettings) -> BundleModel:
 
 
 def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
-    """Load the encoder of the bundle, after checking the bundle."""
+    """Load the encoder of the bundle alone, and check that it is the one the bundle was made with.
+
+    Raises:
+        BundleError: The weights, the tokenizer or the text length are others.
+    """
     import torch  # noqa: PLC0415 - ranking replicas need no torch
 
     from recsys.text.encoder import TextEncoder  # noqa: PLC0415
 
     # Ray gives an actor one thread per whole CPU set aside for it, and that may be half a one.
     torch.set_num_threads(settings.encoder_threads or os.cpu_count() or 1)
-    bundle = load_bundle(settings.bundle)
+    manifest = read_manifest(settings.bundle)
+    config = read_config(settings.bundle / CONFIG_NAME)
     encoder = TextEncoder.load(
-        bundle.encoder_folder,
-        max_tokens=bundle.config.text.max_tokens,
+        settings.bundle / ENCODER,
+        max_tokens=config.text.max_tokens,
         device=settings.encoder_device,
     )
-    return LoadedEncoder(encoder, bundle.fingerprint)
+    if encoder.fingerprint != manifest.encoder_fingerprint:
+        raise BundleError(
+            f"encoder {encoder.fingerprint} in {settings.bundle}",
+            f"encoder {manifest.encoder_fingerprint}, whose vectors the bundle holds",
+            "copy the bundle again, or train it anew",
+        )
+    return LoadedEncoder(encoder, manifest.fingerprint)

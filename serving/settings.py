@@ -30,7 +30,7 @@ class ServiceSettings(BaseSettings):
         True, description="Show the replicas' log lines on the console; they go to files anyway."
     )
     startup_timeout_s: float = Field(
-        180, gt=0, description="Time allowed until the service is ready, in seconds."
+        300, gt=0, description="Time allowed until the service is ready, in seconds."
     )
 
     max_candidates: int = Field(1000, ge=1, description="Candidates per request at the most.")

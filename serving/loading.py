@@ -63,6 +63,12 @@ def load_model(settings: ServiceSettings) -> BundleModel:
 def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
     """Load the encoder of the bundle alone, and check that it is the one the bundle was made with.
 
+    Args:
+        settings: Which bundle, and where the encoder runs.
+
+    Returns:
+        The encoder and the fingerprint of its bundle.
+
     Raises:
         BundleError: The weights, the tokenizer or the text length are others.
     """

@@ -5,7 +5,8 @@ trained. Modes that train the encoder's own layers take the place of `Batch.vect
 looks the frozen vectors up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,34 @@ def finetune_head(
             have no positive.
     """
     torch.manual_seed(seed)
+    with _one_thread():
+        return _train(slates, vectors, gains, kinds, settings, seed, track)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on one thread.
+
+    The matrices of the head are too small to gain from more, threads that wait for each other lose
+    much where cores are shared, and sums come out the same on machines of any size.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(
+    slates: LabelledSlates,
+    vectors: FrozenVectors,
+    gains: Sequence[float],
+    kinds: int,
+    settings: TextSettings,
+    seed: int,
+    track: Track,
+) -> TextTraining:
     cut = len(slates) - min(int(len(slates) * _VALIDATION_SHARE), _VALIDATION_SLATES)
     sampler = Sampler(slates.cut(0, cut), vectors, gains, settings, seed)
     held_out = slates.cut(cut, len(slates))

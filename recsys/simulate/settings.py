@@ -25,7 +25,7 @@ class SimulationSettings(BaseModel):
     new_items_per_day: Rate = Field(18, description="Items listed during the log, per day.")
     days: int = Field(60, ge=4, le=3650, description="Length of the log, in days.")
     requests_per_day: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
-        200, description="Mean number of slates shown per day; weekdays differ."
+        400, description="Mean number of slates shown per day; weekdays differ."
     )
     slate_size: int = Field(24, ge=2, le=500, description="Candidates per slate.")
     start: date = Field(date(2026, 1, 5), description="First day of the log (UTC).")
@@ -43,7 +43,7 @@ class SimulationSettings(BaseModel):
 
     @classmethod
     def quickstart(cls) -> Self:
-        """Give the shop of the quickstart: 2,000 users, 3,030 items, some 290,000 impressions."""
+        """Give the shop of the quickstart: 2,000 users, 3,030 items, some 580,000 impressions."""
         return cls()
 
     @classmethod

@@ -106,7 +106,9 @@ class Recent:
         if self._order is None or self._users is None:
             self._order = np.argsort(self.events.user, kind="stable")
             self._users = self.events.user[self._order]
-        low, high = np.searchsorted(self._users, (user, user + 1)) if user >= 0 else (0, 0)
+        # A bound of the array's own type: any other would have the whole array converted first.
+        bounds = np.array((user, user + 1), self._users.dtype)
+        low, high = np.searchsorted(self._users, bounds) if user >= 0 else (0, 0)
         rows = self._order[low:high][::-1][: self.k]
         history = History(
             np.full((1, self.k), MISSING, np.int32),

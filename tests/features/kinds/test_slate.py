@@ -24,3 +24,14 @@ def test_slate_rank_is_the_mid_rank_of_each_request(slates: list[list[float]]) -
     np.testing.assert_allclose(
         slate_rank(values, request), np.concatenate([np.zeros(0), *expected]), rtol=1e-12
     )
+
+
+@given(st.lists(VALUES, min_size=1, max_size=8), st.lists(VALUES, min_size=1, max_size=4))
+def test_a_slate_alone_is_ranked_to_the_bit_as_among_others(
+    slate: list[float], other: list[float]
+) -> None:
+    values = np.array(slate, float)
+    both = np.concatenate([values, np.array(other, float)])
+    request = np.repeat([0, 1], [len(slate), len(other)])
+    alone = slate_rank(values, np.zeros(len(slate), np.int64))
+    np.testing.assert_array_equal(slate_rank(both, request)[: len(slate)], alone)

@@ -16,7 +16,6 @@ from recsys.metrics import (
     AUC,
     MRR,
     NDCG_AT_10,
-    CalibrationBin,
     auc,
     calibration_bins,
     mrr,
@@ -93,30 +92,16 @@ def evaluate(
         UsageError: A bundle was trained on another workspace or from other features.
     """
     config = workspace.config
-    texts = encode_texts(workspace, track)
+    if not bundles:
+        raise UsageError("no bundle", "at least one bundle", "name the bundles to evaluate")
     loaded = [load_bundle(folder) for folder in bundles]
     for bundle in loaded:
         _require_same_workspace(bundle, workspace)
-    period = periods(config.split, config.labels.attribution_window_hours).test
-    collected: dict[str, list[np.ndarray]] = {}
-    p_click: list[np.ndarray] = []
-    rows: RankingRows | None = None
-    for bundle in loaded:
-        rows = _test_rows(workspace, log, texts, bundle, track)
-        scores = _scores(workspace, rows, bundle)
-        p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
-        for part in _slices(workspace, rows):
-            for model, score in scores.items():
-                by_metric = _values(rows, part, score, config.labels.label_gain)
-                for metric, per_request in by_metric.items():
-                    key = f"{part.name}\n{model}\n{metric}"
-                    collected.setdefault(key, []).append(per_request)
-    if rows is None:
-        raise UsageError("no bundle", "at least one bundle", "name the bundles to evaluate")
-    columns = {name: np.mean(found, axis=0) for name, found in collected.items()}
+    found = _measure(workspace, log, loaded, track)
+    rows = found.rows
     clusters = _clusters(rows)
-    values, differences = _estimates(columns, clusters)
-    positive = rows.slates.grade > 0
+    values, differences = _estimates(found.columns, clusters)
+    period = periods(config.split, config.labels.attribution_window_hours).test
     times = rows.requests.frame[Impressions.timestamp.name]
     users = rows.slates.rows.request_user
     return EvaluationResult(
@@ -132,9 +117,42 @@ def evaluate(
         n_users=len(np.unique(users[users >= 0])),
         values=tuple(values),
         differences=tuple(differences),
-        calibration=_calibration(np.mean(p_click, axis=0), positive),
-        gain_by_history=tuple(_gain_by_history(columns, rows, clusters)),
+        calibration=tuple(calibration_bins(found.p_click, rows.slates.grade > 0)),
+        gain_by_history=tuple(_gain_by_history(found.columns, rows, clusters)),
     )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What the bundles did on the test period.
+
+    Attributes:
+        rows: The test period; its text columns are the last bundle's.
+        columns: Per slice, model and metric, float64 [n_requests], the mean over the bundles.
+        p_click: float64 [n_rows], the mean over the bundles.
+    """
+
+    rows: RankingRows
+    columns: Mapping[str, np.ndarray]
+    p_click: np.ndarray
+
+
+def _measure(workspace: Workspace, log: Log, bundles: Sequence[Bundle], track: Track) -> _Measured:
+    texts = encode_texts(workspace, track)
+    collected: dict[str, list[np.ndarray]] = {}
+    p_click: list[np.ndarray] = []
+    for bundle in bundles:
+        rows = _test_rows(workspace, log, texts, bundle, track)
+        scores = _scores(workspace, rows, bundle)
+        p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
+        for part in _slices(workspace, rows):
+            for model, score in scores.items():
+                values = _values(rows, part, score, workspace.config.labels.label_gain)
+                for metric, per_request in values.items():
+                    key = f"{part.name}\n{model}\n{metric}"
+                    collected.setdefault(key, []).append(per_request)
+    columns = {name: np.mean(found, axis=0) for name, found in collected.items()}
+    return _Measured(rows, columns, np.mean(p_click, axis=0))
 
 
 def _require_same_workspace(bundle: Bundle, workspace: Workspace) -> None:
@@ -268,10 +286,6 @@ def _difference(part: str, metric: str, estimate: Estimate) -> Difference:
         baseline=BEHAVIOUR_ONLY,
         estimate=estimate,
     )
-
-
-def _calibration(p_click: np.ndarray, positive: np.ndarray) -> tuple[CalibrationBin, ...]:
-    return tuple(calibration_bins(p_click, positive))
 
 
 def _gain_by_history(

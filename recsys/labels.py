@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.events import Impressions, Interactions
 
-_ROW, _GRADE, _SHOWN_AT = "_row", "_grade", "_shown_at"
+_ROW, _GRADE, _SHOWN_AT, _AFTER = "_row", "_grade", "_shown_at", "_after"
 
 
 class LabelSettings(BaseModel):
@@ -53,55 +53,69 @@ def grade_impressions(
     Returns:
         uint8 [n_impressions]; 0 where nothing followed.
     """
-    time, item, request = (
-        Impressions.timestamp.name,
-        Impressions.item_id.name,
-        Impressions.request_id.name,
-    )
+    time = Impressions.timestamp.name
     shown = impressions.with_row_index(_ROW).with_columns(pl.col(time).alias(_SHOWN_AT))
-    grade = Interactions.kind.col.replace_strict(
-        settings.grades, default=None, return_dtype=pl.UInt8
+    graded = _graded(interactions, settings)
+    request, user = Impressions.request_id.name, Impressions.user_id.name
+    unnamed = graded.filter(pl.col(request).is_null())
+    matches = pl.concat(
+        [
+            _by_request(graded, shown),
+            _by_latest(unnamed, shown, user),
+            _by_latest(unnamed.filter(pl.col(user).is_null()), shown, Impressions.session_id.name),
+        ]
     )
-    graded = (
-        interactions.with_columns(grade.alias(_GRADE))
-        .filter(pl.col(_GRADE).is_not_null())
-        .select(request, item, Impressions.user_id.name, Impressions.session_id.name, time, _GRADE)
-        .collect()
-    )
-    named = graded.filter(pl.col(request).is_not_null())
-    matches = [
-        named.join(shown.select(request, item, _ROW, _SHOWN_AT), on=[request, item], how="inner")
-    ]
-    unnamed = graded.filter(pl.col(request).is_null()).sort(time)
-    user = Impressions.user_id.name
-    for who, events in (
-        (user, unnamed.filter(pl.col(user).is_not_null())),
-        (
-            Impressions.session_id.name,
-            unnamed.filter(
-                pl.col(user).is_null() & pl.col(Impressions.session_id.name).is_not_null()
-            ),
-        ),
-    ):
-        if events.height:
-            candidates = shown.filter(pl.col(who).is_not_null()).sort(time)
-            matches.append(
-                events.join_asof(
-                    candidates.select(who, item, time, _ROW, _SHOWN_AT),
-                    on=time,
-                    by=[who, item],
-                    strategy="backward",
-                    check_sortedness=False,
-                ).filter(pl.col(_ROW).is_not_null())
-            )
     window = pl.duration(microseconds=int(settings.attribution_window_hours * 3_600_000_000))
-    after = pl.col(time) - pl.col(_SHOWN_AT)
     best = (
-        pl.concat([match.select(_ROW, _GRADE, after.alias("_after")) for match in matches])
-        .filter((pl.col("_after") >= pl.duration(microseconds=0)) & (pl.col("_after") < window))
+        matches.filter((pl.col(_AFTER) >= pl.duration(microseconds=0)) & (pl.col(_AFTER) < window))
         .group_by(_ROW)
         .agg(pl.col(_GRADE).max())
     )
     grades = np.zeros(impressions.height, np.uint8)
     grades[best[_ROW].to_numpy()] = best[_GRADE].to_numpy()
     return grades
+
+
+def _graded(interactions: pl.LazyFrame, settings: LabelSettings) -> pl.DataFrame:
+    """Read the interactions whose kind has a grade, in order of time."""
+    kind = Interactions.kind.col
+    grade = kind.replace_strict(settings.grades, default=None, return_dtype=pl.UInt8)
+    return (
+        interactions.with_columns(grade.alias(_GRADE))
+        .filter(pl.col(_GRADE).is_not_null())
+        .select(
+            Interactions.request_id.name,
+            Interactions.item_id.name,
+            Interactions.user_id.name,
+            Interactions.session_id.name,
+            Interactions.timestamp.name,
+            _GRADE,
+        )
+        .sort(Interactions.timestamp.name)
+        .collect()
+    )
+
+
+def _by_request(graded: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+    """Match interactions that name their request with its impression of the item."""
+    keys = [Impressions.request_id.name, Impressions.item_id.name]
+    return _matched(graded.join(shown.select(*keys, _ROW, _SHOWN_AT), on=keys, how="inner"))
+
+
+def _by_latest(graded: pl.DataFrame, shown: pl.DataFrame, who: str) -> pl.DataFrame:
+    """Match interactions with the latest impression of the item to the same user or session."""
+    time, item = Impressions.timestamp.name, Impressions.item_id.name
+    known = shown.filter(pl.col(who).is_not_null()).sort(time)
+    found = graded.filter(pl.col(who).is_not_null()).join_asof(
+        known.select(who, item, time, _ROW, _SHOWN_AT),
+        on=time,
+        by=[who, item],
+        strategy="backward",
+        check_sortedness=False,
+    )
+    return _matched(found.filter(pl.col(_ROW).is_not_null()))
+
+
+def _matched(found: pl.DataFrame) -> pl.DataFrame:
+    after = pl.col(Interactions.timestamp.name) - pl.col(_SHOWN_AT)
+    return found.select(_ROW, _GRADE, after.alias(_AFTER))

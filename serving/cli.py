@@ -33,7 +33,9 @@ def _announce(url: str) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(f"ready at [bold]{url}[/bold]: POST /v1/rank, GET /v1/model, /docs, /healthz")
+    console.print(
+        f"ready at [bold]{url}[/bold]: POST /v1/rank, GET /v1/model, /openapi.json, /healthz"
+    )
     console.print("stop with Ctrl-C")
 
 

@@ -190,7 +190,7 @@ def _next(console: Console, target: Path, bundle: Path, page: Path) -> None:
     console.print("\nWhat to try next:", style="bold")
     for command, why in (
         (f"open {page}", "the report with plots"),
-        (f"recsys serve {bundle}", "keep the service running; /docs has its calls"),
+        (f"recsys serve {bundle}", "keep the service running; /openapi.json has its calls"),
         (f"recsys train {target} --seeds 3", "three seeds, then `recsys evaluate --seeds 3`"),
         ("recsys demo --data complete-journey", "the same on 1.4 million grocery purchases"),
         (f"edit {target / 'recsys.toml'}", "windows, attributes, text template; then train again"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from features.batch_reader import BatchReader
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
 from features.feature_set import FeatureSet
@@ -82,13 +83,13 @@ class OnlineFeatures:
             history is the user's.
         """
         state = self.state
-        reader = Reader(
+        reader = BatchReader(
             rows,
             np.full(1, state.day * DAY),
             self.catalogue,
-            state.counters,
-            {},
             state.recent.of_user(int(rows.request_user[0])),
             state.snapshot,
+            state.counters,
+            {},
         )
         return self.features.matrix(reader), reader

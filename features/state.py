@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.batch_reader import BatchReader
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
 from features.counters import PRICE_UNITS, Counter, CounterSpec, Tile
 from features.feature_set import FeatureSet
 from features.history import Recent, last_interactions
 from features.log import IMPRESSION, Events, Rows, without_sessions
-from features.reader import ITEM, USER, Reader, attribute_of, pair_codes
+from features.reader import ITEM, USER, attribute_of, pair_codes
 from features.snapshots import Snapshot
 
 
@@ -61,7 +62,7 @@ class FeatureState:
 
     def reader(
         self, rows: Rows, catalogue: Catalogue, today: Mapping[str, Tile], day_events: Events
-    ) -> Reader:
+    ) -> BatchReader:
         """Give what the features of some rows of this day read.
 
         Args:
@@ -76,8 +77,8 @@ class FeatureState:
         interactions = without_sessions(day_events)
         both = self.recent.with_day(interactions) if len(interactions) else self.recent.events
         history = last_interactions(both, rows.request_user, rows.request_time, self.recent.k)
-        return Reader(
-            rows, rows.request_time, catalogue, self.counters, today, history, self.snapshot
+        return BatchReader(
+            rows, rows.request_time, catalogue, history, self.snapshot, self.counters, today
         )
 
     def advance(self, today: Mapping[str, Tile], day_events: Events) -> None:

@@ -1,0 +1,104 @@
+"""What is known of some rows without any counter: the same for both executors."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from features.catalogue import Catalogue
+from features.clock import NO_TIME
+from features.history import History
+from features.local_time import local_hours_and_weekdays
+from features.log import Rows
+from features.reader import attribute_of
+from features.snapshots import Snapshot
+
+
+@dataclass
+class RowFacts:
+    """Catalogue, history, snapshot and clock of some rows; the part of a `Reader` both share.
+
+    Attributes:
+        rows: The rows.
+        moment: int64 [n_requests], UTC microseconds: only events before it are counted.
+        catalogue: The items.
+        history: Last interactions of each request's user before the moment, [n_requests, k].
+        snapshot: The last one taken at or before the midnight that began the rows' day.
+    """
+
+    rows: Rows
+    moment: np.ndarray
+    catalogue: Catalogue
+    history: History
+    snapshot: Snapshot
+    _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def of_item(self, values: np.ndarray) -> np.ndarray:
+        """Look a number of each item up, float [n_rows]; NaN for unknown items."""
+        if not len(values):
+            return np.full(len(self.rows), np.nan)
+        found: np.ndarray = values[self.rows.item]
+        if self._unknown_item is not None:
+            found[self._unknown_item] = np.nan
+        return found
+
+    def listed_at(self) -> np.ndarray:
+        """Give when the items were listed, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
+        listed = self.catalogue.listed_at
+        if not len(listed):
+            return np.full(len(self.rows), NO_TIME)
+        found: np.ndarray = listed[self.rows.item]
+        if self._unknown_item is not None:
+            found[self._unknown_item] = NO_TIME
+        return found
+
+    def attribute_code(self, name: str) -> np.ndarray:
+        """Give the code of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
+        if (codes := self._attributes.get(name)) is None:
+            codes = attribute_of(self.catalogue, name, self.rows.item)
+            self._attributes[name] = codes
+        return codes
+
+    def meetings(self, how: str, newest: int) -> np.ndarray:
+        """Give the co-visitation of each candidate with the user's newest items.
+
+        Args:
+            how: How items met: `session` or `user`.
+            newest: Items of the history to look at.
+
+        Returns:
+            float32 [n_rows, newest], fewer columns when the history is shorter; 0 for pairs that
+            never met and beyond the history's end.
+        """
+        width = min(newest, self.history.item.shape[1])
+        strength = self._meetings.get(how)
+        if strength is None or strength.shape[1] < width:
+            strength = np.zeros((len(self.rows), width), np.float32)
+            offsets = self.rows.offsets
+            for past, low, high in zip(self.history.item, offsets[:-1], offsets[1:], strict=True):
+                item = self.rows.item[low:high]
+                strength[low:high] = self.snapshot.strength(how, past[:width], item)
+            self._meetings[how] = strength
+        return strength[:, :width]
+
+    def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
+        """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""
+        if timezone not in self._local:
+            hours, weekdays = local_hours_and_weekdays(self.rows.request_time, timezone)
+            self._local[timezone] = hours[self.rows.request], weekdays[self.rows.request]
+        return self._local[timezone]
+
+    @cached_property
+    def _unknown_item(self) -> np.ndarray | None:
+        """Rows of unknown items, bool [n_rows]; None when there are none."""
+        unknown = self.rows.item < 0
+        return unknown if unknown.any() else None
+
+    @cached_property
+    def row_moment(self) -> np.ndarray:
+        """The moment of each row, int64 [n_rows], UTC microseconds."""
+        return self.moment[self.rows.request]

@@ -134,7 +134,8 @@ class RankedSlate:
         interest_match: float32 [n], NaN for items without text; None when text was not used.
         rung: How much of the ranker was used.
         unknown_items: Candidates the catalogue does not know.
-        contributions: Per item, feature name to TreeSHAP contribution, strongest first; on request.
+        contributions: Of the best items, as many as were asked for: feature name to TreeSHAP
+            contribution, strongest first; None without any.
         timings_ms: Milliseconds by stage.
     """
 

@@ -37,7 +37,7 @@ def rank(
     vectors: Vectors,
     *,
     rung: Rung = "full",
-    explain: bool = False,
+    explain: int = 0,
 ) -> RankedSlate:
     """Put a slate in the order of what this user will most likely click and buy.
 
@@ -47,7 +47,7 @@ def rank(
         vectors: Text vectors of `texts_to_encode`, float32 [dim] each; texts that are not there
             are treated as missing.
         rung: How much of the ranker to use; `full` and `cached_text` differ in `vectors` only.
-        explain: Give each item's contributions.
+        explain: How many of the best candidates to explain; contributions cost more than scores.
 
     Returns:
         The candidates, best first; equal scores keep the given order.
@@ -69,7 +69,7 @@ def rank(
     scores = scorer.ranker.score(matrix)
     order = np.argsort(-scores, kind="stable")
     clock.lap("score")
-    contributions = _contributions(scorer, matrix[order]) if explain else None
+    contributions = _contributions(scorer, matrix[order[:explain]]) if explain else None
     if explain:
         clock.lap("explain")
     return RankedSlate(

@@ -12,7 +12,8 @@ MARGIN = 1.5
 WEIGHT_OF_NEWEST = 0.2
 SHRINK_PER_SKIP = 0.95
 
-_Key = tuple[bool, bool, int]
+_Key = tuple[str, bool, int]
+_RANK, _EXPLAIN = "rank", "explain"
 
 
 @dataclass(frozen=True)
@@ -38,36 +39,33 @@ class Deadline:
 
 @dataclass
 class RungCosts:
-    """What ranking costs, learned from what it cost, by rung, slate size and explanation.
+    """What ranking costs, learned from what it cost, by rung and slate size.
 
-    Sizes are told apart by powers of two. `cached_text` costs what `full` does, since both run the
-    same model, and `given_order` costs nothing.
+    Explanations come on top, by how many there are. Sizes are told apart by powers of two.
+    `cached_text` costs what `full` does, since both run the same model, and `given_order` costs
+    nothing.
     """
 
     _usual: dict[_Key, float] = field(default_factory=dict)
 
-    def observe(self, rung: Rung, candidates: int, explain: bool, spent_ms: float) -> None:
-        """Take in that ranking so many candidates took so many milliseconds."""
+    def observe(
+        self, rung: Rung, candidates: int, rank_ms: float, explained: int = 0, explain_ms: float = 0
+    ) -> None:
+        """Take in what ranking so many candidates and explaining some of them took."""
         if rung == "given_order":
             return
-        key = _key(rung, candidates, explain)
-        usual = self._usual.get(key, spent_ms)
-        self._usual[key] = usual + WEIGHT_OF_NEWEST * (spent_ms - usual)
+        self._learn(_key(_RANK, rung, candidates), rank_ms)
+        if explained:
+            self._learn(_key(_EXPLAIN, rung, explained), explain_ms)
 
-    def usual_ms(self, rung: Rung, candidates: int, explain: bool) -> float:
+    def usual_ms(self, rung: Rung, candidates: int, explained: int) -> float:
         """Give the usual cost; a size never seen is scaled up from the nearest one, 0 at first."""
         if rung == "given_order":
             return 0.0
-        with_text, explained, size = _key(rung, candidates, explain)
-        seen = {
-            key[2]: cost for key, cost in self._usual.items() if key[:2] == (with_text, explained)
-        }
-        if not seen:
-            return 0.0
-        nearest = min(seen, key=lambda other: abs(other - size))
-        return seen[nearest] * 2.0 ** max(0, size - nearest)
+        ranking = self._expected(_key(_RANK, rung, candidates))
+        return ranking + (self._expected(_key(_EXPLAIN, rung, explained)) if explained else 0.0)
 
-    def best_rung(self, best: Rung, candidates: int, explain: bool, left_ms: float | None) -> Rung:
+    def best_rung(self, best: Rung, candidates: int, explained: int, left_ms: float | None) -> Rung:
         """Pick the best rung from `best` downwards that fits into the time left.
 
         A rung that is passed over is remembered as slightly cheaper, so that it is tried again
@@ -76,7 +74,7 @@ class RungCosts:
         Args:
             best: Where on the ladder to begin.
             candidates: Size of the slate.
-            explain: Whether contributions are asked for.
+            explained: How many candidates are to be explained.
             left_ms: Milliseconds left; None means all the time there is.
 
         Returns:
@@ -85,12 +83,23 @@ class RungCosts:
         if left_ms is None:
             return best
         for rung in dict.fromkeys((best, "no_text")):
-            usual = self.usual_ms(rung, candidates, explain)
-            if MARGIN * usual <= left_ms:
+            if MARGIN * self.usual_ms(rung, candidates, explained) <= left_ms:
                 return rung
-            self._usual[_key(rung, candidates, explain)] = usual * SHRINK_PER_SKIP
+            for key in (_key(_RANK, rung, candidates), _key(_EXPLAIN, rung, explained)):
+                self._usual[key] = self._expected(key) * SHRINK_PER_SKIP
         return "given_order"
 
+    def _learn(self, key: _Key, spent_ms: float) -> None:
+        usual = self._usual.get(key, spent_ms)
+        self._usual[key] = usual + WEIGHT_OF_NEWEST * (spent_ms - usual)
 
-def _key(rung: Rung, candidates: int, explain: bool) -> _Key:
-    return rung in {"full", "cached_text"}, explain, candidates.bit_length()
+    def _expected(self, key: _Key) -> float:
+        seen = {size: cost for (*what, size), cost in self._usual.items() if (*what,) == key[:2]}
+        if not seen:
+            return 0.0
+        nearest = min(seen, key=lambda size: abs(size - key[2]))
+        return seen[nearest] * 2.0 ** max(0, key[2] - nearest)
+
+
+def _key(what: str, rung: Rung, size: int) -> _Key:
+    return what, rung in {"full", "cached_text"}, size.bit_length()

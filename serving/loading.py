@@ -49,7 +49,7 @@ class BundleModel:
         return texts_to_encode(self.bundle, slate)
 
     def rank(
-        self, slate: Slate, vectors: Mapping[str, np.ndarray], *, rung: Rung, explain: bool
+        self, slate: Slate, vectors: Mapping[str, np.ndarray], *, rung: Rung, explain: int
     ) -> RankedSlate:
         """Put a slate in order."""
         return rank(self.bundle, slate, vectors, rung=rung, explain=explain)

@@ -40,7 +40,7 @@ class Model(Protocol):
         ...
 
     def rank(
-        self, slate: Slate, vectors: Mapping[str, np.ndarray], *, rung: Rung, explain: bool
+        self, slate: Slate, vectors: Mapping[str, np.ndarray], *, rung: Rung, explain: int
     ) -> RankedSlate:
         """Put a slate in order.
 
@@ -48,7 +48,7 @@ class Model(Protocol):
             slate: The request.
             vectors: Vector of each text of `texts_to_encode`, float32 [dim]; a text may be missing.
             rung: How much of the ranker to use.
-            explain: Whether to add contributions.
+            explain: How many of the best candidates get contributions.
 
         Returns:
             The candidates, best first.

@@ -57,20 +57,27 @@ class RankingService:
         for rung, size in product(LADDER, WARM_UP_SIZES):
             ids = items[:size]
             slate = Slate("warm-up", ids, datetime.now(UTC), user_id, texts=[None] * len(ids))
-            for explain in (False, True):
+            for explain in (0, size):
                 self._warm_up_rung(slate, rung, explain)
         self.is_warm = True
         spent_ms = (perf_counter() - started) * 1e3
         self.telemetry.ready(self.model.name, self.model.fingerprint, spent_ms)
 
-    def _warm_up_rung(self, slate: Slate, rung: Rung, explain: bool) -> None:
+    def _warm_up_rung(self, slate: Slate, rung: Rung, explain: int) -> None:
         # The first call pays for what is set up lazily, so it tells nothing about the cost.
         self.model.rank(slate, {}, rung=rung, explain=explain)
         for _ in range(WARM_UP_ROUNDS):
-            started = perf_counter()
-            self.model.rank(slate, {}, rung=rung, explain=explain)
-            spent_ms = (perf_counter() - started) * 1e3
-            self._costs.observe(rung, len(slate.item_ids), explain, spent_ms)
+            self._timed_rank(slate, {}, rung, explain)
+
+    def _timed_rank(
+        self, slate: Slate, vectors: Mapping[str, np.ndarray], rung: Rung, explain: int
+    ) -> RankedSlate:
+        started = perf_counter()
+        ranked = self.model.rank(slate, vectors, rung=rung, explain=explain)
+        explain_ms = ranked.timings_ms.get("explain", 0.0)
+        rank_ms = (perf_counter() - started) * 1e3 - explain_ms
+        self._costs.observe(rung, len(slate.item_ids), rank_ms, explain, explain_ms)
+        return ranked
 
     async def answer(self, request: Request) -> Response:
         """Answer `POST /v1/rank`."""
@@ -109,17 +116,19 @@ class RankingService:
 
     async def _answer(self, request: RankRequest, deadline: Deadline) -> Response:
         slate = wire.to_slate(request, datetime.now(UTC))
+        shown = min(request.top_k or len(slate.item_ids), len(slate.item_ids))
+        explain = shown if request.explain else 0
         timings = {"parse": deadline.spent_ms()}
         try:
-            vectors, best = await self._vectors(slate, request.explain, deadline)
+            vectors, best = await self._vectors(slate, explain, deadline)
             timings["encode"] = deadline.spent_ms() - timings["parse"]
-            ranked = self._rank(slate, vectors, best, request.explain, deadline)
+            ranked = self._rank(slate, vectors, best, explain, deadline)
         except UsageError as error:
             return self._refuse(problems.unacceptable(error), deadline, slate.request_id)
         timings |= ranked.timings_ms
         timings["total"] = deadline.spent_ms()
         body = wire.to_response(
-            slate, ranked, policy=self.model.name, top_k=request.top_k, timings_ms=timings
+            slate, ranked, policy=self.model.name, count=shown, timings_ms=timings
         )
         self.telemetry.answered(
             slate.request_id, ranked.rung, len(slate.item_ids), len(ranked.unknown_items), timings
@@ -127,7 +136,7 @@ class RankingService:
         return Response(body, media_type="application/json")
 
     async def _vectors(
-        self, slate: Slate, explain: bool, deadline: Deadline
+        self, slate: Slate, explain: int, deadline: Deadline
     ) -> tuple[Mapping[str, np.ndarray], Rung]:
         """Have the texts without a vector encoded; without them the best rung is `cached_text`."""
         try:
@@ -146,7 +155,7 @@ class RankingService:
         return dict(zip(texts, rows, strict=True)), "full"
 
     async def _encoded(
-        self, texts: Sequence[str], candidates: int, explain: bool, deadline: Deadline
+        self, texts: Sequence[str], candidates: int, explain: int, deadline: Deadline
     ) -> np.ndarray:
         allowed_ms, left_ms = self._settings.encoder_timeout_ms, deadline.left_ms()
         if left_ms is not None:
@@ -162,7 +171,7 @@ class RankingService:
         slate: Slate,
         vectors: Mapping[str, np.ndarray],
         best: Rung,
-        explain: bool,
+        explain: int,
         deadline: Deadline,
     ) -> RankedSlate:
         """Rank on the best rung that is reached in time and does not fail."""
@@ -174,9 +183,8 @@ class RankingService:
             if in_time != rung:
                 self.telemetry.stepped_down(slate.request_id, "rank", "deadline")
             rung = in_time
-            started = perf_counter()
             try:
-                ranked = self.model.rank(slate, vectors, rung=rung, explain=explain)
+                return self._timed_rank(slate, vectors, rung, explain)
             except UsageError:
                 raise
             except Exception as error:
@@ -184,10 +192,6 @@ class RankingService:
                     raise
                 self.telemetry.stepped_down(slate.request_id, "rank", error)
                 rung = LADDER[LADDER.index(rung) + 1]
-            else:
-                spent_ms = (perf_counter() - started) * 1e3
-                self._costs.observe(rung, candidates, explain, spent_ms)
-                return ranked
 
     def _refuse(
         self, found: Problem, deadline: Deadline, request_id: str | None = None

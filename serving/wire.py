@@ -1,5 +1,6 @@
 """From a request's bytes to a slate, and from a ranked slate to the answer's bytes."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -86,7 +87,7 @@ def to_response(
     ranked: RankedSlate,
     *,
     policy: str,
-    top_k: int | None,
+    count: int,
     timings_ms: dict[str, float],
 ) -> bytes:
     """Write the answer, a `RankResponse`, as JSON.
@@ -95,13 +96,13 @@ def to_response(
         slate: The request.
         ranked: Its order; NaN becomes null.
         policy: Name of the bundle.
-        top_k: How many items to tell; all when None.
+        count: How many of the best items to tell.
         timings_ms: Milliseconds by stage.
 
     Returns:
         The body of the answer.
     """
-    count = len(ranked.item_ids) if top_k is None else min(top_k, len(ranked.item_ids))
+    contributions = _padded(ranked.contributions or [], count)
     items = [
         {
             "item_id": item_id,
@@ -115,7 +116,7 @@ def to_response(
             _values(ranked.scores, count),
             _values(ranked.p_click, count),
             _values(ranked.interest_match, count),
-            [None] * count if ranked.contributions is None else ranked.contributions[:count],
+            contributions,
             strict=True,
         )
     ]
@@ -130,6 +131,10 @@ def to_response(
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
+
+
+def _padded(contributions: Sequence[dict[str, float]], count: int) -> list[dict[str, float] | None]:
+    return [*contributions[:count], *[None] * (count - len(contributions))]
 
 
 def _values(column: np.ndarray | None, count: int) -> list[float | None]:

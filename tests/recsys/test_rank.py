@@ -82,7 +82,7 @@ def test_given_order_asks_nobody(tiny_bundle: Bundle, slate: Slate) -> None:
 def test_contributions_sum_to_the_score_up_to_the_same_number(
     tiny_bundle: Bundle, slate: Slate, rung: Rung
 ) -> None:
-    ranked = rank(tiny_bundle, slate, {}, rung=rung, explain=True)
+    ranked = rank(tiny_bundle, slate, {}, rung=rung, explain=len(slate.item_ids))
     assert ranked.contributions is not None
     rest = ranked.scores - np.array([sum(c.values()) for c in ranked.contributions])
     np.testing.assert_allclose(rest, rest[0], atol=1e-9)
@@ -90,6 +90,8 @@ def test_contributions_sum_to_the_score_up_to_the_same_number(
         strength = np.abs(list(shares.values()))
         assert (np.diff(strength) <= 0).all()
     assert rank(tiny_bundle, slate, {}, rung=rung).contributions is None
+    best = rank(tiny_bundle, slate, {}, rung=rung, explain=2).contributions
+    assert best == ranked.contributions[:2]
 
 
 def with_texts(slate: Slate, *extra: tuple[str, str | None]) -> Slate:

@@ -32,11 +32,13 @@ class FakeModel:
         broken: Rungs on which ranking fails.
         slow_ms: Milliseconds a rung takes.
         asked: The rungs it was asked for.
+        explained: How many explanations it was asked for, by call.
     """
 
     broken: frozenset[Rung] = frozenset()
     slow_ms: dict[Rung, float] = field(default_factory=dict)
     asked: list[Rung] = field(default_factory=list)
+    explained: list[int] = field(default_factory=list)
     name: str = "fake"
     fingerprint: str = FINGERPRINT
 
@@ -58,9 +60,10 @@ class FakeModel:
         return list(dict.fromkeys(texts))
 
     def rank(
-        self, slate: Slate, vectors: Mapping[str, np.ndarray], *, rung: Rung, explain: bool
+        self, slate: Slate, vectors: Mapping[str, np.ndarray], *, rung: Rung, explain: int
     ) -> RankedSlate:
         self.asked.append(rung)
+        self.explained.append(explain)
         time.sleep(self.slow_ms.get(rung, 0) / 1e3)
         if rung in self.broken:
             raise RuntimeError(f"broken on {rung} for {slate.user_id}")
@@ -82,7 +85,7 @@ class FakeModel:
             interest_match=match[order] if rung in {"full", "cached_text"} else None,
             rung=rung,
             unknown_items=unknown,
-            contributions=[{"number": scores[index]} for index in order] if explain else None,
+            contributions=[{"number": scores[at]} for at in order[:explain]] if explain else None,
             timings_ms={"features": 0.1, "match": 0.2, "score": 0.3},
         )
 

@@ -92,6 +92,14 @@ def test_the_vector_of_an_inline_text_reaches_the_model() -> None:
     assert answer.unknown_items == ["new"]
 
 
+@pytest.mark.parametrize(("top_k", "explained"), [(None, 3), (2, 2), (7, 3)])
+def test_only_what_is_told_is_explained(top_k: int | None, explained: int) -> None:
+    world = World(warm=False)
+    world.rank(candidates=KNOWN_CANDIDATES, top_k=top_k, explain=True)
+    world.rank(candidates=KNOWN_CANDIDATES, top_k=top_k)
+    assert world.model.explained == [explained, 0]
+
+
 def test_a_broken_encoder_costs_the_text_but_not_the_answer() -> None:
     world = World(encoder_error=RuntimeError("secret text"))
     answer = world.rank(candidates=NEW_WITH_TEXT)

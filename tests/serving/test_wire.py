@@ -140,7 +140,7 @@ def test_the_answer_is_a_rank_response_with_null_for_what_is_missing() -> None:
         unknown_items=["b"],
         contributions=[{"price": np.float64(1.5)}, {}, {}],
     )
-    body = wire.to_response(slate, ranked, policy="p", top_k=2, timings_ms={"total": 1.23456})
+    body = wire.to_response(slate, ranked, policy="p", count=2, timings_ms={"total": 1.23456})
     answer = RankResponse.model_validate_json(body)
     assert [item.item_id for item in answer.items] == ["b", "a"]
     assert [item.interest_match for item in answer.items] == [None, 0.25]

@@ -54,7 +54,9 @@ class Interactions(dy.Schema):
     """One row a click, cart, purchase or another kind the workspace declares."""
 
     event_id = dy.String(
-        primary_key=True, min_length=1, description="Identifier; a repeat is a duplicate."
+        primary_key=True,
+        min_length=1,
+        description="Identifier; a repeat on the same UTC day is a duplicate.",
     )
     kind = dy.String(
         nullable=False, min_length=1, description="What the user did: click, cart, purchase."
@@ -66,7 +68,7 @@ class Interactions(dy.Schema):
         nullable=True, description="The request that showed it, when the caller knows."
     )
     timestamp = dy.Datetime(
-        nullable=False, time_unit="us", time_zone="UTC", description="Event time."
+        primary_key=True, time_unit="us", time_zone="UTC", description="Event time."
     )
     value = dy.Float64(
         nullable=True, description="Price paid for one unit.", metadata={"unit": "currency"}

@@ -43,13 +43,24 @@ def contracts(
 
 
 @app.command()
-def simulate(
+def simulate(  # noqa: PLR0913, PLR0917 - the options of a command
     target: TargetArgument,
+    events: Annotated[
+        str | None, typer.Option(help="About so many rows, such as 10M; chooses the sizes.")
+    ] = None,
     users: Annotated[int | None, typer.Option(help="Users when the log opens.")] = None,
     items: Annotated[int | None, typer.Option(help="Items when the log opens.")] = None,
     days: Annotated[int | None, typer.Option(help="Length of the log.")] = None,
     requests_per_day: Annotated[float | None, typer.Option(help="Slates shown a day.")] = None,
     slate_size: Annotated[int | None, typer.Option(help="Candidates per slate.")] = None,
+    late: Annotated[float | None, typer.Option(help="Share of interactions known late.")] = None,
+    duplicates: Annotated[
+        float | None, typer.Option(help="Share of interactions recorded twice.")
+    ] = None,
+    orphans: Annotated[
+        float | None, typer.Option(help="Share of interactions of unknown requests.")
+    ] = None,
+    bots: Annotated[float | None, typer.Option(help="Share of requests made by robots.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seeds everything drawn.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -57,9 +68,10 @@ def simulate(
     from rich.console import Console
 
     from data_contracts.errors import UsageError
-    from recsys.console import ConsoleTrack
+    from recsys.console import ConsoleTrack, simulation_table
     from recsys.simulate import SimulationSettings
     from recsys.simulate import simulate as run
+    from recsys.simulate.sizing import parse_count, sized_settings
 
     asked = {
         "users": users,
@@ -67,17 +79,24 @@ def simulate(
         "days": days,
         "requests_per_day": requests_per_day,
         "slate_size": slate_size,
+        "late": late,
+        "duplicates": duplicates,
+        "orphans": orphans,
+        "bots": bots,
         "seed": seed,
     }
+    given = {name: value for name, value in asked.items() if value is not None}
     try:
-        settings = SimulationSettings.model_validate(
-            {name: value for name, value in asked.items() if value is not None}
+        settings = (
+            SimulationSettings.model_validate(given)
+            if events is None
+            else sized_settings(parse_count(events), given)
         )
     except ValueError as error:
         raise UsageError(str(error), "sizes that fit together", "see the options") from error
     console = Console()
     report = run(target, settings, track=ConsoleTrack(console), overwrite=overwrite)
-    console.print(report)
+    console.print(simulation_table(report))
 
 
 @imports.command("online-retail")

@@ -1,6 +1,7 @@
 """What a person sees in the terminal: progress bars, and errors in their three parts."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import TypeVar
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from data_contracts.errors import RecsysError
 from recsys.importers.report import ImportReport
+from recsys.simulate.settings import SimulationReport
 
 T = TypeVar("T")
 
@@ -57,6 +59,18 @@ def import_table(report: ImportReport) -> Table:
     table.add_column("such as")
     for what, fate, count, example in report.rows():
         table.add_row(what, fate, f"{count:,}", example)
+    return table
+
+
+def simulation_table(report: SimulationReport) -> Table:
+    """Show what a simulation wrote."""
+    table = Table(title=f"Simulation of {report.path}", title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    counts = {field.name: getattr(report, field.name) for field in fields(report)}
+    for name, count in {"events": report.events, **counts}.items():
+        if name != "path":
+            table.add_row(name.replace("_", " "), f"{count:,}")
     return table
 
 

@@ -144,9 +144,11 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
     findings = [Finding(table, "readable", "error", 0)]
     bad = []
     if table == _INTERACTIONS:
-        frame, repeats = _without_repeats(frame)
-        findings.append(_finding(table, "duplicate", "warning", repeats))
-        bad.append(repeats.with_columns(pl.lit("duplicate").alias(REASON)))
+        frame, copies, differing = _without_copies(frame)
+        findings.append(_finding(table, "duplicate", "warning", copies))
+        findings.append(_finding(table, "duplicate_differs", "warning", differing))
+        findings.append(_ids_of_several_days(frame))
+        bad.append(copies.with_columns(pl.lit("duplicate").alias(REASON)))
     contract = workspace.contract(table)
     checked = check_rows(frame, contract)
     broken = {failure.rule: failure for failure in checked.failures}
@@ -164,15 +166,45 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
     return _Checked(findings, good, pl.concat(bad))
 
 
-def _without_repeats(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part a log from rows that repeat an earlier one in every column."""
-    place = "place in the file"
-    same_id = frame.with_row_index(place).filter(Interactions.event_id.col.is_duplicated())
-    repeats = same_id.filter(~pl.struct(frame.columns).is_first_distinct())
-    if not repeats.height:
-        return frame, frame.clear()
-    kept = frame.with_row_index(place).join(repeats, on=place, how="anti", maintain_order="left")
-    return kept.drop(place), repeats.drop(place)
+def _without_copies(
+    frame: pl.DataFrame,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Keep of each event, which is an id on a UTC day, the copy that was known first.
+
+    Args:
+        frame: Interactions.
+
+    Returns:
+        What is kept, in order; the other copies; and those of them that tell something else than
+        the kept one, beyond when it was known.
+    """
+    place, kept = "place in the file", "is kept"
+    event, time = Interactions.event_id, Interactions.timestamp
+    key = [event.col, time.col.dt.date()]
+    known = pl.max_horizontal(time.col, Interactions.ingested_at.col - pl.duration(microseconds=1))
+    complete = event.col.is_not_null() & time.col.is_not_null()
+    several = frame.with_row_index(place).filter(complete & pl.struct(key).is_duplicated())
+    if not several.height:
+        return frame, frame.clear(), frame.clear()
+    several = several.sort(known, time.col, place).with_columns(
+        pl.struct(key).is_first_distinct().alias(kept)
+    )
+    told = [pl.col(name) for name in frame.columns if name != Interactions.ingested_at.name]
+    other = (pl.struct(told) != pl.struct(told).first().over(key)).alias("differs")
+    copies = several.with_columns(other).filter(~pl.col(kept)).sort(place)
+    rest = frame.with_row_index(place).join(copies, on=place, how="anti", maintain_order="left")
+    return (
+        rest.drop(place),
+        copies.select(frame.columns),
+        copies.filter("differs").select(frame.columns),
+    )
+
+
+def _ids_of_several_days(frame: pl.DataFrame) -> Finding:
+    """Count events whose id another day's event has too; features and labels keep them apart."""
+    again = frame.filter(Interactions.event_id.col.is_duplicated())
+    rows = again.filter(Interactions.event_id.col.is_not_null())
+    return _finding(_INTERACTIONS, "event_id_on_several_days", "warning", rows)
 
 
 def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) -> Iterator[Finding]:
@@ -194,6 +226,8 @@ def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) ->
         ungraded = interactions.filter(~Interactions.kind.col.is_in(list(config.labels.grades)))
         yield _finding(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
         yield _guests(interactions)
+        late = interactions.filter(Interactions.ingested_at.col > Interactions.timestamp.col)
+        yield _finding(_INTERACTIONS, "late", "info", late)
     if impressions is not None and interactions is not None:
         yield from _check_split(impressions, interactions, config)
 

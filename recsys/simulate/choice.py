@@ -111,8 +111,8 @@ def _history(
     catalogue: Catalogue, memory: Memory, user: np.ndarray, slate: np.ndarray
 ) -> np.ndarray:
     keys = pair_keys(user, slate)
-    owned = contains(memory.bought, keys)
-    seen = contains(memory.clicked, keys) & ~owned
+    owned = contains(memory.bought.keys, keys)
+    seen = contains(memory.clicked.keys, keys) & ~owned
     return _SEEN_BEFORE * seen + owned * np.where(catalogue.consumable[slate], _USED_UP, _OWNED)
 
 

@@ -1,4 +1,4 @@
-"""One day of the log as tables: what was shown, what was done, and the truth behind it."""
+"""Requests of one day as tables: what was shown, what was done, and the truth behind it."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from recsys.simulate.catalogue import as_instants, item_ids
 from recsys.simulate.choice import Choices
 from recsys.simulate.grammar import write_query
 from recsys.simulate.truth import TruthImpressions
-from recsys.simulate.users import user_ids
+from recsys.simulate.users import robot_ids, user_ids
 from recsys.simulate.visits import Visits
 
 CLICK, CART, PURCHASE = "click", "cart", "purchase"
@@ -52,9 +52,8 @@ def act(choices: Choices, rng: np.random.Generator) -> Actions:
     return Actions(clicked, carted, bought, (after_s * 1e6).astype(np.int64))
 
 
-def request_ids(day: int, requests: int) -> pl.Series:
-    """Give the identifiers of a day's requests, in their order."""
-    number = pl.Series(np.arange(requests)).cast(pl.String).str.zfill(6)
+def _request_ids(day: int, visits: Visits) -> pl.Series:
+    number = pl.Series(visits.number).cast(pl.String).str.zfill(6)
     return (f"r{day:04d}-" + number).alias(Impressions.request_id.name)
 
 
@@ -63,7 +62,7 @@ def impression_table(day: int, visits: Visits, slate: np.ndarray, listed: int) -
 
     Args:
         day: Day of the log, from 0.
-        visits: Its requests.
+        visits: Requests of the day.
         slate: int [n_requests, slate_size], items in shown order.
         listed: How many items could be shown.
 
@@ -96,7 +95,7 @@ def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
     uniform = pl.Series(visits.uniform)
     return pl.DataFrame(
         [
-            request_ids(day, len(words)),
+            _request_ids(day, visits),
             _known_users(visits).alias(Impressions.user_id.name),
             _session_ids(day, visits).alias(Impressions.session_id.name),
             as_instants(Impressions.timestamp.name, visits.time_us),
@@ -116,13 +115,19 @@ def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
 
 
 def interaction_table(
-    day: int, visits: Visits, slate: np.ndarray, actions: Actions, price: np.ndarray
+    day: int,
+    first: int,
+    visits: Visits,
+    slate: np.ndarray,
+    actions: Actions,
+    price: np.ndarray,
 ) -> pl.DataFrame:
     """Give what was done with a day's impressions, by time; some of it falls on the next day.
 
     Args:
         day: Day of the log, from 0.
-        visits: Its requests.
+        first: Number within the day of the first interaction.
+        visits: Requests of the day.
         slate: int [n_requests, slate_size], items in shown order.
         actions: What users did with them.
         price: float64 [n_items].
@@ -137,7 +142,7 @@ def interaction_table(
     kind, request, place, time_us = (a[order] for a in (kind, request, place, time_us))
     item = slate[request, place]
     paid = np.where(kind == 2, price[item], np.nan)
-    number = pl.Series(np.arange(len(kind))).cast(pl.String).str.zfill(6)
+    number = pl.Series(first + np.arange(len(kind))).cast(pl.String).str.zfill(6)
     return pl.DataFrame(
         [
             (f"e{day:04d}-" + number).alias(Interactions.event_id.name),
@@ -145,7 +150,7 @@ def interaction_table(
             _known_users(visits).gather(request).alias(Interactions.user_id.name),
             _session_ids(day, visits).gather(request).alias(Interactions.session_id.name),
             item_ids(item).alias(Interactions.item_id.name),
-            request_ids(day, len(slate)).gather(request).alias(Interactions.request_id.name),
+            _request_ids(day, visits).gather(request).alias(Interactions.request_id.name),
             as_instants(Interactions.timestamp.name, time_us),
             pl.Series(Interactions.value.name, paid).fill_nan(None),
             pl.Series(Interactions.ingested_at.name, [None] * len(kind), pl.Datetime("us", "UTC")),
@@ -166,16 +171,20 @@ def truth_table(day: int, visits: Visits, slate: np.ndarray, choices: Choices) -
     }
     return pl.DataFrame(
         [
-            request_ids(day, len(slate)).gather(request),
+            _request_ids(day, visits).gather(request),
             item_ids(slate.ravel()),
-            user_ids(visits.user).gather(request).alias(TruthImpressions.person.name),
+            _persons(visits).gather(request).alias(TruthImpressions.person.name),
             *(pl.Series(c.name, values.ravel(), pl.Float32) for c, values in numbers.items()),
         ]
     )
 
 
+def _persons(visits: Visits) -> pl.Series:
+    return robot_ids(visits.user) if visits.robots else user_ids(visits.user)
+
+
 def _known_users(visits: Visits) -> pl.Series:
-    ids = user_ids(visits.user)
+    ids = _persons(visits)
     return ids.zip_with(pl.Series(~visits.guest), pl.Series([None] * len(ids), dtype=pl.String))
 
 

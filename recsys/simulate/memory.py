@@ -11,33 +11,72 @@ _FAME_CLICKS = 1.0
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Pairs of user and item in which something happened not too long ago.
+
+    Attributes:
+        keys: int64 [n], sorted.
+        last_day: int32 [n], day of the log on which it last happened.
+    """
+
+    keys: np.ndarray
+    last_day: np.ndarray
+
+    def after(self, day: int, happened: np.ndarray, remembered_days: int) -> "Pairs":
+        """Add the pairs of a day (keys in any order) and drop those that lie too long ago."""
+        fresh = np.unique(happened)
+        kept = (self.last_day > day - remembered_days) & ~contains(fresh, self.keys)
+        keys = self.keys[kept]
+        place = np.searchsorted(keys, fresh)
+        return Pairs(
+            np.insert(keys, place, fresh), np.insert(self.last_day[kept], place, np.int32(day))
+        )
+
+
+@dataclass(frozen=True)
 class Memory:
-    """The state at the start of a day.
+    """The state at the start of a day; it grows with the users, not with the log.
 
     Attributes:
         clicks: float64 [n_items], clicks so far, older ones counting less.
-        clicked: int64 [n], sorted keys of (user, item) with a click.
-        bought: int64 [n], sorted keys of (user, item) with a purchase.
+        clicked: Pairs with a click.
+        bought: Pairs with a purchase.
     """
 
     clicks: np.ndarray
-    clicked: np.ndarray
-    bought: np.ndarray
+    clicked: Pairs
+    bought: Pairs
 
     def popularity(self, catalogue: Catalogue, listed: int) -> np.ndarray:
         """Give the weight of each of the first `listed` items among the popular; float64."""
         return self.clicks[:listed] + _FAME_CLICKS * catalogue.fame[:listed]
 
-    def after(self, clicked: np.ndarray, bought: np.ndarray) -> "Memory":
-        """Give the state after a day with these clicks and purchases (keys, any order)."""
+    def after(
+        self, day: int, clicked: np.ndarray, bought: np.ndarray, remembered_days: int
+    ) -> "Memory":
+        """Give the state after a day.
+
+        Args:
+            day: Day of the log, from 0.
+            clicked: int64 [n_clicks], keys of the day's clicks in any order.
+            bought: int64 [n_purchases], keys of the day's purchases in any order.
+            remembered_days: How long a pair is remembered.
+
+        Returns:
+            The state at the start of the next day.
+        """
         clicks = self.clicks * _DAILY_DECAY
         np.add.at(clicks, items_of(clicked), 1.0)
-        return Memory(clicks, np.union1d(self.clicked, clicked), np.union1d(self.bought, bought))
+        return Memory(
+            clicks,
+            self.clicked.after(day, clicked, remembered_days),
+            self.bought.after(day, bought, remembered_days),
+        )
 
 
 def blank(items: int) -> Memory:
     """Give the state before anything happened."""
-    nothing = np.empty(0, np.int64)
+    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int32))
     return Memory(np.zeros(items), nothing, nothing)
 
 

@@ -8,13 +8,15 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=0.9, allow_inf_nan=False)]
 
 
 class SimulationSettings(BaseModel):
     """Size and seed of a simulated shop.
 
     Everything grows day by day from the seed: the same settings with more days give the same
-    first days.
+    first days. Dirt (late, duplicates, orphans, bots) is drawn apart, so that the rest of the log
+    stays as it is without.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +30,24 @@ class SimulationSettings(BaseModel):
         400, description="Mean number of slates shown per day; weekdays differ."
     )
     slate_size: int = Field(24, ge=2, le=500, description="Candidates per slate.")
+    memory_days: int = Field(
+        180,
+        ge=1,
+        description="How long users know what they clicked or bought, in days since the last time.",
+    )
+    late: Share = Field(
+        0,
+        description="Share of interactions that become known minutes to months after they happen.",
+    )
+    duplicates: Share = Field(
+        0, description="Share of interactions that are recorded a second time, known later."
+    )
+    orphans: Share = Field(
+        0, description="Share of interactions that name a request the log does not have."
+    )
+    bots: Share = Field(
+        0, description="Share of requests made by robots that walk through the catalogue."
+    )
     start: date = Field(date(2026, 1, 5), description="First day of the log (UTC).")
     seed: int = Field(20260105, ge=0, description="Seed of everything random.")
 
@@ -74,12 +94,17 @@ class SimulationReport:
         users: Users who could have come, whether they did or not.
         items: Items in the catalogue on the last day.
         sessions: Visits.
-        requests: Slates shown.
+        requests: Slates shown, those to robots included.
         impressions: Rows of the log of impressions.
-        clicks: Interactions of that kind in the log.
-        carts: Interactions of that kind in the log.
-        purchases: Interactions of that kind in the log.
+        clicks: Interactions of that kind in the log, each counted once.
+        carts: Interactions of that kind in the log, each counted once.
+        purchases: Interactions of that kind in the log, each counted once.
         unseen_interactions: Interactions that fell after the end of the log and are not in it.
+        late: Interactions that became known after they happened.
+        duplicates: Rows that record an interaction again; not among the interactions above.
+        orphans: Interactions that name a request the log does not have.
+        bots: Robots among the users.
+        bot_requests: Slates shown to robots.
     """
 
     path: Path
@@ -92,3 +117,14 @@ class SimulationReport:
     carts: int
     purchases: int
     unseen_interactions: int
+    late: int
+    duplicates: int
+    orphans: int
+    bots: int
+    bot_requests: int
+
+    @property
+    def events(self) -> int:
+        """Rows of both logs: impressions, interactions and their duplicates."""
+        done = self.clicks + self.carts + self.purchases
+        return self.impressions + done + self.duplicates

@@ -153,13 +153,14 @@ def _clicked_before(
 ) -> np.ndarray:
     """Draw one earlier click of the user per place; users without clicks get `otherwise`."""
     draw = rng.random(otherwise.shape)
-    if len(memory.clicked) == 0:
+    clicked = memory.clicked.keys
+    if len(clicked) == 0:
         return otherwise
     nothing = np.zeros(len(user), np.int64)
-    start = np.searchsorted(memory.clicked, pair_keys(user, nothing))[:, None]
-    count = np.searchsorted(memory.clicked, pair_keys(user + 1, nothing))[:, None] - start
-    place = np.minimum(start + (draw * count).astype(np.int64), len(memory.clicked) - 1)
-    return np.where(count > 0, items_of(memory.clicked[place]), otherwise)
+    start = np.searchsorted(clicked, pair_keys(user, nothing))[:, None]
+    count = np.searchsorted(clicked, pair_keys(user + 1, nothing))[:, None] - start
+    place = np.minimum(start + (draw * count).astype(np.int64), len(clicked) - 1)
+    return np.where(count > 0, items_of(clicked[place]), otherwise)
 
 
 def _first_distinct(

@@ -63,6 +63,38 @@ class TruthUsers(dy.Schema):
     novelty = dy.Float32(description="Log odds gained by items listed within a week.")
 
 
+class TruthLate(dy.Schema):
+    """One row an interaction that became known late; undone by removing its `ingested_at`."""
+
+    event_id = dy.String(description="As in the log.")
+    timestamp = dy.Datetime(time_unit="us", time_zone="UTC", description="As in the log.")
+    delay_us = dy.Int64(description="From the event to when it became known.", min=1)
+
+
+class TruthDuplicates(dy.Schema):
+    """One row a row of the log that records an interaction again; undone by removing it."""
+
+    event_id = dy.String(description="As in the log.")
+    timestamp = dy.Datetime(time_unit="us", time_zone="UTC", description="As in the log.")
+    ingested_at = dy.Datetime(time_unit="us", time_zone="UTC", description="As in the log.")
+
+
+class TruthOrphans(dy.Schema):
+    """One row an interaction that names a request the log does not have."""
+
+    event_id = dy.String(description="As in the log.")
+    timestamp = dy.Datetime(time_unit="us", time_zone="UTC", description="As in the log.")
+    request_id = dy.String(description="The request that showed the item; the log names another.")
+
+
+class TruthBots(dy.Schema):
+    """One row a robot that made a request."""
+
+    user_id = dy.String(primary_key=True, description="As in the log.")
+    requests = dy.Int64(description="Slates shown to it.", min=1)
+    clicks = dy.Int64(description="What it clicked.", min=0)
+
+
 def truth_path(workspace: Path, contract: type[dy.Schema]) -> Path:
     """Give the file of a truth table in a workspace."""
     name = contract.__name__.removeprefix("Truth").lower()

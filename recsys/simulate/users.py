@@ -52,6 +52,12 @@ def user_ids(index: np.ndarray) -> pl.Series:
     return ("u" + number).alias(TruthUsers.user_id.name)
 
 
+def robot_ids(index: np.ndarray) -> pl.Series:
+    """Give the identifiers of robots by index; no user has such a one."""
+    number = pl.Series(index).cast(pl.String).str.zfill(6)
+    return ("b" + number).alias(TruthUsers.user_id.name)
+
+
 def make_users(settings: SimulationSettings) -> Users:
     """Make the users known at the opening and every day's new ones."""
     batches = [_batch(settings, settings.users, BEFORE_THE_LOG)]

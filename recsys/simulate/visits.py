@@ -16,7 +16,7 @@ _MOST_REQUESTS = 8
 _REQUESTS_PER_SESSION = (1 - _GO_ON**_MOST_REQUESTS) / (1 - _GO_ON)
 
 # Monday first; the mean is 1.
-_WEEKDAYS = np.array([0.95, 0.9, 0.9, 0.95, 0.95, 1.1, 1.25])
+WEEKDAYS = np.array([0.95, 0.9, 0.9, 0.95, 0.95, 1.1, 1.25])
 # Weight of each hour (UTC): quiet nights, a lunch break, a long evening.
 _HOURS = np.array(
     [2, 1, 1, 1, 1, 1, 2, 4, 5, 5, 6, 6, 8, 8, 6, 6, 6, 7, 8, 10, 12, 12, 8, 4], dtype=float
@@ -31,6 +31,7 @@ class Visits:
     """One day's requests, oldest first; arrays are [n_requests].
 
     Attributes:
+        number: int, number of the request within the day.
         user: int, who it is, also behind a guest.
         guest: bool, whether the shop knows the user.
         session: int, number of the visit within the day.
@@ -40,8 +41,10 @@ class Visits:
             the family is -1 when nothing is searched for.
         query_draws: float [n_requests, 8], uniform, for the words of the query.
         uniform: bool, whether the slate is drawn and ordered uniformly.
+        robots: Whether robots make all of these requests: `user` counts robots, not users.
     """
 
+    number: np.ndarray
     user: np.ndarray
     guest: np.ndarray
     session: np.ndarray
@@ -50,6 +53,25 @@ class Visits:
     query: np.ndarray
     query_draws: np.ndarray
     uniform: np.ndarray
+    robots: bool = False
+
+    def between(self, first: int, end: int) -> "Visits":
+        """Give a run of the requests."""
+        return Visits(
+            self.number[first:end],
+            self.user[first:end],
+            self.guest[first:end],
+            self.session[first:end],
+            self.time_us[first:end],
+            self.mobile[first:end],
+            self.query[first:end],
+            self.query_draws[first:end],
+            self.uniform[first:end],
+            self.robots,
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
 
 
 def make_visits(
@@ -57,7 +79,7 @@ def make_visits(
 ) -> Visits:
     """Draw one day's visits: users new that day come at least once, others by their activity."""
     weekday = (settings.start.weekday() + day) % 7
-    mean = settings.requests_per_day * _WEEKDAYS[weekday] / _REQUESTS_PER_SESSION
+    mean = settings.requests_per_day * WEEKDAYS[weekday] / _REQUESTS_PER_SESSION
     known = arrivals(settings.users, settings.new_users_per_day, day)
     fresh = np.arange(known, arrivals(settings.users, settings.new_users_per_day, day + 1))
     activity = np.cumsum(users.activity[:known], dtype=np.float64)
@@ -71,6 +93,7 @@ def make_visits(
     time_us += day_start_us(settings, day)
     query = _queries(users, visitor[session], rng)
     return Visits(
+        number=np.arange(len(session)),
         user=visitor[session],
         guest=guest[session],
         session=session,

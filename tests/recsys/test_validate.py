@@ -179,20 +179,54 @@ def test_rejected_rows_are_written_with_their_reasons_and_removed_when_mended(
     assert not path.exists()
 
 
-def test_repeats_are_warned_of_and_conflicts_are_errors(world: World) -> None:
+def known_at(moment: datetime) -> pl.Expr:
+    return pl.lit(moment, dtype=pl.Datetime("us", "UTC")).alias("ingested_at")
+
+
+def test_duplicates_are_warned_of_and_the_copy_known_first_is_kept(world: World) -> None:
+    world.change("interactions", known_at(START + 50 * DAY))
     world.add("interactions", 3)
-    world.add("interactions", 3)
+    world.add("interactions", 3, known_at(START + 51 * DAY))
+    world.add("interactions", 3, known_at(START + 49 * DAY))
     report = world.check()
-    assert broken(report) == {"interactions duplicate": ("warning", 2)}
+    assert broken(report) == {
+        "interactions duplicate": ("warning", 3),
+        "interactions late": ("info", DAYS),
+    }
     assert report.ok
     rejected = pl.read_parquet(report.rejected["interactions"])
-    assert rejected.select("event_id", "reason").rows() == [("e3", "duplicate")] * 2
+    assert rejected.select("event_id", "reason").rows() == [("e3", "duplicate")] * 3
+    moments = [START + days * DAY for days in (50, 50, 51)]
+    assert rejected["ingested_at"].to_list() == moments
 
+
+def test_copies_that_tell_something_else_are_told_apart(world: World) -> None:
     world.add("interactions", 3, pl.lit("purchase").alias("kind"))
     report = world.check()
-    assert not report.ok
-    assert broken(report)["interactions primary_key"] == ("error", 2)
-    assert broken(report)["interactions duplicate"] == ("warning", 2)
+    assert report.ok
+    assert broken(report) == {
+        "interactions duplicate": ("warning", 1),
+        "interactions duplicate_differs": ("warning", 1),
+    }
+    assert "kind='purchase'" in first(report, "interactions duplicate_differs")
+
+
+def test_an_id_on_another_day_is_another_event(world: World) -> None:
+    world.add("interactions", 3, pl.col("timestamp") + DAY, pl.lit("r4").alias("request_id"))
+    report = world.check()
+    assert report.ok
+    assert broken(report) == {"interactions event_id_on_several_days": ("warning", 2)}
+
+
+def test_rows_without_id_or_time_are_no_duplicates(world: World) -> None:
+    for column in ("event_id", "timestamp"):
+        nothing = pl.lit(None).cast(world.tables["interactions"].schema[column]).alias(column)
+        world.add("interactions", 3, nothing)
+        world.add("interactions", 3, nothing)
+    found = broken(world.check())
+    assert found["interactions event_id|nullability"] == ("error", 2)
+    assert found["interactions timestamp|nullability"] == ("error", 2)
+    assert "interactions duplicate" not in found
 
 
 def test_events_of_the_future_are_rejected(world: World) -> None:

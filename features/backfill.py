@@ -190,7 +190,7 @@ class _Executor:
             low = max(low, min(start_day, high))
         day = Impressions.timestamp.col.dt.epoch("d")
         chosen = self.log.impressions.filter((day >= low) & (day < high))
-        return read_requests(chosen, self.log.item_ids, self.log.user_ids, self.settings.given)
+        return read_requests(chosen, self.log.item_ids, self.log.user_ids, self.features.given)
 
     def run_day(self, shown: Shown | None, *, wanted: bool) -> pl.DataFrame | None:
         """Compute the rows of the state's day when they are wanted, and go on to the next."""

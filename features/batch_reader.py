@@ -7,8 +7,17 @@ import numpy as np
 
 from features.catalogue import MISSING
 from features.clock import days_since
-from features.counters import EMPTY_TILE, PRICE_UNITS, Counter, CounterSpec, Measure, Tile
-from features.reader import ITEM, USER, Key, pair_codes
+from features.counters import (
+    EMPTY_TILE,
+    ITEM,
+    PRICE_UNITS,
+    USER,
+    Counter,
+    CounterSpec,
+    Measure,
+    Tile,
+)
+from features.reader import Key, pair_codes
 from features.reading import Reading
 from features.row_facts import RowFacts
 

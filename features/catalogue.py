@@ -1,7 +1,7 @@
 """The items as arrays: what features read of an item, by its place in the catalogue."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ class Catalogue:
         values: Per declared attribute, the value of each code.
         log_price: float64 [n_items], log(1 + price); NaN when unknown.
         listed_at: int64 [n_items], UTC microseconds; `NO_TIME` when unknown.
+        numbers: Per declared number, float64 [n_items]; NaN where it is null.
     """
 
     item_ids: Sequence[str]
@@ -30,6 +31,7 @@ class Catalogue:
     values: Mapping[str, Sequence[str]]
     log_price: np.ndarray
     listed_at: np.ndarray
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, items: pl.DataFrame, attributes: Sequence[str]) -> "Catalogue":

@@ -14,14 +14,17 @@ import numpy as np
 
 from features.clock import DAY, NO_TIME
 
+ITEM, USER = "item", "user"
+"""Parts of keys; the others are names of item attributes."""
+
 EVER = 0
 """The window without a beginning."""
 
 PRICE_UNITS = 1_000_000
 """Log prices are summed as integers, in millionths: sums come out the same in any order."""
 
-Measure = Literal["events", "log_price", "priced"]
-"""What is added up: events, their log(1 + price), or those of items with a price."""
+Measure = Literal["events", "log_price", "priced", "value"]
+"""What is added up: events, their log(1 + price), those of items with a price, or their values."""
 
 
 @dataclass(frozen=True)

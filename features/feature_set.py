@@ -1,25 +1,28 @@
 """The features of a workspace, as one ordered set, and the default choice."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from features.counters import EVER, CounterSpec
+from features.counters import EVER, ITEM, USER, CounterSpec
 from features.kinds.affinity import Affinity, PriceAgainstUsual
-from features.kinds.base import Feature
+from features.kinds.base import Feature, declaration
 from features.kinds.context import Given, LocalTime
-from features.kinds.counts import Rate, Recency, Trend, WindowCount
-from features.kinds.item_facts import Age, FirstSeen, Price
+from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount
+from features.kinds.item_facts import Age, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
-from features.kinds.slate import SlateRank
+from features.kinds.slate import SlatePercentile
 from features.kinds.together import CoVisitation
 from features.log import IMPRESSION, SESSION
-from features.reader import ITEM, USER, Reader
+from features.reader import Reader
 from features.settings import FeatureSettings
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class FeatureSet:
     """Declared features in the order of the matrix's columns.
 
     Attributes:
-        features: The declarations; a slate-relative one stands after the column it ranks.
+        features: The declarations; a slate-relative one stands after the column it looks at.
     """
 
     features: tuple[Feature, ...]
@@ -42,7 +45,7 @@ class FeatureSet:
         """The counters the features read, each once, with all windows asked of it."""
         windows: dict[str, set[int]] = {}
         specs: dict[str, CounterSpec] = {}
-        for spec in (spec for feature in self.features for spec in feature.needs()):
+        for spec in self._all(lambda feature: feature.needs()):
             specs[spec.name] = spec
             windows.setdefault(spec.name, set()).update(spec.windows)
         return tuple(
@@ -53,14 +56,42 @@ class FeatureSet:
     @cached_property
     def rates(self) -> tuple[tuple[str, str], ...]:
         """Pairs of kinds whose overall rate a feature is drawn to."""
-        pairs = {(f.kind, f.per): None for f in self.features if isinstance(f, Rate)}
-        return tuple(pairs)
+        return self._all(lambda feature: feature.rates())
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """Columns of items that are read as values of their own."""
+        return self._all(lambda feature: feature.attributes())
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """Columns of items that are read as numbers."""
+        return self._all(lambda feature: feature.numbers())
+
+    @cached_property
+    def given(self) -> tuple[str, ...]:
+        """Caller-supplied numbers that are read."""
+        return self._all(lambda feature: feature.given())
+
+    @cached_property
+    def context(self) -> tuple[str, ...]:
+        """Keys of the request's context whose words are read."""
+        return self._all(lambda feature: feature.context())
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """Names of the columns whose values are codes without order."""
+        return tuple(f.name for f in self.features if f.describe().is_code)
 
     @property
     def schema_hash(self) -> str:
-        """Hash of what the columns mean; a model fits only features of the same hash."""
-        text = "\n".join(repr(feature) for feature in self.features)
+        """Hash of the declarations; a model fits only features of the same hash."""
+        text = json.dumps([declaration(feature) for feature in self.features])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def with_more(self, features: Iterable[Feature]) -> "FeatureSet":
+        """Add the features that are not there yet, after those that are."""
+        return FeatureSet((*self.features, *(f for f in features if f.name not in self.names)))
 
     def matrix(self, reader: Reader) -> np.ndarray:
         """Compute every feature of a reader's rows.
@@ -77,11 +108,30 @@ class FeatureSet:
             columns[place] = done[name] = feature.compute(reader, done)
         return np.ascontiguousarray(columns.T)
 
+    def _all(self, of: Callable[[Feature], list[Part]]) -> tuple[Part, ...]:
+        return tuple(dict.fromkeys(part for feature in self.features for part in of(feature)))
+
+
+def choose_features(settings: FeatureSettings, kinds: Sequence[str], *, logged: bool) -> FeatureSet:
+    """Give the features of a workspace: those it declares, or the default set.
+
+    Args:
+        settings: The workspace's settings.
+        kinds: Kinds of interaction, weakest first.
+        logged: Whether slates were shown rather than sampled.
+
+    Returns:
+        The features.
+    """
+    if settings.columns is not None:
+        return FeatureSet(settings.columns)
+    return default_features(settings, kinds, logged=logged)
+
 
 def default_features(
     settings: FeatureSettings, kinds: Sequence[str], *, logged: bool
 ) -> FeatureSet:
-    """Choose the features of a workspace.
+    """Choose the features of a workspace that declares none.
 
     Counts of impressions and rates per impression are only there when slates were logged: sampled
     slates would tell the ranker how they were sampled.
@@ -110,7 +160,7 @@ def default_features(
         Price(),
         PriceAgainstUsual(strong),
         Age(),
-        FirstSeen(strong),
+        FirstSeen((ITEM,), strong),
         *_together("session"),
         *_together("user"),
         LocalTime("hour", settings.timezone),
@@ -126,7 +176,7 @@ def default_features(
         CoVisitation("user", "sum", 30),
         Price(),
     ]
-    return FeatureSet((*chosen, *(SlateRank(feature.name) for feature in ranked)))
+    return FeatureSet((*chosen, *(SlatePercentile(feature.name) for feature in ranked)))
 
 
 def _pair(kinds: list[str]) -> list[Feature]:

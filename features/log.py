@@ -77,6 +77,7 @@ class Rows:
         offsets: int64 [n_requests + 1], where the rows of each request begin.
         item: int32 [n_rows]; `MISSING` when the catalogue does not have it.
         given: Caller-supplied numbers by name, float32 [n_rows], NaN where not given.
+        context: Words of the request's context by key, [n_requests], None where not given.
     """
 
     request_time: np.ndarray
@@ -84,6 +85,7 @@ class Rows:
     offsets: np.ndarray
     item: np.ndarray
     given: Mapping[str, np.ndarray] = field(default_factory=dict)
+    context: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     @cached_property
     def request(self) -> np.ndarray:

@@ -14,7 +14,6 @@ from features.history import History
 from features.log import Rows
 from features.snapshots import Snapshot
 
-ITEM, USER = "item", "user"
 Key = tuple[str, ...]
 _PAIR_BITS = 32
 

@@ -1,10 +1,17 @@
-"""Which features a workspace computes."""
+"""Which features a workspace computes, and how."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
-Days = Annotated[int, Field(ge=1, le=730)]
+from features.columns import Column
+from features.kinds.base import declaration
+from features.kinds.context import TimeZone
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+_OF_THE_DEFAULT_SET = ("timezone", "windows_days", "attributes", "given", "smoothing")
 
 
 class FeatureSettings(BaseModel):
@@ -12,15 +19,26 @@ class FeatureSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    timezone: str = Field("UTC", description="Where users live: hour and weekday are told there.")
+    columns: tuple[Column, ...] | None = Field(
+        None, min_length=1, description="The columns, in order; absent means the default set."
+    )
+    timezone: TimeZone = Field(
+        "UTC", description="Default set: where users live; hour and weekday are told there."
+    )
     windows_days: tuple[Days, ...] = Field(
-        (1, 7, 30, 90), description="Lengths of the counting windows, in days."
+        (1, 7, 30, 90),
+        min_length=1,
+        description="Default set: lengths of the counting windows, in days.",
     )
     attributes: tuple[str, ...] = Field(
-        ("category",), description="Item columns that get counters and user affinities."
+        ("category",),
+        description="Default set: item columns that get counters and user affinities.",
     )
     given: tuple[str, ...] = Field(
-        (), description="Names of numbers the caller sends with each candidate."
+        (), description="Default set: names of numbers the caller sends with each candidate."
+    )
+    smoothing: float = Field(
+        20.0, gt=0, description="Default set: weight of the prior in a smoothed rate, in events."
     )
     history: int = Field(
         50, ge=1, le=1000, description="Interactions remembered per user, newest kept."
@@ -32,6 +50,30 @@ class FeatureSettings(BaseModel):
         365, ge=1, description="Days of log a snapshot is computed from."
     )
     neighbours: int = Field(100, ge=1, description="Co-visited items kept per item.")
-    smoothing: float = Field(
-        20.0, gt=0, description="Weight of the prior in a smoothed rate, in events."
-    )
+
+    @model_validator(mode="after")
+    def _columns_fit_together(self) -> Self:
+        if self.columns is None:
+            return self
+        fields = type(self).model_fields
+        idle = [n for n in _OF_THE_DEFAULT_SET if getattr(self, n) != fields[n].default]
+        if idle:
+            message = f"{', '.join(idle)} shape the default set: leave out what columns replace"
+            raise ValueError(message)
+        seen: set[str] = set()
+        for place, column in enumerate(self.columns):
+            if column.name in seen:
+                message = f"columns.{place}: a second column {column.name}; declare each once"
+                raise ValueError(message)
+            if column.after is not None and column.after not in seen:
+                message = (
+                    f"columns.{place}: {column.name} looks at {column.after!r}, which no column "
+                    f"before it is; before it are {', '.join(sorted(seen)) or 'none'}"
+                )
+                raise ValueError(message)
+            seen.add(column.name)
+        return self
+
+    @field_serializer("columns")
+    def _as_tables(self, columns: Sequence[Column] | None) -> list[dict[str, Any]] | None:
+        return None if columns is None else [declaration(column) for column in columns]

@@ -8,11 +8,11 @@ import numpy as np
 from features.batch_reader import BatchReader
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
-from features.counters import PRICE_UNITS, Counter, CounterSpec, Tile
+from features.counters import ITEM, PRICE_UNITS, USER, Counter, CounterSpec, Tile
 from features.feature_set import FeatureSet
 from features.history import Recent, last_interactions
 from features.log import IMPRESSION, Events, Rows, without_sessions
-from features.reader import ITEM, USER, attribute_of, pair_codes
+from features.reader import attribute_of, pair_codes
 from features.snapshots import Snapshot
 
 

@@ -22,11 +22,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from data_contracts.errors import BundleError
-from features.feature_set import FeatureSet, default_features
 from features.online import OnlineFeatures
 from features.state_files import load_state
 from recsys.calibration import Calibration
 from recsys.config import CONFIG_NAME, WorkspaceConfig, read_config
+from recsys.feature_columns import features_of
 from recsys.manifest import COPY_AGAIN, Manifest, file_hashes, read_manifest
 from recsys.ranker import TEXT_COLUMNS, Ranker
 from recsys.text.interest import InterestTable
@@ -93,17 +93,6 @@ class Bundle:
     def user_ids(self) -> Sequence[str]:
         """The users of the log."""
         return list(self.features.users)
-
-
-def features_of(config: WorkspaceConfig) -> FeatureSet:
-    """Give the features that a configuration asks for."""
-    kinds = interaction_kinds(config)
-    return default_features(config.features, kinds, logged=config.slate_source == "logged")
-
-
-def interaction_kinds(config: WorkspaceConfig) -> list[str]:
-    """List the kinds of interaction, weakest grade first."""
-    return sorted(config.labels.grades, key=lambda kind: config.labels.grades[kind])
 
 
 def save_interest(table: InterestTable, folder: Path) -> None:

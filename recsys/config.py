@@ -1,6 +1,7 @@
 """`recsys.toml`: one typed tree, each part declared beside the thing it configures."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from data_contracts.errors import DataError
 from data_contracts.storage import atomic_file
+from features.log import IMPRESSION, SESSION
 from features.settings import FeatureSettings
 from recsys.labels import LabelSettings
 from recsys.ranker_settings import RankerSettings
@@ -56,17 +58,32 @@ class WorkspaceConfig(BaseModel):
     def _attributes_are_declared(self) -> Self:
         texts = {name for name, kind in self.attributes.items() if kind == "text"}
         _require_known("[features] attributes", self.features.attributes, {"category", *texts})
+        self._require_known_to_columns({"category", *texts})
         fields = {"title", "description", "category", "tags", *texts}
         _require_known("[text] template", self.text.template, fields)
         return self
 
+    def _require_known_to_columns(self, texts: set[str]) -> None:
+        """Check that declared columns read only what the tables have."""
+        shown = {IMPRESSION} if self.slate_source == "logged" else set()
+        events = {SESSION, *self.labels.grades, *shown}
+        numbers = {name for name, kind in self.attributes.items() if kind == "number"}
+        for place, column in enumerate(self.features.columns or ()):
+            where = f"[[features.columns]] {place} ({column.name})"
+            kinds = tuple(spec.kind for spec in column.needs())
+            _require_known(where, kinds, events, "declare others under [labels] grades")
+            _require_known(where, column.attributes(), texts)
+            _require_known(where, column.numbers(), numbers, "declare others as numbers")
 
-def _require_known(where: str, names: tuple[str, ...], known: set[str]) -> None:
+
+def _require_known(
+    where: str,
+    names: Sequence[str],
+    known: set[str],
+    action: str = "declare others as text under [attributes]",
+) -> None:
     if unknown := sorted(set(names) - known):
-        message = (
-            f"{where} names {unknown}; known are {sorted(known)}: "
-            "declare others as text under [attributes]"
-        )
+        message = f"{where} names {unknown}; known are {sorted(known)}: {action}"
         raise ValueError(message)
 
 

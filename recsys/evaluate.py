@@ -10,8 +10,10 @@ from data_contracts.errors import UsageError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
 from features.backfill import Log
+from features.kinds.base import Feature
 from recsys.bootstrap import Estimate, bootstrap_means
-from recsys.bundle import Bundle, features_of, interaction_kinds, load_bundle
+from recsys.bundle import Bundle, load_bundle
+from recsys.feature_columns import EvaluationColumns, features_of
 from recsys.metrics import (
     AUC,
     MRR,
@@ -184,13 +186,14 @@ def _test_rows(
 def _scores(workspace: Workspace, rows: RankingRows, bundle: Bundle) -> dict[str, np.ndarray]:
     """Give each model's scores, float64 [n_rows]; -inf where a model has nothing to say."""
     count = len(rows.slates.rows)
+    columns = EvaluationColumns.of(workspace.config)
     logged = workspace.config.slate_source == "logged"
     position = rows.requests.frame[Impressions.position.name].to_numpy()
     match = rows.text[:, 0].astype(np.float64)
     full = rows.for_ranker(with_text=True).matrix
     return {
         RANDOM: np.random.default_rng(0).random(count),
-        POPULARITY: _column(workspace, rows, _popularity(workspace)),
+        POPULARITY: _column(rows, columns.popularity),
         LOGGED_ORDER if logged else SAMPLED_ORDER: -position.astype(np.float64),
         TEXT_ONLY: np.where(np.isnan(match), -np.inf, match),
         BEHAVIOUR_ONLY: bundle.no_text.ranker.score(rows.matrix),
@@ -198,24 +201,17 @@ def _scores(workspace: Workspace, rows: RankingRows, bundle: Bundle) -> dict[str
     }
 
 
-def _popularity(workspace: Workspace) -> str:
-    """Name the column that counts an item's weakest interactions in the window nearest 30 days."""
-    kind = interaction_kinds(workspace.config)[0]
-    days = min(workspace.config.features.windows_days, key=lambda days: abs(days - 30))
-    return f"item_{kind}_{days}d"
-
-
-def _column(workspace: Workspace, rows: RankingRows, name: str) -> np.ndarray:
-    values = rows.matrix[:, features_of(workspace.config).names.index(name)].astype(np.float64)
+def _column(rows: RankingRows, feature: Feature) -> np.ndarray:
+    values = rows.evaluation[feature.name].astype(np.float64)
     return np.where(np.isnan(values), -np.inf, values)
 
 
 def _slices(workspace: Workspace, rows: RankingRows) -> list[_Slice]:
-    strong = interaction_kinds(workspace.config)[-1]
+    columns = EvaluationColumns.of(workspace.config)
     everything = np.ones(len(rows.matrix), bool)
-    taken = _column(workspace, rows, f"user_item_{strong}_ever")
-    first_seen = _column(workspace, rows, f"item_days_since_first_{strong}")
-    visits = _column(workspace, rows, "user_session_ever")
+    taken = _column(rows, columns.taken)
+    first_seen = _column(rows, columns.first_seen)
+    visits = _column(rows, columns.visits)
     return [
         _slice(name, rows, kept)
         for name, kept in (

@@ -8,12 +8,12 @@ import lightgbm as lgb
 import numpy as np
 
 from data_contracts.errors import BundleError
-from features.kinds.slate import slate_rank
+from features.kinds.slate import slate_percentile
 from recsys.metrics import NDCG_AT_10, ndcg_at_k, rank_rows
 from recsys.ranker_settings import RankerSettings
 
 INTEREST_MATCH = "interest_match"
-TEXT_COLUMNS = (INTEREST_MATCH, f"slate_rank_{INTEREST_MATCH}")
+TEXT_COLUMNS = (INTEREST_MATCH, f"slate_percentile_{INTEREST_MATCH}")
 
 
 def text_columns(match: np.ndarray, request: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def text_columns(match: np.ndarray, request: np.ndarray) -> np.ndarray:
     Returns:
         float32 [n_rows, 2].
     """
-    rank = slate_rank(match.astype(np.float64), request)
+    rank = slate_percentile(match.astype(np.float64), request)
     return np.stack([match, rank.astype(np.float32)], axis=1)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from data_contracts.storage import atomic_file
 from features.backfill import Log, backfill, feature_columns, open_log
 from features.clock import DAY
 from features.state_files import save_state
-from recsys.bundle import (
-    STATE,
+from recsys.bundle import STATE
+from recsys.dataset import LabelledSlates, Requests, query_texts, read_slates
+from recsys.feature_columns import (
+    EvaluationColumns,
     features_of,
     interaction_kinds,
+    row_features,
 )
-from recsys.dataset import LabelledSlates, Requests, query_texts, read_slates
 from recsys.ranker import RankerRows, text_columns
 from recsys.split import Period, require_time_forward
 from recsys.text.encoder import TextEncoder, encoder_folder
@@ -43,7 +46,7 @@ def open_workspace_log(workspace: Workspace) -> Log:
         workspace.scan("items"),
         workspace.scan("impressions"),
         workspace.scan("interactions"),
-        workspace.config.features.attributes,
+        row_features(workspace.config).attributes,
         interaction_kinds(workspace.config),
     )
 
@@ -70,7 +73,7 @@ def run_backfill(
     if not again and stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == inputs:
         return folder
     stamp.unlink(missing_ok=True)
-    features = features_of(workspace.config)
+    features = row_features(workspace.config)
     start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
     state = backfill(
         log, features, workspace.config.features, folder / ROWS, start_day, track=track
@@ -88,7 +91,7 @@ def _inputs(workspace: Workspace) -> dict[str, str]:
         config.features.model_dump_json(),
         config.labels.model_dump_json(),
         config.split.text_end.isoformat(),
-        features_of(config).schema_hash,
+        row_features(config).schema_hash,
     ]
     digest = hashlib.sha256("\n".join(settings).encode()).hexdigest()
     return {"settings": digest} | {table: _stamp(workspace.location(table)) for table in TABLES}
@@ -139,11 +142,13 @@ class RankingRows:
         requests: The slates, graded.
         matrix: Behavioural features, float32 [n_rows, n_features].
         text: Text columns, float32 [n_rows, 2].
+        evaluation: What evaluation reads, by name of the column, float32 [n_rows].
     """
 
     requests: Requests
     matrix: np.ndarray
     text: np.ndarray
+    evaluation: Mapping[str, np.ndarray]
 
     @property
     def slates(self) -> LabelledSlates:
@@ -188,12 +193,19 @@ def ranking_rows(
     requests = read_slates(workspace, log, texts.queries, period, workspace.config.text.history)
     slates = requests.slates
     require_time_forward(trained_until, int(slates.rows.request_time[0]))
-    matrix = _features_of_rows(workspace, requests.frame, period)
+    columns = _columns_of_rows(workspace, requests.frame, period)
+    chosen = features_of(workspace.config).names
+    beside = [feature.name for feature in EvaluationColumns.of(workspace.config).features]
     match = match_rows(table, slates, texts.vectors.queries, track)
-    return RankingRows(requests, matrix, text_columns(match, slates.rows.request))
+    return RankingRows(
+        requests,
+        columns.select(chosen).to_numpy(),
+        text_columns(match, slates.rows.request),
+        {name: columns[name].to_numpy() for name in beside},
+    )
 
 
-def _features_of_rows(workspace: Workspace, frame: pl.DataFrame, period: Period) -> np.ndarray:
+def _columns_of_rows(workspace: Workspace, frame: pl.DataFrame, period: Period) -> pl.DataFrame:
     folder = workspace.root / FEATURES / ROWS
     _, names = feature_columns(folder)
     keys = [Impressions.request_id.name, Impressions.item_id.name]
@@ -205,4 +217,4 @@ def _features_of_rows(workspace: Workspace, frame: pl.DataFrame, period: Period)
             f"those of the {frame.height} impressions {period}",
             "run `recsys backfill` again",
         )
-    return rows.select(names).to_numpy()
+    return rows.select(names)

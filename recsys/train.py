@@ -18,13 +18,13 @@ from recsys.bundle import (
     NO_TEXT,
     QUERIES,
     STATE,
-    features_of,
     save_calibrations,
     save_interest,
 )
 from recsys.calibration import Calibration, fit_calibration
 from recsys.config import CONFIG_NAME, write_config
 from recsys.dataset import read_slates
+from recsys.feature_columns import features_of
 from recsys.manifest import (
     FORMAT,
     MANIFEST,

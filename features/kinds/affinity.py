@@ -1,48 +1,64 @@
 """What a user tends to: values of an attribute, and prices."""
 
-from dataclasses import dataclass
+from dataclasses import field
+from typing import Literal
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
-from features.counters import EVER, CounterSpec
-from features.kinds.base import Columns, period, window
-from features.reader import USER, Reader
+from features.counters import EVER, USER, CounterSpec
+from features.kinds.base import (
+    CHECKED,
+    Columns,
+    Days,
+    Description,
+    Feature,
+    Weight,
+    period,
+    span,
+    window,
+)
+from features.reader import Reader
 
 
-@dataclass(frozen=True)
-class Affinity:
+@dataclass(frozen=True, config=CHECKED)
+class Affinity(Feature):
     """How much more than others a user takes of an attribute's value: log of smoothed shares."""
 
     attribute: str
-    kind: str
-    days: int
-    smoothing: float
+    events: str
+    days: Days
+    smoothing: Weight
+    kind: Literal["affinity"] = field(default="affinity", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
-        return f"user_{self.attribute}_{self.kind}_affinity_{window(self.days)}"
+        return f"user_{self.attribute}_{self.events}_affinity_{window(self.days)}"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return (
-            f"log of the share of this user's {self.kind} events {period(self.days)} with the "
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"log of the share of this user's {self.events} events {period(self.days)} with the "
             f"item's {self.attribute}, against everyone's share, drawn to it by "
-            f"{self.smoothing:g} events; missing when the item has no {self.attribute}"
+            f"{self.smoothing:g} events",
+            "log ratio",
+            f"the item has no {self.attribute}, or the user is a guest",
+            f"{span(self.days)}; shares: snapshot",
+            (self.events,),
         )
 
     def needs(self) -> list[CounterSpec]:
         """The counters it reads."""
         return [
-            CounterSpec((USER, self.attribute), self.kind, (self.days,)),
-            CounterSpec((USER,), self.kind, (self.days,)),
+            CounterSpec((USER, self.attribute), self.events, (self.days,)),
+            CounterSpec((USER,), self.events, (self.days,)),
         ]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
-        taken = reader.total((USER, self.attribute), self.kind, self.days)
-        of_all = reader.total((USER,), self.kind, self.days)
+        taken = reader.total((USER, self.attribute), self.events, self.days)
+        of_all = reader.total((USER,), self.events, self.days)
         shares = reader.snapshot.shares[self.attribute]
         code = reader.attribute_code(self.attribute)
         usual = np.append(shares, np.nan)[code]
@@ -50,32 +66,38 @@ class Affinity:
         return np.log(own / usual)
 
 
-@dataclass(frozen=True)
-class PriceAgainstUsual:
+@dataclass(frozen=True, config=CHECKED)
+class PriceAgainstUsual(Feature):
     """The item's price against the mean log price of what the user took."""
 
-    kind: str
+    events: str
+    kind: Literal["price_against_usual"] = field(default="price_against_usual", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
-        return f"user_{self.kind}_price_against_usual"
+        return f"user_{self.events}_price_against_usual"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return f"log price less the mean of this user's {self.kind} events; missing without any"
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"log(1 + price) less its mean over this user's {self.events} events",
+            "log currency",
+            "the item has no price, or the user took nothing with one",
+            span(EVER),
+            (self.events,),
+        )
 
     def needs(self) -> list[CounterSpec]:
         """The counters it reads."""
         return [
-            CounterSpec((USER,), self.kind, (EVER,), "log_price"),
-            CounterSpec((USER,), self.kind, (EVER,), "priced"),
+            CounterSpec((USER,), self.events, (EVER,), "log_price"),
+            CounterSpec((USER,), self.events, (EVER,), "priced"),
         ]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
-        count = reader.total((USER,), self.kind, EVER, "priced")
-        total = reader.total((USER,), self.kind, EVER, "log_price")
+        count = reader.total((USER,), self.events, EVER, "priced")
+        total = reader.total((USER,), self.events, EVER, "log_price")
         usual = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
         return reader.of_item(reader.catalogue.log_price) - usual

@@ -1,40 +1,134 @@
 """What every kind of feature offers, and the words their names and meanings share.
 
-`compute` gets a `Reader`, which answers as of each row's moment, so a feature cannot look ahead.
-Values are float64 [n_rows]; NaN is the missing value, which LightGBM handles by itself.
+A kind is a frozen dataclass that pydantic checks: its fields are the parameters of a table
+`[[features.columns]]` in `recsys.toml`, its `kind` is the word that chooses it there. `compute`
+gets a `Reader`, which answers as of each row's moment, so a feature cannot look ahead. Values are
+float64 [n_rows]; NaN is the missing value, which LightGBM handles by itself.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator, ConfigDict, Field
 
-from features.counters import EVER, CounterSpec
-from features.reader import ITEM, USER, Key, Reader
+from features.counters import EVER, ITEM, USER, CounterSpec
+from features.reader import Key, Reader
 
 Columns = Mapping[str, np.ndarray]
+CHECKED = ConfigDict(extra="forbid")
+"""What the dataclasses of kinds are declared with: an unknown parameter is an error."""
+
+Days = Annotated[int, Field(ge=EVER, le=3650)]
+"""Length of a window in days; 0 is all time."""
+Window = Annotated[int, Field(ge=1, le=3650)]
+"""Length of a window in days, not all time."""
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""Events that a prior counts for."""
+Newest = Annotated[int, Field(ge=1, le=1000)]
+"""Interactions of the history to look at, the newest first."""
 
 
-class Feature(Protocol):
+def _one_owner(key: Key) -> Key:
+    pair = len(key) == 2 and key[0] == USER and key[1] != USER
+    if not (pair or len(key) == 1):
+        message = (
+            f"key {list(key)}; a key is one of {ITEM}, {USER} and the item's attributes, "
+            f"or {USER} and one of the others"
+        )
+        raise ValueError(message)
+    return key
+
+
+KeyParts = Annotated[Key, AfterValidator(_one_owner)]
+"""Whose events are counted: `["item"]`, `["user"]`, `["category"]`, `["user", "item"]`, ..."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a reader must know of a column.
+
+    Attributes:
+        meaning: One sentence.
+        unit: Unit of the values.
+        missing: When there is no value.
+        window: The time the value looks back on.
+        sources: Kinds of event it is computed from; empty when from none.
+        is_code: Whether values are codes without order.
+        dtype: Type in files; every column is a float32, so that NaN can stand for missing.
+    """
+
+    meaning: str
+    unit: str
+    missing: str = "never"
+    window: str = "none"
+    sources: tuple[str, ...] = ()
+    is_code: bool = False
+    dtype: str = "float32"
+
+
+class Feature(ABC):
     """What every kind offers."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Name of the column."""
-        ...
+
+    @abstractmethod
+    def describe(self) -> Description:
+        """Say what the column is, in what unit, from what events, and when it is missing."""
+
+    @abstractmethod
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column, float64 [n_rows]; `done` holds the columns declared before it."""
 
     @property
     def meaning(self) -> str:
-        """One sentence: what it is, its unit, and when it is missing."""
-        ...
+        """One sentence with the unit."""
+        described = self.describe()
+        return f"{described.meaning}; {described.unit}"
+
+    @property
+    def after(self) -> str | None:
+        """Name of the column that must be declared before this one."""
+        return None
 
     def needs(self) -> list[CounterSpec]:
         """The counters it reads."""
-        ...
+        return []
 
-    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column, float64 [n_rows]; `done` holds the columns declared before it."""
-        ...
+    def rates(self) -> list[tuple[str, str]]:
+        """Pairs of kinds whose overall rate, a snapshot's, it reads."""
+        return []
+
+    def attributes(self) -> list[str]:
+        """The columns of items it reads as values of their own."""
+        parts = [part for spec in self.needs() for part in spec.key]
+        return [part for part in dict.fromkeys(parts) if part not in (ITEM, USER)]
+
+    def numbers(self) -> list[str]:
+        """The columns of items it reads as numbers."""
+        return []
+
+    def given(self) -> list[str]:
+        """The caller-supplied numbers it reads."""
+        return []
+
+    def context(self) -> list[str]:
+        """The words of the request's context it reads."""
+        return []
+
+
+def declaration(feature: Feature) -> dict[str, Any]:
+    """Give a feature as its table in `recsys.toml`: the kind, then the parameters."""
+    parameters = {name: value for name, value in vars(feature).items() if not name.startswith("_")}
+    table = {"kind": parameters.pop("kind"), **parameters}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in table.items()
+    }
 
 
 def window(days: int) -> str:
@@ -47,6 +141,11 @@ def period(days: int) -> str:
     return "ever" if days == EVER else f"in the last {days} days"
 
 
+def span(days: int) -> str:
+    """Name a window by itself."""
+    return "ever" if days == EVER else f"{days} days"
+
+
 def label(key: Key) -> str:
     """Name a key in a column's name."""
     return "_".join(key)
@@ -56,3 +155,9 @@ def owner(key: Key) -> str:
     """Name a key in a sentence."""
     parts = {ITEM: "this item", USER: "this user"}
     return " and ".join(parts.get(part, f"the item's {part}") for part in key)
+
+
+def unknown(key: Key) -> str:
+    """Say when a key is not known."""
+    parts = {ITEM: "the item is unknown", USER: "the user is a guest"}
+    return " or ".join(parts.get(part, f"the item has no {part}") for part in key)

@@ -1,36 +1,46 @@
 """What belongs to the request: local time, and numbers the caller sends."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import field as declare
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
 
-from features.counters import CounterSpec
-from features.kinds.base import Columns
+from features.kinds.base import CHECKED, Columns, Description, Feature
 from features.reader import Reader
 
 
-@dataclass(frozen=True)
-class LocalTime:
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"no time zone {name!r}; name one of the IANA database, such as Europe/London"
+        raise ValueError(message) from error
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+
+
+@dataclass(frozen=True, config=CHECKED)
+class LocalTime(Feature):
     """Hour of the day or day of the week where the users live."""
 
     part: Literal["hour", "weekday"]
-    timezone: str
+    timezone: TimeZone
+    kind: Literal["local_time"] = declare(default="local_time", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
         return f"request_{self.part}"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        unit = "0..23" if self.part == "hour" else "0 is Monday"
-        return f"{self.part} of the request in {self.timezone}; {unit}"
-
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads: none."""
-        return []
+    def describe(self) -> Description:
+        """Say what the column is."""
+        unit = "hour, 0..23" if self.part == "hour" else "day, 0 is Monday"
+        return Description(f"{self.part} of the request in {self.timezone}", unit)
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
@@ -38,27 +48,66 @@ class LocalTime:
         return hours if self.part == "hour" else weekdays
 
 
-@dataclass(frozen=True)
-class Given:
-    """A number the caller sent with the candidate."""
+@dataclass(frozen=True, config=CHECKED)
+class Given(Feature):
+    """A number the caller sent with the candidate, or with the request for all its candidates."""
 
-    field: str
+    field: Annotated[str, Field(min_length=1)]
+    kind: Literal["given"] = declare(default="given", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
         return f"given_{self.field}"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return f"`{self.field}` as the caller sent it; missing when it did not"
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"`{self.field}` as the caller sent it", "the caller's", "the caller sent none"
+        )
 
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads: none."""
-        return []
+    def given(self) -> list[str]:
+        """The number it reads."""
+        return [self.field]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
         given = reader.rows.given.get(self.field)
         return np.full(len(reader.rows), np.nan) if given is None else given.astype(np.float64)
+
+
+@dataclass(frozen=True, config=CHECKED)
+class ContextWord(Feature):
+    """Which of some words the request's context has under a key, such as the device."""
+
+    field: Annotated[str, Field(min_length=1)]
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    kind: Literal["context_word"] = declare(default="context_word", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return f"request_{self.field}"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        words = ", ".join(f"{place} {value}" for place, value in enumerate(self.values))
+        return Description(
+            f"`{self.field}` in the request's context",
+            f"code: {words}",
+            "the context has none, or another word",
+            is_code=True,
+        )
+
+    def context(self) -> list[str]:
+        """The key it reads."""
+        return [self.field]
+
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column."""
+        place = {value: float(number) for number, value in enumerate(self.values)}
+        words = reader.rows.context.get(self.field)
+        if words is None:
+            return np.full(len(reader.rows), np.nan)
+        codes = np.array([place.get(word or "", np.nan) for word in words], np.float64)
+        return codes[reader.rows.request]

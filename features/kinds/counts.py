@@ -1,72 +1,138 @@
-"""How many events, how fast, how long ago: counts, rates, trends and recency of a key."""
+"""How many events, how much, how fast, how long ago: counts, sums, rates, trends and recency."""
 
-from dataclasses import dataclass
+from dataclasses import field
+from typing import Literal, Self
 
 import numpy as np
+from pydantic import model_validator
+from pydantic.dataclasses import dataclass
 
 from features.counters import EVER, CounterSpec
-from features.kinds.base import Columns, label, owner, period, window
-from features.reader import Key, Reader
+from features.kinds.base import (
+    CHECKED,
+    Columns,
+    Days,
+    Description,
+    Feature,
+    KeyParts,
+    Weight,
+    Window,
+    label,
+    owner,
+    period,
+    span,
+    unknown,
+    window,
+)
+from features.reader import Reader
 
 
-@dataclass(frozen=True)
-class WindowCount:
+@dataclass(frozen=True, config=CHECKED)
+class WindowCount(Feature):
     """Events of one kind in a window, of an item, an attribute, a user, or a pair of them."""
 
-    key: Key
-    kind: str
-    days: int
+    key: KeyParts
+    events: str
+    days: Days
+    kind: Literal["count"] = field(default="count", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
-        return f"{label(self.key)}_{self.kind}_{window(self.days)}"
+        return f"{label(self.key)}_{self.events}_{window(self.days)}"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return f"{self.kind} events of {owner(self.key)} {period(self.days)}; count"
-
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
-        return [CounterSpec(self.key, self.kind, (self.days,))]
-
-    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
-        return reader.total(self.key, self.kind, self.days)
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Smoothed rate of one kind per another: (n + s * prior) / (d + s), the prior a snapshot's."""
-
-    key: Key
-    kind: str
-    per: str
-    days: int
-    smoothing: float
-
-    @property
-    def name(self) -> str:
-        """Name of the column."""
-        return f"{label(self.key)}_{self.kind}_per_{self.per}_{window(self.days)}"
-
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return (
-            f"{self.kind} per {self.per} of {owner(self.key)} {period(self.days)}, "
-            f"drawn to the overall rate by {self.smoothing:g} events; ratio"
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"{self.events} events of {owner(self.key)} {period(self.days)}",
+            "events",
+            unknown(self.key),
+            span(self.days),
+            (self.events,),
         )
 
     def needs(self) -> list[CounterSpec]:
         """The counters it reads."""
-        return [CounterSpec(self.key, kind, (self.days,)) for kind in (self.kind, self.per)]
+        return [CounterSpec(self.key, self.events, (self.days,))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
-        prior = reader.snapshot.rates[rate_name(self.kind, self.per)]
-        hits = reader.total(self.key, self.kind, self.days)
+        return reader.total(self.key, self.events, self.days)
+
+
+@dataclass(frozen=True, config=CHECKED)
+class WindowSum(Feature):
+    """Value of a key's events of one kind in a window, such as what a user spent."""
+
+    key: KeyParts
+    events: str
+    days: Days
+    kind: Literal["sum"] = field(default="sum", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return f"{label(self.key)}_{self.events}_value_{window(self.days)}"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"sum of the value of {self.events} events of {owner(self.key)} {period(self.days)}; "
+            "an event without a value adds nothing",
+            "currency",
+            unknown(self.key),
+            span(self.days),
+            (self.events,),
+        )
+
+    def needs(self) -> list[CounterSpec]:
+        """The counters it reads."""
+        return [CounterSpec(self.key, self.events, (self.days,), "value")]
+
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column."""
+        return reader.total(self.key, self.events, self.days, "value")
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Rate(Feature):
+    """Smoothed rate of one kind per another: (n + s * prior) / (d + s), the prior a snapshot's."""
+
+    key: KeyParts
+    events: str
+    per: str
+    days: Days
+    smoothing: Weight
+    kind: Literal["rate"] = field(default="rate", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return f"{label(self.key)}_{self.events}_per_{self.per}_{window(self.days)}"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"{self.events} per {self.per} of {owner(self.key)} {period(self.days)}, drawn to the "
+            f"overall rate by {self.smoothing:g} events",
+            "ratio",
+            unknown(self.key),
+            span(self.days),
+            (self.events, self.per),
+        )
+
+    def needs(self) -> list[CounterSpec]:
+        """The counters it reads."""
+        return [CounterSpec(self.key, kind, (self.days,)) for kind in (self.events, self.per)]
+
+    def rates(self) -> list[tuple[str, str]]:
+        """The overall rate it is drawn to."""
+        return [(self.events, self.per)]
+
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column."""
+        prior = reader.snapshot.rates[rate_name(self.events, self.per)]
+        hits = reader.total(self.key, self.events, self.days)
         tries = reader.total(self.key, self.per, self.days)
         return (hits + self.smoothing * prior) / (tries + self.smoothing)
 
@@ -76,60 +142,109 @@ def rate_name(kind: str, per: str) -> str:
     return f"{kind}/{per}"
 
 
-@dataclass(frozen=True)
-class Trend:
+@dataclass(frozen=True, config=CHECKED)
+class Trend(Feature):
     """Whether a key's events come faster lately: log ratio of two windows' daily counts."""
 
-    key: Key
-    kind: str
-    days: int
-    against_days: int
+    key: KeyParts
+    events: str
+    days: Window
+    against_days: Window
+    kind: Literal["trend"] = field(default="trend", kw_only=True)
+
+    @model_validator(mode="after")
+    def _shorter_against_longer(self) -> Self:
+        if self.days >= self.against_days:
+            message = f"days {self.days} must be less than against_days {self.against_days}"
+            raise ValueError(message)
+        return self
 
     @property
     def name(self) -> str:
         """Name of the column."""
-        return f"{label(self.key)}_{self.kind}_trend_{self.days}d_{self.against_days}d"
+        return f"{label(self.key)}_{self.events}_trend_{self.days}d_{self.against_days}d"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return (
-            f"log of {self.kind} events a day of {owner(self.key)} {period(self.days)} "
-            f"against {self.against_days} days, one event added to both; log ratio"
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"log of {self.events} events a day of {owner(self.key)} {period(self.days)} "
+            f"against {self.against_days} days, one event added to both",
+            "log ratio",
+            unknown(self.key),
+            f"{span(self.days)}, {span(self.against_days)}",
+            (self.events,),
         )
 
     def needs(self) -> list[CounterSpec]:
         """The counters it reads."""
-        return [CounterSpec(self.key, self.kind, (self.days, self.against_days))]
+        return [CounterSpec(self.key, self.events, (self.days, self.against_days))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
-        short = reader.total(self.key, self.kind, self.days) + 1
-        long = reader.total(self.key, self.kind, self.against_days) + 1
+        short = reader.total(self.key, self.events, self.days) + 1
+        long = reader.total(self.key, self.events, self.against_days) + 1
         return np.log(short / self.days) - np.log(long / self.against_days)
 
 
-@dataclass(frozen=True)
-class Recency:
+@dataclass(frozen=True, config=CHECKED)
+class Recency(Feature):
     """Days since the last event of a key."""
 
-    key: Key
-    kind: str
+    key: KeyParts
+    events: str
+    kind: Literal["recency"] = field(default="recency", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
-        return f"{label(self.key)}_days_since_{self.kind}"
+        return f"{label(self.key)}_days_since_{self.events}"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return f"time since the last {self.kind} of {owner(self.key)}; days, missing when none"
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"time since the last {self.events} of {owner(self.key)}",
+            "days",
+            f"there was none, or {unknown(self.key)}",
+            span(EVER),
+            (self.events,),
+        )
 
     def needs(self) -> list[CounterSpec]:
         """The counters it reads."""
-        return [CounterSpec(self.key, self.kind, (EVER,))]
+        return [CounterSpec(self.key, self.events, (EVER,))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
-        return reader.days_since_last(self.key, self.kind)
+        return reader.days_since_last(self.key, self.events)
+
+
+@dataclass(frozen=True, config=CHECKED)
+class FirstSeen(Feature):
+    """Days since the first event of a key: how long an item sells, a user comes."""
+
+    key: KeyParts
+    events: str
+    kind: Literal["first_seen"] = field(default="first_seen", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return f"{label(self.key)}_days_since_first_{self.events}"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"time since the first {self.events} of {owner(self.key)} in the log",
+            "days",
+            f"there was none, or {unknown(self.key)}",
+            span(EVER),
+            (self.events,),
+        )
+
+    def needs(self) -> list[CounterSpec]:
+        """The counters it reads."""
+        return [CounterSpec(self.key, self.events, (EVER,))]
+
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column."""
+        return reader.days_since_first(self.key, self.events)

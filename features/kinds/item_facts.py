@@ -1,41 +1,53 @@
-"""What is known of the item itself: price and age."""
+"""What is known of the item itself: price, age, attributes."""
 
-from dataclasses import dataclass
+from dataclasses import field
+from typing import Literal
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
+from features.catalogue import MISSING
 from features.clock import days_since
-from features.counters import EVER, CounterSpec
-from features.kinds.base import Columns
-from features.reader import ITEM, Reader
+from features.kinds.base import CHECKED, Columns, Description, Feature
+from features.reader import Reader
 
 
-@dataclass(frozen=True)
-class Price:
+@dataclass(frozen=True, config=CHECKED)
+class Price(Feature):
     """The item's price, as it is."""
 
-    name = "item_price"
-    meaning = "log(1 + price); missing when the catalogue has none"
+    kind: Literal["price"] = field(default="price", kw_only=True)
 
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads: none."""
-        return []
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return "item_price"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description("log(1 + price) of this item", "log currency", "the item has no price")
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
         return reader.of_item(reader.catalogue.log_price)
 
 
-@dataclass(frozen=True)
-class Age:
+@dataclass(frozen=True, config=CHECKED)
+class Age(Feature):
     """Days since the item was listed."""
 
-    name = "item_age"
-    meaning = "time since the item was listed; days, missing when unknown or still to come"
+    kind: Literal["age"] = field(default="age", kw_only=True)
 
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads: none."""
-        return []
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return "item_age"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            "time since this item was listed", "days", "its listing is unknown or still to come"
+        )
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
@@ -45,26 +57,59 @@ class Age:
         return age
 
 
-@dataclass(frozen=True)
-class FirstSeen:
-    """Days since the first event of an item, for catalogues without listing dates."""
+@dataclass(frozen=True, config=CHECKED)
+class AttributeCode(Feature):
+    """Which value of an attribute the item has, as a number without order."""
 
-    kind: str
+    attribute: str
+    kind: Literal["attribute_code"] = field(default="attribute_code", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
-        return f"item_days_since_first_{self.kind}"
+        return f"item_{self.attribute}_code"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return f"time since the first {self.kind} of this item in the log; days, missing when none"
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"{self.attribute} of this item, as its place among the catalogue's sorted values",
+            "code",
+            f"the item has no {self.attribute}",
+            is_code=True,
+        )
 
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
-        return [CounterSpec((ITEM,), self.kind, (EVER,))]
+    def attributes(self) -> list[str]:
+        """The column of items it shows."""
+        return [self.attribute]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
-        return reader.days_since_first((ITEM,), self.kind)
+        code = reader.attribute_code(self.attribute)
+        return np.where(code == MISSING, np.nan, code)
+
+
+@dataclass(frozen=True, config=CHECKED)
+class AttributeNumber(Feature):
+    """A number that the catalogue has of the item."""
+
+    attribute: str
+    kind: Literal["attribute_number"] = field(default="attribute_number", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return f"item_{self.attribute}"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"{self.attribute} of this item", "the catalogue's", f"the item has no {self.attribute}"
+        )
+
+    def numbers(self) -> list[str]:
+        """The column of items it shows."""
+        return [self.attribute]
+
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column."""
+        return reader.of_item(reader.catalogue.numbers[self.attribute])

@@ -1,98 +1,121 @@
 """Whether a user comes back for an item: share of visits, rhythm, and what others do."""
 
-from dataclasses import dataclass
+from dataclasses import field
 from typing import Literal
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
-from features.counters import EVER, CounterSpec
-from features.kinds.base import Columns
+from features.counters import EVER, ITEM, USER, CounterSpec
+from features.kinds.base import CHECKED, Columns, Description, Feature, span
 from features.log import SESSION
-from features.reader import ITEM, USER, Reader
+from features.reader import Reader
+
+_NO_PAIR = "the item is unknown or the user is a guest"
 
 
-@dataclass(frozen=True)
-class RepeatShare:
+@dataclass(frozen=True, config=CHECKED)
+class RepeatShare(Feature):
     """In what share of the user's visits this item was taken."""
 
-    kind: str
+    events: str
+    kind: Literal["repeat_share"] = field(default="repeat_share", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
-        return f"user_item_{self.kind}_share"
+        return f"user_item_{self.events}_share"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return f"{self.kind} events of this user and this item per visit of the user; ratio"
-
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
-        pair = CounterSpec((USER, ITEM), self.kind, (EVER,))
-        return [pair, CounterSpec((USER,), SESSION, (EVER,))]
-
-    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
-        taken = reader.total((USER, ITEM), self.kind, EVER)
-        return taken / (reader.total((USER,), SESSION, EVER) + 1)
-
-
-@dataclass(frozen=True)
-class Rhythm:
-    """How overdue an item is: time since the last taking against the user's usual interval."""
-
-    kind: str
-
-    @property
-    def name(self) -> str:
-        """Name of the column."""
-        return f"user_item_{self.kind}_rhythm"
-
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return (
-            f"log of the days since the last {self.kind} of this item by this user against their "
-            "usual interval, or the item's when they took it once; missing when neither is known"
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"{self.events} events of this user and this item per visit of the user, one visit "
+            "added",
+            "ratio",
+            _NO_PAIR,
+            span(EVER),
+            (self.events, SESSION),
         )
 
     def needs(self) -> list[CounterSpec]:
         """The counters it reads."""
-        return [CounterSpec((USER, ITEM), self.kind, (EVER,))]
+        pair = CounterSpec((USER, ITEM), self.events, (EVER,))
+        return [pair, CounterSpec((USER,), SESSION, (EVER,))]
+
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column."""
+        taken = reader.total((USER, ITEM), self.events, EVER)
+        return taken / (reader.total((USER,), SESSION, EVER) + 1)
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Rhythm(Feature):
+    """How overdue an item is: time since the last taking against the user's usual interval."""
+
+    events: str
+    kind: Literal["rhythm"] = field(default="rhythm", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return f"user_item_{self.events}_rhythm"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"log of the days since the last {self.events} of this item by this user against their "
+            "usual interval, or the item's when they took it once",
+            "log ratio",
+            "the user never took it, or neither interval is known",
+            f"{span(EVER)}; the item's interval: snapshot",
+            (self.events,),
+        )
+
+    def needs(self) -> list[CounterSpec]:
+        """The counters it reads."""
+        return [CounterSpec((USER, ITEM), self.events, (EVER,))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
         key = (USER, ITEM)
-        since = reader.days_since_last(key, self.kind)
-        span = reader.days_since_first(key, self.kind) - since
-        times = reader.total(key, self.kind, EVER)
-        own = np.divide(span, times - 1, out=np.full(len(span), np.nan), where=times > 1)
+        since = reader.days_since_last(key, self.events)
+        span_days = reader.days_since_first(key, self.events) - since
+        times = reader.total(key, self.events, EVER)
+        own = np.divide(span_days, times - 1, out=np.full(len(times), np.nan), where=times > 1)
         usual = np.where(own > 0, own, reader.of_item(reader.snapshot.repeat_days))
         return np.log((since + 1) / (usual + 1))
 
 
-@dataclass(frozen=True)
-class ItemRepeat:
+@dataclass(frozen=True, config=CHECKED)
+class ItemRepeat(Feature):
     """How often the item's users come back for it: their share, or the days between."""
 
     measure: Literal["rate", "days"]
+    kind: Literal["item_repeat"] = field(default="item_repeat", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
         return f"item_repeat_{self.measure}"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
+    def describe(self) -> Description:
+        """Say what the column is."""
+        sources = ("all interactions",)
         if self.measure == "rate":
-            return "share of the item's users who took it on a second day, as of the snapshot"
-        return "mean days between two takings of this item by one user; missing when none did"
-
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads: none."""
-        return []
+            return Description(
+                "smoothed share of this item's users who took it on a second day",
+                "ratio",
+                "the item is unknown",
+                "snapshot",
+                sources,
+            )
+        return Description(
+            "mean time between two takings of this item by one user",
+            "days",
+            "no user took it on two days",
+            "snapshot",
+            sources,
+        )
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""

@@ -1,39 +1,39 @@
 """How the item met what the user took last."""
 
-from dataclasses import dataclass
+from dataclasses import field
 from typing import Literal
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
-from features.counters import CounterSpec
-from features.kinds.base import Columns
+from features.kinds.base import CHECKED, Columns, Description, Feature, Newest
 from features.reader import Reader
 
 
-@dataclass(frozen=True)
-class CoVisitation:
+@dataclass(frozen=True, config=CHECKED)
+class CoVisitation(Feature):
     """How strongly a candidate met the user's newest items, by visit or by user."""
 
     how: Literal["session", "user"]
     pool: Literal["max", "sum"]
-    newest: int
+    newest: Newest
+    kind: Literal["co_visitation"] = field(default="co_visitation", kw_only=True)
 
     @property
     def name(self) -> str:
         """Name of the column."""
         return f"together_{self.how}_{self.pool}_{self.newest}"
 
-    @property
-    def meaning(self) -> str:
-        """One sentence on the column."""
-        return (
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
             f"{self.pool} over the user's newest {self.newest} interactions of their shrunk cosine "
-            f"with this item, by {self.how}, as of the snapshot; 0 when they never met"
+            f"with this item, by {self.how}; 0 when they never met",
+            "cosine" if self.pool == "max" else "sum of cosines",
+            "never",
+            f"newest {self.newest}; cosines: snapshot",
+            ("all interactions",),
         )
-
-    def needs(self) -> list[CounterSpec]:
-        """The counters it reads: none."""
-        return []
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""

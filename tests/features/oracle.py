@@ -13,10 +13,11 @@ from features.clock import DAY, HOUR
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.base import Feature
 from features.kinds.context import Given, LocalTime
-from features.kinds.counts import Rate, Recency, Trend, WindowCount
-from features.kinds.item_facts import Age, FirstSeen, Price
+from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount
+from features.kinds.history import LastShare
+from features.kinds.item_facts import Age, AttributeCode, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
-from features.kinds.slate import SlateRank
+from features.kinds.slate import SlateDifference, SlatePercentile, SlateRank
 from features.kinds.together import CoVisitation
 from features.log import IMPRESSION, SESSION
 from features.settings import FeatureSettings
@@ -42,7 +43,7 @@ class Oracle:
     world: World
     settings: FeatureSettings
 
-    def value(self, feature: Feature, request: Request, item: str) -> float:  # noqa: C901, PLR0911, PLR0912
+    def value(self, feature: Feature, request: Request, item: str) -> float:  # noqa: C901, PLR0911, PLR0912, PLR0915
         time = request.time
         match feature:
             case WindowCount(key, kind, days):
@@ -58,8 +59,8 @@ class Oracle:
                 return math.log(recent / usual)
             case Recency(key, kind):
                 return min(self._ages(key, kind, request, item), default=NAN)
-            case FirstSeen(kind):
-                return max(self._ages(("item",), kind, request, item), default=NAN)
+            case FirstSeen(key, kind):
+                return max(self._ages(key, kind, request, item), default=NAN)
             case RepeatShare(kind):
                 visits = self._count(("user",), SESSION, 0, request, item)
                 return self._count(("user", "item"), kind, 0, request, item) / (visits + 1)
@@ -81,6 +82,16 @@ class Oracle:
                 return math.log((taken + smoothing * usual) / (of_all + smoothing) / usual)
             case Price():
                 return _log_price(item)
+            case LastShare(attribute, newest):
+                last = [event.item for event in self.history(request.user, time)[:newest]]
+                like = _value(attribute, item)
+                if like is None or not last:
+                    return NAN
+                return sum(_value(attribute, each) == like for each in last) / len(last)
+            case AttributeCode():
+                words = sorted({value for value in CATEGORY.values() if value is not None})
+                category = CATEGORY.get(item)
+                return NAN if category is None else words.index(category)
             case PriceAgainstUsual(kind):
                 events = self._matching(("user",), kind, 0, request, item) or []
                 prices = [p for e in events if not math.isnan(p := _log_price(e.item))]
@@ -100,15 +111,22 @@ class Oracle:
                 return request.score.get(item, NAN)
         raise AssertionError(feature)
 
-    def rank(self, feature: SlateRank, values: Sequence[float], place: int) -> float:
+    def among(
+        self,
+        feature: SlateRank | SlatePercentile | SlateDifference,
+        values: Sequence[float],
+        place: int,
+    ) -> float:
         known = [value for value in values if not math.isnan(value)]
         own = values[place]
         if math.isnan(own):
             return NAN
-        if len(known) == 1:
-            return 0.5
-        lower = sum(value < own for value in known)
-        return (lower + (known.count(own) - 1) / 2) / (len(known) - 1)
+        if isinstance(feature, SlateDifference):
+            return own - sum(known) / len(known)
+        lower = sum(value < own for value in known) + (known.count(own) - 1) / 2
+        if isinstance(feature, SlateRank):
+            return len(known) - lower
+        return 0.5 if len(known) == 1 else lower / (len(known) - 1)
 
     @cache  # noqa: B019
     def events(self) -> list[Known]:
@@ -247,6 +265,11 @@ def _key(key: tuple[str, ...], user: str | None, item: str) -> tuple[str | None,
     known = item if item in CATEGORY else None
     parts = {"user": user, "item": known, "category": CATEGORY.get(item)}
     return tuple(parts[part] for part in key)
+
+
+def _value(attribute: str, item: str) -> str | None:
+    known = item if item in CATEGORY else None
+    return known if attribute == "item" else CATEGORY.get(item)
 
 
 def _log_price(item: str) -> float:

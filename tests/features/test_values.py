@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from data_contracts.events import Impressions
 from features.kinds.base import Feature
 from features.kinds.counts import WindowCount
-from features.kinds.slate import SlateRank
+from features.kinds.slate import SlateDifference, SlatePercentile, SlateRank
 from tests.features.oracle import Oracle
 from tests.features.worlds import FEATURES, SETTINGS, Request, World, worlds
 
@@ -21,10 +21,10 @@ def _rows(world: World) -> pl.DataFrame:
 
 
 def _expected(oracle: Oracle, request: Request, feature: Feature) -> list[float]:
-    if isinstance(feature, SlateRank):
+    if isinstance(feature, SlateRank | SlatePercentile | SlateDifference):
         ranked = next(other for other in FEATURES.features if other.name == feature.of)
         values = _expected(oracle, request, ranked)
-        return [oracle.rank(feature, values, place) for place in range(len(values))]
+        return [oracle.among(feature, values, place) for place in range(len(values))]
     return [oracle.value(feature, request, item) for item in request.items]
 
 

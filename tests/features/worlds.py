@@ -13,6 +13,10 @@ from data_contracts.items import Items
 from features.backfill import Log, backfill, open_log
 from features.clock import DAY, HOUR
 from features.feature_set import FeatureSet, default_features
+from features.kinds.counts import FirstSeen
+from features.kinds.history import LastShare
+from features.kinds.item_facts import AttributeCode
+from features.kinds.slate import SlateDifference, SlateRank
 from features.settings import FeatureSettings
 from features.state import FeatureState
 
@@ -30,7 +34,17 @@ SETTINGS = FeatureSettings(
     neighbours=3,
     smoothing=2.0,
 )
-FEATURES = default_features(SETTINGS, KINDS, logged=True)
+MORE = (
+    LastShare("item", 3),
+    LastShare("category", 2),
+    AttributeCode("category"),
+    FirstSeen(("user",), "click"),
+    SlateRank("item_price"),
+    SlateDifference("item_price"),
+    SlateDifference("user_item_days_since_click"),
+)
+"""Kinds and parameters that the default set does not have."""
+FEATURES = default_features(SETTINGS, KINDS, logged=True).with_more(MORE)
 
 CATEGORY = {"i0": "a", "i1": "a", "i2": "b", "i3": None, "i4": "c"}
 PRICE = {"i0": 1.0, "i1": 2.5, "i2": None, "i3": 10.0, "i4": 0.0}

@@ -27,8 +27,8 @@ from recsys.feature_columns import (
 from recsys.ranker import RankerRows, text_columns
 from recsys.split import Period, require_time_forward
 from recsys.text.encoder import TextEncoder, encoder_folder
-from recsys.text.finetune import match_rows
 from recsys.text.interest import InterestTable
+from recsys.text.matching import match_rows
 from recsys.text.sampling import FrozenVectors
 from recsys.text.template import item_texts
 from recsys.text.vectors import vectors_of

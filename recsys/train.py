@@ -44,9 +44,10 @@ from recsys.ranking_rows import (
     run_backfill,
 )
 from recsys.split import Period, periods
-from recsys.text.finetune import TextTraining, finetune_head
 from recsys.text.head import table_of
 from recsys.text.interest import InterestTable
+from recsys.text.sources import FrozenSource
+from recsys.text.training import Run, TextTraining, finetune
 from recsys.workspace import Workspace
 
 BUNDLES = "bundles"
@@ -76,9 +77,8 @@ def train_text(
     config = workspace.config
     slates = read_slates(workspace, log, texts.queries, period, config.text.history).slates
     kinds = len(log.interactions.kinds)
-    return finetune_head(
-        slates, texts.vectors, config.labels.label_gain, kinds, config.text, seed, track
-    )
+    source = FrozenSource(texts.vectors)
+    return finetune(slates, source, config.labels.label_gain, kinds, config.text, Run(seed), track)
 
 
 def train(

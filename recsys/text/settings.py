@@ -1,10 +1,14 @@
 """How item text is put together and the text model trained."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Mode = Literal["head", "top_layers", "lora", "full"]
 
 
 class TextSettings(BaseModel):
-    """The part `[text]` of `recsys.toml`: what is learned from."""
+    """The part `[text]` of `recsys.toml`: what is learned from, and how."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -17,9 +21,53 @@ class TextSettings(BaseModel):
     )
     max_tokens: int = Field(64, ge=8, le=512, description="Longer texts are cut, in tokens.")
     history: int = Field(30, ge=1, description="Last interactions that make the profile.")
+
+    mode: Literal["auto"] | Mode = Field(
+        "auto",
+        description="What is trained: `head` (the encoder stays frozen), `top_layers`, `lora`, "
+        "`full`, or `auto`: `full` with a GPU and `head` without.",
+    )
+    layers: int = Field(1, ge=1, description="Last layers of the encoder that `top_layers` trains.")
+    lora_rank: int = Field(8, ge=1, description="Rank of the adapters of `lora`.")
+    lora_alpha: float = Field(16, gt=0, description="Adapters count alpha / rank.")
+
     steps: int = Field(1500, ge=1, description="Optimiser steps at the most.")
-    batch_slates: int = Field(32, ge=2, description="Slates per step.")
+    check_every: int = Field(
+        100, ge=1, description="Steps from one validation, and checkpoint, to the next."
+    )
+    patience: int = Field(4, ge=1, description="Validations without a gain before training ends.")
+    batch_slates: int = Field(32, ge=2, description="Slates per draw.")
+    accumulation: int = Field(1, ge=1, description="Draws whose gradients make one step.")
     positives: int = Field(6, ge=1, description="Positives drawn per slate and step.")
     negatives: int = Field(16, ge=1, description="Negatives drawn per slate and step.")
-    learning_rate: float = Field(1e-3, gt=0, description="Peak, after the warm-up.")
+    negative_popularity: float = Field(
+        0.0,
+        ge=0,
+        description="Negatives are drawn in proportion to (1 + times taken) to this power: 0 "
+        "evenly, 1 as often as positives are met.",
+    )
+    across: float = Field(
+        0.5, ge=0, description="Weight of the comparison with the other slates' positives."
+    )
+    popularity_correction: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much of log(share of all positives) is taken off a score across slates, "
+        "where popular items are met more often.",
+    )
+    grades_compete: bool = Field(
+        True, description="A positive is compared with lower grades of its slate too."
+    )
+
+    learning_rate: float = Field(1e-3, gt=0, description="Of the head: peak, after the warm-up.")
+    encoder_learning_rate: float = Field(
+        1e-4, gt=0, description="Of the encoder's layers or adapters: peak, after the warm-up."
+    )
+    warm_up: float = Field(0.1, ge=0, lt=1, description="Share of the steps that warm up.")
+    weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
+    gradient_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of vector entries dropped.")
+    encoder_dropout: float = Field(
+        0.1, ge=0, lt=1, description="Dropout inside the layers that are trained."
+    )

@@ -16,7 +16,7 @@ from recsys.dataset import LabelledSlates
 from recsys.rank import rank, texts_to_encode
 from recsys.ranker import text_columns
 from recsys.ranking_rows import Texts
-from recsys.text.finetune import match_rows
+from recsys.text.matching import match_rows
 
 RANKED: tuple[Rung, ...] = ("full", "cached_text", "no_text")
 

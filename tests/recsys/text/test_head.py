@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from features.catalogue import MISSING
 from features.clock import DAY
 from features.history import History
-from recsys.text.finetune import _own_scores, _shared_scores, _Users
 from recsys.text.head import InterestModel, table_of
 from recsys.text.interest import InterestTable, ages
+from recsys.text.loss import Users, own_scores, shared_scores
 from tests.worlds import NOON
 
 DIM, KINDS, ITEMS, PAST = 8, 3, 12, 5
@@ -47,10 +47,10 @@ def torch_match(
     logits = model.attention(past, torch.from_numpy(history.kind.astype(np.int64)), age)
     candidate = torch.from_numpy(item.astype(np.int64))
     z = model.tower(model.item, text[candidate.clamp(min=0)])
-    user = _Users(past, logits, places, torch.from_numpy(np.nan_to_num(query))[None])
+    user = Users(past, logits, places, torch.from_numpy(np.nan_to_num(query))[None])
     with torch.inference_mode():
-        score = _own_scores(model, user, z[None], candidate[None])[0].numpy()
-        shared = _shared_scores(model, user, z, candidate)[0].numpy()
+        score = own_scores(model, user, z[None], candidate[None])[0].numpy()
+        shared = shared_scores(model, user, z, candidate)[0].numpy()
     np.testing.assert_allclose(shared, score, atol=1e-4, rtol=1e-4)
     return np.where((item >= 0) & known[item], score, np.nan)
 

@@ -6,9 +6,11 @@ import torch
 
 from data_contracts.errors import DataError
 from recsys.dataset import LabelledSlates
-from recsys.text.finetune import TextTraining, finetune_head, match_rows, validation_ndcg
 from recsys.text.head import InterestModel, table_of
+from recsys.text.matching import match_rows, validation_ndcg
 from recsys.text.settings import TextSettings
+from recsys.text.sources import FrozenSource
+from recsys.text.training import Run, TextTraining, finetune
 from tests.worlds import FailingTrack, InterruptionError, Taste, planted_taste
 
 GAINS = (0.0, 1.0)
@@ -20,7 +22,7 @@ SETTINGS = TextSettings(
 def train(
     slates: LabelledSlates, taste: Taste, seed: int = 0, settings: TextSettings = SETTINGS
 ) -> TextTraining:
-    return finetune_head(slates, taste.vectors, GAINS, 1, settings, seed)
+    return finetune(slates, FrozenSource(taste.vectors), GAINS, 1, settings, Run(seed))
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +41,13 @@ def test_the_taste_is_learned_and_holds_on_new_slates(taste: Taste, training: Te
     before = validation_ndcg(zero_shot, fresh, taste.vectors, GAINS)
     after = validation_ndcg(training.model, fresh, taste.vectors, GAINS)
     assert after > before + 0.08
-    assert max(value for _, value in training.curve) > training.curve[0][1] + 0.08
+    assert training.best > training.curve[0].validation_ndcg_at_10 + 0.08
 
 
 def test_the_best_step_is_kept(taste: Taste, training: TextTraining) -> None:
     held_out = taste.slates.cut(450, 500)
     kept = validation_ndcg(training.model, held_out, taste.vectors, GAINS)
-    assert kept == pytest.approx(max(value for _, value in training.curve), abs=1e-6)
+    assert kept == pytest.approx(training.best, abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(taste: Taste) -> None:
@@ -64,7 +66,7 @@ def with_steps(steps: int) -> TextSettings:
 @pytest.mark.parametrize("steps", [1, 2, 9, 10])
 def test_any_number_of_steps_trains(taste: Taste, steps: int) -> None:
     training = train(taste.slates.cut(0, 100), taste, settings=with_steps(steps))
-    assert [step for step, _ in training.curve] == [0, steps]
+    assert [point.step for point in training.curve] == [0, steps]
 
 
 def test_what_it_knows_of_ends_with_the_labels(taste: Taste, training: TextTraining) -> None:
@@ -105,4 +107,4 @@ def test_matching_rows_does_not_look_at_the_grades(taste: Taste, training: TextT
 def test_progress_is_shown_and_an_interruption_passes_through(taste: Taste) -> None:
     track = FailingTrack("Fine-tuning the text model", [])
     with pytest.raises(InterruptionError):
-        finetune_head(taste.slates, taste.vectors, GAINS, 1, SETTINGS, track=track)
+        finetune(taste.slates, FrozenSource(taste.vectors), GAINS, 1, SETTINGS, Run(), track)

@@ -1,0 +1,159 @@
+"""Checkpoints of a training: one safetensors file, its numbers in the metadata as JSON.
+
+What is drawn and dropped at a step follows from the seed and the step, so there is no state of a
+random generator to keep: the step says it all.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from data_contracts.errors import DataError, UsageError
+from data_contracts.storage import atomic_file
+
+CHECKPOINT = "checkpoint.safetensors"
+_STATE = "state"
+
+
+class CurvePoint(BaseModel):
+    """One validation: a line of the learning curve."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    loss: float | None = Field(description="Mean since the validation before; null at the start.")
+    learning_rate: float = Field(description="Of the head, at this step.")
+    validation_ndcg_at_10: float
+
+
+class Progress(BaseModel):
+    """How far a training is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str = Field(description="Hash of all that decides the result.")
+    step: int = Field(description="Steps done.")
+    since: int = Field(description="Validations without a gain.")
+    curve: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a training goes on from.
+
+    Attributes:
+        progress: How far it is.
+        weights: What is being trained, by name.
+        best: The same at the best validation.
+        optimiser: State of AdamW by parameter and name.
+    """
+
+    progress: Progress
+    weights: Mapping[str, Tensor]
+    best: Mapping[str, Tensor]
+    optimiser: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint in the place of the one before, whole or not at all."""
+    tensors = {f"weights/{name}": tensor for name, tensor in checkpoint.weights.items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in checkpoint.best.items()}
+    for name, state in checkpoint.optimiser.items():
+        tensors |= {f"optimiser/{name}/{key}": tensor for key, tensor in state.items()}
+    copied = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+    with atomic_file(folder / CHECKPOINT) as part:
+        save_file(copied, part, {_STATE: checkpoint.progress.model_dump_json()})
+
+
+def load_checkpoint(folder: Path, run: str) -> Checkpoint | None:
+    """Read the checkpoint of a run.
+
+    Args:
+        folder: Where `save_checkpoint` wrote.
+        run: Hash of all that decides the result.
+
+    Returns:
+        The checkpoint; None when there is none.
+
+    Raises:
+        DataError: The file cannot be read.
+        UsageError: It is of another run: data, settings, seed or encoder have changed.
+    """
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            progress = Progress.model_validate(json.loads(metadata[_STATE]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, ValidationError) as error:
+        raise DataError(
+            f"{path}: {error}", "a checkpoint of a training", "delete it and train anew"
+        ) from error
+    if progress.run != run:
+        raise UsageError(
+            f"a checkpoint of run {progress.run} in {folder}",
+            f"run {run}: the same tables, settings, mode, seed and encoder",
+            "restore what has changed, or train without --resume",
+        )
+    return _parted(progress, tensors)
+
+
+def _parted(progress: Progress, tensors: Mapping[str, Tensor]) -> Checkpoint:
+    parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}}
+    optimiser: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition("/")
+        if part == "optimiser":
+            parameter, _, key = rest.rpartition("/")
+            optimiser.setdefault(parameter, {})[key] = tensor
+        else:
+            parts[part][rest] = tensor
+    return Checkpoint(progress, parts["weights"], parts["best"], optimiser)
+
+
+def optimiser_state(
+    optimiser: torch.optim.Optimizer, parameters: Mapping[str, torch.nn.Parameter]
+) -> dict[str, dict[str, Tensor]]:
+    """Give what the optimiser knows of each parameter."""
+    return {
+        name: dict(optimiser.state[parameter])
+        for name, parameter in parameters.items()
+        if parameter in optimiser.state
+    }
+
+
+def restore(
+    checkpoint: Checkpoint,
+    optimiser: torch.optim.Optimizer,
+    parameters: Mapping[str, torch.nn.Parameter],
+) -> None:
+    """Put weights and optimiser back to where a checkpoint left them."""
+    copy_into(parameters, checkpoint.weights)
+    for name, state in checkpoint.optimiser.items():
+        parameter = parameters[name]
+        # AdamW keeps the number of steps on the CPU, wherever the parameter is.
+        optimiser.state[parameter] = {
+            key: tensor if key == "step" else tensor.to(parameter.device)
+            for key, tensor in state.items()
+        }
+
+
+def copy_into(parameters: Mapping[str, torch.nn.Parameter], weights: Mapping[str, Tensor]) -> None:
+    """Overwrite parameters in place."""
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+
+
+def copied(parameters: Mapping[str, torch.nn.Parameter]) -> dict[str, Tensor]:
+    """Copy parameters as they are now."""
+    return {name: parameter.detach().clone() for name, parameter in parameters.items()}

@@ -42,10 +42,13 @@ class TextSource(Protocol):
         ...
 
     def lengths(self, texts: np.ndarray) -> np.ndarray:
-        """Tell what each text costs to encode, int64 [n], in tokens; 0 for what is only looked up.
+        """Tell what each text costs to encode.
 
         Args:
             texts: int64 [n], places of texts.
+
+        Returns:
+            Tokens, int64 [n]; 0 for what is only looked up.
         """
         ...
 

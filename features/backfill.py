@@ -27,17 +27,20 @@ from features.log import (
     Events,
     Rows,
     Shown,
+    Taken,
     day_blocks,
     encode_interactions,
     impression_events,
     read_requests,
 )
 from features.settings import FeatureSettings
+from features.snapshot_files import day_name, save_snapshot
 from features.snapshots import Snapshot, empty_snapshot, snapshot
 from features.state import FeatureState
 
 BLOCK_ROWS = 1_000_000
 MANIFEST = "manifest.json"
+ROWS, SNAPSHOTS = "rows", "snapshots"
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,21 @@ class Log:
     Attributes:
         catalogue: The items.
         user_ids: Every user of the log, sorted.
-        interactions: The interactions of the features' kinds.
+        taken: The interactions of the features' kinds, and how many were set aside.
         impressions: Table of impressions.
         shown_per_day: Number of impressions by day number, ascending.
     """
 
     catalogue: Catalogue
     user_ids: pl.Series
-    interactions: Events
+    taken: Taken
     impressions: pl.LazyFrame
     shown_per_day: Mapping[int, int]
+
+    @property
+    def interactions(self) -> Events:
+        """The interactions in the order in which they became known."""
+        return self.taken.events
 
     @property
     def item_ids(self) -> pl.Series:
@@ -68,7 +76,7 @@ class Log:
         """Day number of the first event."""
         days = [*self.shown_per_day][:1]
         if len(self.interactions):
-            days.append(int(self.interactions.time[0]) // DAY)
+            days.append(int(self.interactions.known[0]) // DAY)
         return min(days)
 
     @property
@@ -76,7 +84,7 @@ class Log:
         """Day number after the last event."""
         days = [*self.shown_per_day][-1:]
         if len(self.interactions):
-            days.append(int(self.interactions.time[-1]) // DAY)
+            days.append(int(self.interactions.known[-1]) // DAY)
         return max(days) + 1
 
 
@@ -86,6 +94,7 @@ def open_log(
     interactions: pl.LazyFrame,
     attributes: Sequence[str],
     kinds: Sequence[str],
+    late_days: int,
 ) -> Log:
     """Read what fits in memory of a log: catalogue, users, and interactions.
 
@@ -95,6 +104,7 @@ def open_log(
         interactions: A table that keeps the contract of interactions.
         attributes: Item columns the features need.
         kinds: Kinds of interaction the features need.
+        late_days: Interactions that arrived later than so many days are set aside.
 
     Returns:
         The log.
@@ -107,8 +117,8 @@ def open_log(
     users = pl.concat([interactions.select(user), impressions.select(user)])
     user_ids = users.unique().drop_nulls().sort(user).collect()[user]
     item_ids = pl.Series(catalogue.item_ids, dtype=pl.String)
-    events = encode_interactions(interactions, item_ids, user_ids, kinds)
-    if not len(events):
+    taken = encode_interactions(interactions, item_ids, user_ids, kinds, late_days)
+    if not len(taken.events):
         found = interactions.select(Interactions.kind.col.unique()).collect().to_series().to_list()
         raise DataError(
             f"interactions of the kinds {sorted(found)}",
@@ -118,7 +128,7 @@ def open_log(
     day = Impressions.timestamp.col.dt.epoch("d").alias("day")
     per_day = impressions.group_by(day).len().sort("day").collect()
     shown = dict(zip(per_day["day"].to_list(), per_day["len"].to_list(), strict=True))
-    return Log(catalogue, user_ids, events, impressions, shown)
+    return Log(catalogue, user_ids, taken, impressions, shown)
 
 
 def backfill(
@@ -131,27 +141,28 @@ def backfill(
 ) -> FeatureState:
     """Write the features of every impression from `start_day` on, one Parquet file a day.
 
-    The folder is replaced whole when all is done. Each file has request_id, item_id, user_id,
-    timestamp and position, then the features as float32.
+    `rows/` gets the files, each with request_id, item_id, user_id, timestamp and position, then the
+    features as float32; `snapshots/` a folder for each snapshot they used. Both are replaced whole
+    when all is done.
 
     Args:
         log: The log.
         features: What to compute.
         settings: Cadence of snapshots and length of histories.
-        folder: Where the files go.
+        folder: Where `rows/` and `snapshots/` go.
         start_day: Day number of the first rows wanted; earlier days only feed the state.
         track: Shows progress.
 
     Returns:
         The state as of the midnight after the log's last event.
     """
-    executor = _Executor(log, features, settings)
     blocks = list(day_blocks(log.shown_per_day, BLOCK_ROWS))
     days = {day: block for block in blocks for day in range(*block)}
     steps = range(log.first_day, log.end_day)
     hashes: dict[str, str] = {}
     loaded: tuple[tuple[int, int], Shown] | None = None
-    with atomic_folder(folder) as part:
+    with atomic_folder(folder / ROWS) as part, atomic_folder(folder / SNAPSHOTS) as snapshots:
+        executor = _Executor(log, features, settings, snapshots)
         for day in track(steps, "Computing features", len(steps)):
             block = days.get(day)
             if block is not None and (loaded is None or loaded[0] != block):
@@ -159,7 +170,7 @@ def backfill(
             shown = None if block is None or loaded is None else _of_day(loaded[1], day)
             frame = executor.run_day(shown, wanted=day >= start_day)
             if frame is not None:
-                name = f"{_date(day)}.parquet"
+                name = f"{day_name(day)}.parquet"
                 frame.write_parquet(part / name)
                 hashes[name] = hashlib.sha256((part / name).read_bytes()).hexdigest()
         manifest = {
@@ -168,19 +179,23 @@ def backfill(
             "files": hashes,
         }
         (part / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    return executor.finish()
+        return executor.finish()
 
 
 class _Executor:
     """Walks over the days of a log with the state."""
 
-    def __init__(self, log: Log, features: FeatureSet, settings: FeatureSettings) -> None:
+    def __init__(
+        self, log: Log, features: FeatureSet, settings: FeatureSettings, snapshots: Path
+    ) -> None:
         self.log = log
+        self.snapshots = snapshots
         self.features = features
         self.settings = settings
         values = {name: len(values) for name, values in log.catalogue.values.items()}
         first = empty_snapshot(log.first_day, len(log.catalogue), values, self._rates(0))
-        self.state = FeatureState.begin(features, log.interactions.kinds, settings.history, first)
+        self.state = FeatureState.begin(features, log.interactions.kinds, settings, first)
+        save_snapshot(first, snapshots)
         self._needs_shown = any(spec.kind == IMPRESSION for spec in features.counters)
 
     def read(self, block: tuple[int, int], start_day: int) -> Shown:
@@ -199,7 +214,7 @@ class _Executor:
         events = log.interactions.between(midnight, midnight + DAY)
         has_rows = shown is not None and shown.frame.height > 0
         impressions = impression_events(shown.rows) if shown else Events.none((IMPRESSION,))
-        today = state.tiles(log.catalogue, events, impressions)
+        today = state.arrivals(log.catalogue, events, impressions)
         frame = None
         if wanted and has_rows and shown is not None:
             self._refresh_snapshot()
@@ -221,16 +236,16 @@ class _Executor:
         due = self.state.day // cadence * cadence
         if due > self.state.snapshot.day:
             self.state.snapshot = self._snapshot(due)
+            save_snapshot(self.state.snapshot, self.snapshots)
 
     def _snapshot(self, day: int) -> Snapshot:
         log = self.log
-        start = day - self.settings.snapshot_window_days
         attributes = {
             name: (codes, len(log.catalogue.values[name]))
             for name, codes in log.catalogue.attributes.items()
         }
         return snapshot(
-            log.interactions.between(start * DAY, day * DAY),
+            self._in_window(day),
             day,
             attributes,
             len(log.catalogue),
@@ -238,10 +253,16 @@ class _Executor:
             self._rates(day),
         )
 
+    def _in_window(self, day: int) -> Events:
+        """Give the interactions of a snapshot: of its window, and known before its midnight."""
+        start = (day - self.settings.snapshot_window_days) * DAY
+        events = self.log.interactions.between(start, day * DAY)
+        return events.take(np.flatnonzero(events.time >= start))
+
     def _rates(self, day: int) -> dict[str, float]:
         """Give the overall rates of the window before a midnight; one event of both is added."""
         start = day - self.settings.snapshot_window_days
-        events = self.log.interactions.between(start * DAY, day * DAY)
+        events = self._in_window(day)
         counts = {kind: len(events.of_kind(kind)) for kind in events.kinds}
         counts[IMPRESSION] = sum(
             count for on, count in self.log.shown_per_day.items() if start <= on < day
@@ -265,10 +286,6 @@ def _of_day(shown: Shown, day: int) -> Shown:
         {name: values[first:last] for name, values in rows.given.items()},
     )
     return Shown(cut, shown.frame.slice(int(first), int(last - first)))
-
-
-def _date(day: int) -> str:
-    return str(np.datetime64(day, "D"))
 
 
 def feature_columns(folder: Path) -> tuple[str, list[str]]:

@@ -7,19 +7,11 @@ import numpy as np
 
 from features.catalogue import MISSING
 from features.clock import days_since
-from features.counters import (
-    EMPTY_TILE,
-    ITEM,
-    PRICE_UNITS,
-    USER,
-    Counter,
-    CounterSpec,
-    Measure,
-    Tile,
-)
+from features.counters import ITEM, UNITS, USER, Counter, CounterSpec, Measure
 from features.reader import Key, pair_codes
 from features.reading import Reading
 from features.row_facts import RowFacts
+from features.tiles import NO_ARRIVALS, Arrivals
 
 
 @dataclass
@@ -28,11 +20,11 @@ class BatchReader(RowFacts):
 
     Attributes:
         counters: State of each counter as of the day's midnight, by its name.
-        today: The day's own events of each counter, by its name; absent means none.
+        today: What became known on the day of each counter, by its name; absent means nothing.
     """
 
     counters: Mapping[str, Counter]
-    today: Mapping[str, Tile]
+    today: Mapping[str, Arrivals]
     _readings: dict[tuple[Key, str, Measure], Reading] = field(default_factory=dict)
     _codes: dict[Key, np.ndarray] = field(default_factory=dict)
     _blank: dict[Key, np.ndarray | None] = field(default_factory=dict)
@@ -47,10 +39,10 @@ class BatchReader(RowFacts):
             measure: What is added up.
 
         Returns:
-            Counts of events, or their sum of log(1 + price).
+            Counts of events, or the sum of what is measured.
         """
         total = self._reading(key, kind, measure).total(days)
-        return self._spread(key, total / PRICE_UNITS if measure == "log_price" else total)
+        return self._spread(key, total / UNITS if measure in ("log_price", "value") else total)
 
     def days_since_last(self, key: Key, kind: str) -> np.ndarray:
         """Give the days since a key's last event, float64 [n_rows]; NaN when there is none."""
@@ -66,7 +58,7 @@ class BatchReader(RowFacts):
         if (reading := self._readings.get((key, kind, measure))) is None:
             name = CounterSpec(key, kind, (), measure).name
             moment = self.moment if key == (USER,) else self.row_moment
-            today = self.today.get(name, EMPTY_TILE)
+            today = self.today.get(name, NO_ARRIVALS)
             reading = Reading(self.counters[name], today, self._key(key), moment)
             self._readings[key, kind, measure] = reading
         return reading

@@ -23,6 +23,12 @@ def window_start(time: np.ndarray, days: int) -> np.ndarray:
     return (time - days * DAY) // tile * tile
 
 
+def window_end(time: np.ndarray, days: int) -> np.ndarray:
+    """Give the first instant whose window of `days` no longer has an event of `time`, int64."""
+    tile = HOUR if days <= HOURLY_WINDOW_DAYS else DAY
+    return time // tile * tile + tile + days * DAY
+
+
 def days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
     """Give the days from `then` to `now`, float64; NaN where `then` is `NO_TIME`."""
     unknown = then == NO_TIME

@@ -1,4 +1,4 @@
-"""Windowed counters: totals per key as of a midnight, and what a day's own events add to them.
+"""Windowed counters: totals per key as of a midnight, and how a day's arrivals change them.
 
 A counter counts the events of one kind per key. Its windows end just before the instant asked for
 and begin at `floor(instant - window, tile)`. The state holds, per key and window, the total over
@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from features.clock import DAY, NO_TIME
+from features.clock import DAY, HOUR, NO_TIME, window_end
+from features.tiles import EMPTY_TILE, Arrivals, LateEvents, Tile
 
 ITEM, USER = "item", "user"
 """Parts of keys; the others are names of item attributes."""
@@ -20,8 +21,8 @@ ITEM, USER = "item", "user"
 EVER = 0
 """The window without a beginning."""
 
-PRICE_UNITS = 1_000_000
-"""Log prices are summed as integers, in millionths: sums come out the same in any order."""
+UNITS = 1_000_000
+"""Log prices and values are summed as integers, in millionths: the same sum in any order."""
 
 Measure = Literal["events", "log_price", "priced", "value"]
 """What is added up: events, their log(1 + price), those of items with a price, or their values."""
@@ -50,109 +51,65 @@ class CounterSpec:
         return f"{'_'.join(self.key)}.{self.kind}{of}"
 
 
-@dataclass(frozen=True)
-class Tile:
-    """One day's events of a counter, by key and time.
+def sort_arrivals(
+    spec: CounterSpec,
+    day: int,
+    codes: np.ndarray,
+    known: np.ndarray,
+    time: np.ndarray,
+    values: np.ndarray,
+) -> Arrivals:
+    """Sort what became known of a counter on a day.
 
-    Attributes:
-        codes: int64 [n_keys], the keys that had events, ascending.
-        moments: int64 [n_events], rank of the key and microsecond of the day as one number,
-            ascending.
-        running: int64 [n_events + 1], running total of the values.
-        starts: int64 [n_keys + 1], where each key's events begin.
+    Args:
+        spec: What is counted.
+        day: Day number.
+        codes: int64 [n_events], keys.
+        known: int64 [n_events], when they became known, UTC microseconds of that day.
+        time: int64 [n_events], when they happened.
+        values: int64 [n_events], what each adds.
+
+    Returns:
+        The events on time as a tile, and the late ones.
     """
-
-    codes: np.ndarray
-    moments: np.ndarray
-    running: np.ndarray
-    starts: np.ndarray
-
-    @classmethod
-    def of(cls, codes: np.ndarray, time_of_day: np.ndarray, values: np.ndarray) -> "Tile":
-        """Sort a day's events by key and time.
-
-        Args:
-            codes: int64 [n_events], the key of each event.
-            time_of_day: int64 [n_events], microseconds since midnight UTC.
-            values: int64 [n_events], what each event adds.
-
-        Returns:
-            The tile.
-        """
-        keys, rank = np.unique(codes, return_inverse=True)
-        moments = rank * DAY + time_of_day
-        order = np.argsort(moments, kind="stable")
-        moments = moments[order]
-        running = np.append(0, np.cumsum(values[order]))
-        starts = np.searchsorted(moments, np.arange(len(keys) + 1) * DAY)
-        return cls(keys, moments, running, starts)
-
-    @property
-    def totals(self) -> np.ndarray:
-        """The day's total per key, int64 [n_keys]."""
-        totals: np.ndarray = np.diff(self.running[self.starts])
-        return totals
-
-    def ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the microsecond of the day of each key's first and last event, int64 [n_keys]."""
-        first = self.moments[self.starts[:-1]] % DAY
-        return first, self.moments[self.starts[1:] - 1] % DAY
-
-    def before(self, codes: np.ndarray, time_of_day: np.ndarray) -> "Before":
-        """Find, per question, the key's events of this day that lie before a time of the day.
-
-        Args:
-            codes: int64 [n], the key asked for; absent keys have no events.
-            time_of_day: int64 [n], microseconds since midnight UTC, at most a day.
-
-        Returns:
-            Where these events begin and end.
-        """
-        if not len(self.codes):
-            nothing = np.zeros(len(codes), np.int64)
-            return Before(self, nothing, nothing)
-        rank = np.searchsorted(self.codes, codes)
-        rank[rank == len(self.codes)] = 0
-        start = self.starts[rank]
-        end = np.searchsorted(self.moments, rank * DAY + time_of_day)
-        return Before(self, start, np.where(self.codes[rank] == codes, end, start))
+    midnight = day * DAY
+    delayed = known != time
+    if not delayed.any():
+        return Arrivals(Tile.of(codes, known - midnight, values))
+    late = delayed & (known // HOUR != time // HOUR)
+    rest = ~late
+    tile = Tile.of(codes[rest], known[rest] - midnight, values[rest], time[rest])
+    if not late.any():
+        return Arrivals(tile)
+    codes, known, time, values = codes[late], known[late], time[late], values[late]
+    windows = {EVER: Tile.of(codes, known - midnight, values, time)}
+    for days in spec.windows:
+        if days != EVER:
+            windows[days] = _pairs(days, midnight, codes, known, time, values)
+    return Arrivals(tile, LateEvents(codes, time, values, windows))
 
 
-@dataclass(frozen=True)
-class Before:
-    """Runs of events of a tile, one run a question.
+def _pairs(
+    days: int,
+    midnight: int,
+    codes: np.ndarray,
+    known: np.ndarray,
+    time: np.ndarray,
+    values: np.ndarray,
+) -> Tile:
+    """Give late events as the window sees them: come when known, gone when the window leaves them.
 
-    Attributes:
-        tile: The tile.
-        start: int64 [n], first event of the run.
-        end: int64 [n], the event after its last one.
+    The last instant that sees an event is one microsecond before `window_end`; questions see what
+    lies before them, so the event is taken off at that last instant.
     """
-
-    tile: Tile
-    start: np.ndarray
-    end: np.ndarray
-
-    def total(self) -> np.ndarray:
-        """Sum the values of each run, int64 [n]."""
-        total: np.ndarray = self.tile.running[self.end] - self.tile.running[self.start]
-        return total
-
-    def last(self, midnight: int) -> np.ndarray:
-        """Give the time of each run's last event, int64 [n]; `NO_TIME` for an empty run."""
-        return self._moment(self.end - 1, midnight)
-
-    def first(self, midnight: int) -> np.ndarray:
-        """Give the time of each run's first event, int64 [n]; `NO_TIME` for an empty run."""
-        return self._moment(self.start, midnight)
-
-    def _moment(self, place: np.ndarray, midnight: int) -> np.ndarray:
-        if not len(self.tile.moments):
-            return np.full(len(place), NO_TIME)
-        moment = self.tile.moments[np.clip(place, 0, len(self.tile.moments) - 1)]
-        return np.where(self.end > self.start, midnight + moment % DAY, NO_TIME)
-
-
-EMPTY_TILE = Tile.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    gone = window_end(time, days) - 1
+    seen = gone > known
+    leaves = seen & (gone < midnight + DAY)
+    return Tile.of(
+        np.concatenate([codes[seen], codes[leaves]]),
+        np.concatenate([known[seen], gone[leaves]]) - midnight,
+        np.concatenate([values[seen], -values[leaves]]),
+    )
 
 
 @dataclass
@@ -179,7 +136,7 @@ class Counter:
     _rows_of: np.ndarray | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if not len(self.codes):
+        if not len(self.codes) and not self.totals.size:
             self.totals = np.zeros((0, len(self.spec.windows)), np.int64)
 
     def find(self, codes: np.ndarray) -> np.ndarray:
@@ -203,24 +160,50 @@ class Counter:
         """Give the tile of the day on which the window of that length begins."""
         return self.tiles.get(self.day - days, EMPTY_TILE)
 
-    def advance(self, tile: Tile) -> None:
-        """Fold the events of the day in, and go on to the next midnight."""
+    def advance(self, arrivals: Arrivals, forget_days: int) -> None:
+        """Fold what became known on the day in, and go on to the next midnight.
+
+        Args:
+            arrivals: What became known on the day.
+            forget_days: Keys of a user without an event in so many days are forgotten.
+        """
+        tile, late = arrivals.tile, arrivals.late
         if len(tile.codes):
             self._make_room(tile.codes)
             rows = self.find(tile.codes)
             self.totals[rows] += tile.totals[:, None]
-            first, last = tile.ends()
-            midnight = self.day * DAY
-            known = self.first[rows] != NO_TIME
-            self.first[rows] = np.where(known, self.first[rows], midnight + first)
-            self.last[rows] = midnight + last
-            self.tiles[self.day] = tile
+            self._widen(rows, tile)
+            self.tiles[self.day] = tile.without_times()
+        if late is not None:
+            self._add_late(late)
         for column, days in enumerate(self.spec.windows):
             leaving = EMPTY_TILE if days == EVER else self.leaving(days)
             if len(leaving.codes):
                 self.totals[self.find(leaving.codes), column] -= leaving.totals
         self.day += 1
-        self._forget()
+        self._forget(forget_days)
+
+    def _widen(self, rows: np.ndarray, tile: Tile) -> None:
+        """Move the first and last times of the tile's keys."""
+        first, last = tile.ends(self.day * DAY)
+        known = self.first[rows] != NO_TIME
+        self.first[rows] = np.where(known, np.minimum(self.first[rows], first), first)
+        self.last[rows] = np.maximum(self.last[rows], last)
+
+    def _add_late(self, late: LateEvents) -> None:
+        """Count late events in the windows that still have them, and in the tile of their day."""
+        ever = late.windows[EVER]
+        self._make_room(ever.codes)
+        self._widen(self.find(ever.codes), ever)
+        rows, event_day = self.find(late.codes), late.time // DAY
+        for column, days in enumerate(self.spec.windows):
+            inside = slice(None) if days == EVER else event_day >= self.day - days
+            np.add.at(self.totals[:, column], rows[inside], late.values[inside])
+        for day in np.unique(event_day[event_day >= self.day - max(self.spec.windows)]).tolist():
+            of_day = event_day == day
+            self.tiles[day] = self.tiles.get(day, EMPTY_TILE).with_events(
+                late.codes[of_day], late.time[of_day] - day * DAY, late.values[of_day]
+            )
 
     def _make_room(self, codes: np.ndarray) -> None:
         new = codes[self.find(codes) < 0]
@@ -233,7 +216,15 @@ class Counter:
         self.first = np.insert(self.first, places, NO_TIME)
         self.last = np.insert(self.last, places, NO_TIME)
 
-    def _forget(self) -> None:
+    def _forget(self, forget_days: int) -> None:
+        """Drop the tiles that have left every window, and a user's keys of long ago."""
         oldest = self.day - max(self.spec.windows)
         for day in [day for day in self.tiles if day < oldest]:
             del self.tiles[day]
+        if USER not in self.spec.key:
+            return
+        kept = self.last >= (self.day - forget_days) * DAY
+        if not kept.all():
+            self._rows_of = None
+            self.codes, self.totals = self.codes[kept], self.totals[kept]
+            self.first, self.last = self.first[kept], self.last[kept]

@@ -9,30 +9,43 @@ import polars as pl
 
 from data_contracts.events import Impressions, Interactions
 from features.catalogue import MISSING, encode
+from features.clock import DAY
+from features.counters import UNITS
 
 IMPRESSION = "impression"
 SESSION = "session"
-"""Derived kind: a user's first interaction in a session, so that its count is the user's visits."""
+"""Derived kind: the first known interaction of a visit, so that its count is the user's visits."""
+
+EVENT_ARRAYS = ("time", "known", "user", "item", "kind", "session", "value")
+"""Names of the arrays of `Events`, in order."""
+
+_VISITS_A_DAY = 1 << 32
+_TIME, _KNOWN, _LATENESS, _DAY, _VISIT = "time", "known", "lateness", "day", "visit"
 
 
 @dataclass(frozen=True)
 class Events:
-    """Events in order of time.
+    """Events in the order in which they became known.
 
     Attributes:
-        time: int64 [n], UTC microseconds from when the event was known, ascending.
+        time: int64 [n], when each happened, UTC microseconds.
+        known: int64 [n], the last instant before it was known, ascending: an event is visible at
+            every later one. Equal to `time` unless it arrived late.
         user: int32 [n], place of the user; `MISSING` for a guest.
         item: int32 [n], place of the item; `MISSING` when the catalogue does not have it.
         kind: int16 [n], place in `kinds`.
-        session: int32 [n], number of the visit; `MISSING` without one.
+        session: int64 [n], number of the visit; `MISSING` without one.
+        value: int64 [n], millionths of the interaction's value; 0 without one.
         kinds: Names of the kinds.
     """
 
     time: np.ndarray
+    known: np.ndarray
     user: np.ndarray
     item: np.ndarray
     kind: np.ndarray
     session: np.ndarray
+    value: np.ndarray
     kinds: tuple[str, ...]
 
     def of_kind(self, kind: str) -> "Events":
@@ -41,18 +54,20 @@ class Events:
         return self.take(np.flatnonzero(self.kind == place))
 
     def between(self, start: int, end: int) -> "Events":
-        """Keep the events with start <= time < end."""
-        low, high = np.searchsorted(self.time, (start, end))
+        """Keep the events with start <= known < end."""
+        low, high = np.searchsorted(self.known, (start, end))
         return self.take(slice(int(low), int(high)))
 
     def take(self, rows: np.ndarray | slice) -> "Events":
-        """Keep some rows, which must be in ascending order."""
+        """Keep some rows, in the order asked for."""
         return Events(
             self.time[rows],
+            self.known[rows],
             self.user[rows],
             self.item[rows],
             self.kind[rows],
             self.session[rows],
+            self.value[rows],
             self.kinds,
         )
 
@@ -60,7 +75,19 @@ class Events:
     def none(cls, kinds: tuple[str, ...]) -> "Events":
         """Give a log without events."""
         number, place = np.zeros(0, np.int64), np.zeros(0, np.int32)
-        return cls(number, place, place, np.zeros(0, np.int16), place, kinds)
+        return cls(number, number, place, place, np.zeros(0, np.int16), number, number, kinds)
+
+    @classmethod
+    def join(cls, parts: Sequence["Events"]) -> "Events":
+        """Lay events of the same kinds end to end."""
+        arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in EVENT_ARRAYS]
+        return cls.of(arrays, parts[0].kinds)
+
+    @classmethod
+    def of(cls, arrays: Sequence[np.ndarray], kinds: tuple[str, ...]) -> "Events":
+        """Put events together from the arrays that `EVENT_ARRAYS` names."""
+        time, known, user, item, kind, session, value = arrays
+        return cls(time, known, user, item, kind, session, value, kinds)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -101,59 +128,97 @@ class Rows:
         return len(self.item)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Interactions as arrays, and how many were set aside.
+
+    Attributes:
+        events: The interactions of the asked kinds with the derived `session` events.
+        late: Interactions that arrived later than the features wait for.
+        duplicates: Further copies of an event of the same day.
+    """
+
+    events: Events
+    late: int
+    duplicates: int
+
+
 def encode_interactions(
     interactions: pl.LazyFrame,
     item_ids: pl.Series,
     user_ids: pl.Series,
     kinds: Sequence[str],
-) -> Events:
+    late_days: int,
+) -> Taken:
     """Read the interactions of the given kinds into arrays, with the derived `session` events.
 
-    An event that arrived late counts from its arrival: before that nobody could know it. Repeats
-    of an `event_id` count once, when it was known first. Events at the same instant stand in the
-    order of their ids. Events without a session make one visit per user and day.
+    Interactions that arrived too late are set aside first. Of the copies of an `event_id` on one
+    UTC day the one known first counts, then the one that happened first. A visit is a user's
+    session on one UTC day, or all a user did on a day without a session; its event is the
+    interaction of it that was known first.
 
     Args:
         interactions: A table that keeps the contract of interactions.
         item_ids: The catalogue's items.
         user_ids: The users; events of other users count as a guest's.
         kinds: The kinds to keep.
+        late_days: Interactions that arrived later than so many days are set aside.
 
     Returns:
-        The events in order of time.
+        The events in the order in which they became known, equal ones by time and `event_id`.
     """
-    known = pl.max_horizontal(Interactions.timestamp.col, Interactions.ingested_at.col)
     user, session = Interactions.user_id.name, Interactions.session_id.name
-    visit = pl.coalesce(session, pl.concat_str(user, known.dt.date(), separator=" "))
-    frame = (
-        interactions.filter(Interactions.kind.col.is_in(list(kinds)))
-        .with_columns(time=known.dt.timestamp("us"), **{session: visit})
-        .sort("time", Interactions.event_id.name, maintain_order=True)
-        .unique(Interactions.event_id.name, keep="first", maintain_order=True)
-        .select(
-            "time",
-            user,
-            session,
-            Interactions.item_id.name,
-            Interactions.kind.name,
-        )
-        .collect()
+    kind, event = Interactions.kind.name, Interactions.event_id.name
+    of_kinds = _with_times(interactions.filter(pl.col(kind).is_in(list(kinds)))).collect()
+    in_time = of_kinds.filter(pl.col(_LATENESS) <= late_days * DAY)
+    once = in_time.sort(_KNOWN, _TIME, event, maintain_order=True).unique(
+        [event, _DAY], keep="first", maintain_order=True
     )
-    first = (
-        frame.filter(pl.col(session).is_not_null() & pl.col(user).is_not_null())
-        .unique([user, session], keep="first", maintain_order=True)
-        .with_columns(pl.lit(SESSION).alias(Interactions.kind.name))
+    visits = (
+        once.filter(pl.col(_VISIT).is_not_null() & pl.col(user).is_not_null())
+        .unique([user, session, _DAY], keep="first", maintain_order=True)
+        .with_columns(pl.lit(SESSION).alias(kind))
     )
-    frame = pl.concat([frame, first]).sort("time", maintain_order=True)
+    frame = pl.concat([once, visits]).sort(_KNOWN, maintain_order=True)
     names = (*kinds, SESSION)
-    return Events(
-        frame["time"].to_numpy(),
+    events = Events(
+        frame[_TIME].to_numpy(),
+        frame[_KNOWN].to_numpy(),
         encode(frame[user], user_ids),
         encode(frame[Interactions.item_id.name], item_ids),
-        encode(frame[Interactions.kind.name], pl.Series(names)).astype(np.int16),
-        frame[session].rank("dense").cast(pl.Int32).fill_null(MISSING).to_numpy(),
+        encode(frame[kind], pl.Series(names)).astype(np.int16),
+        _visit_numbers(frame),
+        frame[Interactions.value.name].to_numpy(),
         names,
     )
+    return Taken(events, of_kinds.height - in_time.height, in_time.height - once.height)
+
+
+def _with_times(interactions: pl.LazyFrame) -> pl.LazyFrame:
+    """Add when interactions happened and were known, their visit, and values in millionths."""
+    time = Interactions.timestamp.col.dt.timestamp("us")
+    ingested = Interactions.ingested_at.col.dt.timestamp("us")
+    user, session = Interactions.user_id.col, Interactions.session_id.col
+    value = (Interactions.value.col * UNITS).round().cast(pl.Int64, strict=False).fill_null(0)
+    return interactions.select(
+        Interactions.event_id.name,
+        Interactions.kind.name,
+        user,
+        session,
+        Interactions.item_id.name,
+        time.alias(_TIME),
+        pl.max_horizontal(time, ingested - 1).alias(_KNOWN),
+        (ingested - time).fill_null(0).alias(_LATENESS),
+        (time // DAY).alias(_DAY),
+        pl.coalesce("s" + session, "u" + user).alias(_VISIT),
+        value.alias(Interactions.value.name),
+    )
+
+
+def _visit_numbers(frame: pl.DataFrame) -> np.ndarray:
+    """Number the visits, int64: the day and the place of the visit's name as one number."""
+    number = pl.col(_DAY) * _VISITS_A_DAY + pl.col(_VISIT).rank("dense").cast(pl.Int64)
+    return frame.select(number.fill_null(MISSING).alias(_VISIT))[_VISIT].to_numpy()
 
 
 @dataclass(frozen=True)
@@ -230,10 +295,12 @@ def impression_events(rows: Rows) -> Events:
     count = len(rows)
     return Events(
         rows.time,
+        rows.time,
         rows.request_user[rows.request],
         rows.item,
         np.zeros(count, np.int16),
-        np.full(count, MISSING, np.int32),
+        np.full(count, MISSING, np.int64),
+        np.zeros(count, np.int64),
         (IMPRESSION,),
     )
 

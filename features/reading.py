@@ -1,4 +1,4 @@
-"""Answers from one counter for some rows: the state at midnight, corrected by the day's events."""
+"""Answers from one counter for some rows: the state at midnight, and what the day made known."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
-from features.counters import EVER, Before, Counter, Tile
+from features.counters import EVER, Counter
+from features.tiles import Arrivals, Before
 
 
 @dataclass
@@ -15,13 +16,13 @@ class Reading:
 
     Attributes:
         counter: The state as of the day's midnight.
-        today: The day's own events.
+        today: What became known on the day.
         codes: int64 [n], key of each row.
         time: int64 [n], UTC microseconds within the day.
     """
 
     counter: Counter
-    today: Tile
+    today: Arrivals
     codes: np.ndarray
     time: np.ndarray
 
@@ -33,8 +34,11 @@ class Reading:
     def total(self, days: int) -> np.ndarray:
         """Give the total of a window of the counter, int64 [n]."""
         total = self._totals[:, self.counter.spec.windows.index(days)]
-        if len(self.today.codes):
+        if len(self.today.tile.codes):
             total = total + self._before.total()
+        if self.today.late is not None:
+            late = self.today.late.windows[days]
+            total = total + late.before(self.codes, self._of_day).total()
         if days != EVER and days <= HOURLY_WINDOW_DAYS and self._hour.any():
             total = total - self.counter.leaving(days).before(self.codes, self._hour).total()
         return total
@@ -45,28 +49,47 @@ class Reading:
         return self._known(self.counter.totals, 0)
 
     @cached_property
-    def _before(self) -> Before:
-        """The key's events of the day before each row's time."""
-        return self.today.before(self.codes, self.time - self.counter.day * DAY)
+    def _of_day(self) -> np.ndarray:
+        """Each row's time, in microseconds of the day."""
+        return self.time - self.counter.day * DAY
 
     @cached_property
     def _hour(self) -> np.ndarray:
         """When each row's hour began, in microseconds of the day."""
-        return (self.time - self.counter.day * DAY) // HOUR * HOUR
+        return self._of_day // HOUR * HOUR
+
+    @cached_property
+    def _before(self) -> Before:
+        """The key's events on time of the day that were known before each row's time."""
+        return self.today.tile.before(self.codes, self._of_day)
+
+    @cached_property
+    def _late(self) -> Before | None:
+        """The key's late events that became known on the day, before each row's time."""
+        late = self.today.late
+        return None if late is None else late.windows[EVER].before(self.codes, self._of_day)
 
     def last(self) -> np.ndarray:
         """Give the time of the last event, int64 [n]; `NO_TIME` where there is none."""
-        known = self._known(self.counter.last, NO_TIME)
-        if not len(self.today.codes):
-            return known
-        return np.maximum(self._before.last(self.counter.day * DAY), known)
+        last = self._known(self.counter.last, NO_TIME)
+        for before in self._today:
+            last = np.maximum(last, before.last(self.counter.day * DAY))
+        return last
 
     def first(self) -> np.ndarray:
         """Give the time of the first event, int64 [n]; `NO_TIME` where there is none."""
-        known = self._known(self.counter.first, NO_TIME)
-        if not len(self.today.codes):
-            return known
-        return np.where(known == NO_TIME, self._before.first(self.counter.day * DAY), known)
+        first = self._known(self.counter.first, NO_TIME)
+        for before in self._today:
+            other = before.first(self.counter.day * DAY)
+            earlier = (other != NO_TIME) & ((first == NO_TIME) | (other < first))
+            first = np.where(earlier, other, first)
+        return first
+
+    @property
+    def _today(self) -> list[Before]:
+        """The day's events before each row's time: those on time, and late ones if any."""
+        both = [self._before] if len(self.today.tile.codes) else []
+        return both if self._late is None else [*both, self._late]
 
     def _known(self, values: np.ndarray, absent: int) -> np.ndarray:
         """Look the keys up in an array of the state, int64 [n, ...]."""

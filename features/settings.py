@@ -43,6 +43,14 @@ class FeatureSettings(BaseModel):
     history: int = Field(
         50, ge=1, le=1000, description="Interactions remembered per user, newest kept."
     )
+    forget_days: int = Field(
+        730,
+        ge=1,
+        description="Users' counters and histories without an event in so many days are forgotten.",
+    )
+    late_days: int = Field(
+        30, ge=0, description="Events that arrive later than so many days are set aside."
+    )
     snapshot_days: int = Field(
         14, ge=1, description="Days between snapshots of co-visitation, repeat rates and priors."
     )
@@ -50,6 +58,19 @@ class FeatureSettings(BaseModel):
         365, ge=1, description="Days of log a snapshot is computed from."
     )
     neighbours: int = Field(100, ge=1, description="Co-visited items kept per item.")
+
+    @model_validator(mode="after")
+    def _nothing_outlives_memory(self) -> Self:
+        columns = () if self.columns is None else self.columns
+        windows = [days for column in columns for spec in column.needs() for days in spec.windows]
+        longest = max((*windows, *self.windows_days))
+        if self.forget_days < longest:
+            message = f"forget_days is {self.forget_days}, less than the window of {longest} days"
+            raise ValueError(message)
+        if self.late_days >= self.forget_days:
+            message = f"late_days is {self.late_days}, not less than forget_days"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _columns_fit_together(self) -> Self:

@@ -8,19 +8,19 @@ import numpy as np
 from features.batch_reader import BatchReader
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
-from features.counters import ITEM, PRICE_UNITS, USER, Counter, CounterSpec, Tile
+from features.counters import ITEM, UNITS, USER, Counter, CounterSpec, sort_arrivals
 from features.feature_set import FeatureSet
 from features.history import Recent, last_interactions
 from features.log import IMPRESSION, Events, Rows, without_sessions
 from features.reader import attribute_of, pair_codes
+from features.settings import FeatureSettings
 from features.snapshots import Snapshot
+from features.tiles import Arrivals
 
 
 @dataclass
 class FeatureState:
     """Counters, histories and the snapshot as of a midnight UTC.
-
-    Live events will enter here: into the counters' tiles of the day and into `recent`.
 
     Attributes:
         day: Day number whose midnight this is.
@@ -36,70 +36,81 @@ class FeatureState:
 
     @classmethod
     def begin(
-        cls, features: FeatureSet, kinds: tuple[str, ...], history: int, first: Snapshot
+        cls,
+        features: FeatureSet,
+        kinds: tuple[str, ...],
+        settings: FeatureSettings,
+        first: Snapshot,
     ) -> "FeatureState":
         """Give the state before the first event, at the day of the snapshot."""
         counters = {spec.name: Counter(spec, first.day) for spec in features.counters}
-        return cls(first.day, counters, Recent(history, Events.none(kinds)), first)
+        recent = Recent(settings.history, settings.forget_days, Events.none(kinds))
+        return cls(first.day, counters, recent, first)
 
-    def tiles(self, catalogue: Catalogue, events: Events, shown: Events) -> dict[str, Tile]:
-        """Sort a day's events into the tiles of the counters.
+    def arrivals(self, catalogue: Catalogue, events: Events, shown: Events) -> dict[str, Arrivals]:
+        """Sort what became known on the day by counter.
 
         Args:
             catalogue: The items.
-            events: The day's interactions.
+            events: The interactions that became known on the day.
             shown: The day's impressions, as events.
 
         Returns:
-            Tiles by the counter's name.
+            What became known of each counter, by its name.
         """
         kinds = {kind: events.of_kind(kind) for kind in events.kinds}
         kinds[IMPRESSION] = shown
         return {
-            name: _tile(counter.spec, kinds[counter.spec.kind], catalogue, self.day)
+            name: _arrivals(counter.spec, kinds[counter.spec.kind], catalogue, self.day)
             for name, counter in self.counters.items()
         }
 
     def reader(
-        self, rows: Rows, catalogue: Catalogue, today: Mapping[str, Tile], day_events: Events
+        self, rows: Rows, catalogue: Catalogue, today: Mapping[str, Arrivals], day_events: Events
     ) -> BatchReader:
         """Give what the features of some rows of this day read.
 
         Args:
             rows: The rows; their times lie on this day.
             catalogue: The items.
-            today: The day's own events, as tiles.
-            day_events: The day's own interactions, for the histories.
+            today: What became known on the day, from `arrivals`.
+            day_events: The interactions among it, for the histories.
 
         Returns:
             The reader.
         """
         interactions = without_sessions(day_events)
-        both = self.recent.with_day(interactions) if len(interactions) else self.recent.events
-        history = last_interactions(both, rows.request_user, rows.request_time, self.recent.k)
+        recent = self.recent
+        both = recent.with_day(interactions) if len(interactions) else recent.events
+        history = last_interactions(
+            both, rows.request_user, rows.request_time, recent.k, recent.forget_days
+        )
         return BatchReader(
             rows, rows.request_time, catalogue, history, self.snapshot, self.counters, today
         )
 
-    def advance(self, today: Mapping[str, Tile], day_events: Events) -> None:
-        """Fold a day in and go on to the next midnight."""
+    def advance(self, today: Mapping[str, Arrivals], day_events: Events) -> None:
+        """Fold in what became known on the day, and go on to the next midnight."""
         for name, counter in self.counters.items():
-            counter.advance(today[name])
-        self.recent.advance(without_sessions(day_events))
+            counter.advance(today[name], self.recent.forget_days)
         self.day += 1
+        self.recent.advance(without_sessions(day_events), self.day * DAY)
 
 
-def _tile(spec: CounterSpec, events: Events, catalogue: Catalogue, day: int) -> Tile:
+def _arrivals(spec: CounterSpec, events: Events, catalogue: Catalogue, day: int) -> Arrivals:
     codes = _event_codes(spec.key, events, catalogue)
     known = codes != MISSING
-    if spec.measure == "events":
-        values = np.ones(len(events), np.int64)
-    else:
+    values = np.ones(len(events), np.int64)
+    if spec.measure == "value":
+        values = events.value
+    elif spec.measure != "events":
         price = np.append(catalogue.log_price, np.nan)[events.item]
         known &= ~np.isnan(price)
-        price_units = np.round(np.nan_to_num(price) * PRICE_UNITS).astype(np.int64)
-        values = price_units if spec.measure == "log_price" else np.ones(len(events), np.int64)
-    return Tile.of(codes[known], events.time[known] - day * DAY, values[known])
+        if spec.measure == "log_price":
+            values = np.round(np.nan_to_num(price) * UNITS).astype(np.int64)
+    return sort_arrivals(
+        spec, day, codes[known], events.known[known], events.time[known], values[known]
+    )
 
 
 def _event_codes(key: tuple[str, ...], events: Events, catalogue: Catalogue) -> np.ndarray:

@@ -14,25 +14,25 @@ import numpy as np
 import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from scipy import sparse
 
 from data_contracts.errors import BundleError
 from data_contracts.events import Impressions
 from data_contracts.items import Items
 from data_contracts.storage import atomic_folder
 from features.catalogue import Catalogue
-from features.counters import Counter, CounterSpec, Tile
+from features.counters import Counter, CounterSpec
 from features.feature_set import FeatureSet
 from features.history import Recent
-from features.log import Events
+from features.log import EVENT_ARRAYS, Events
+from features.snapshot_files import snapshot_arrays, snapshot_of, snapshot_scalars
 from features.snapshots import Snapshot
 from features.state import FeatureState
+from features.tiles import Tile
 
 FORMAT = 1
 _ARRAYS, _SCALARS = "arrays.safetensors", "state.json"
 _ITEMS, _USERS, _VALUES = "items.parquet", "users.parquet", "values.parquet"
 _ATTRIBUTE, _VALUE = "attribute", "value"
-_EVENT_PARTS = ("time", "user", "item", "kind", "session")
 _TILE_PARTS = ("codes", "moments", "running", "starts")
 _COUNTER_PARTS = ("codes", "totals", "first", "last")
 _REBUILD = "make the bundle again with `recsys train`"
@@ -54,9 +54,9 @@ def save_state(
     arrays: Arrays = {}
     for name, counter in state.counters.items():
         arrays |= _counter_arrays(f"counters/{name}", counter)
-    for part in _EVENT_PARTS:
+    for part in EVENT_ARRAYS:
         arrays[f"recent/{part}"] = getattr(state.recent.events, part)
-    arrays |= _snapshot_arrays(state.snapshot)
+    arrays |= snapshot_arrays(state.snapshot)
     arrays |= {f"catalogue/codes/{name}": codes for name, codes in catalogue.attributes.items()}
     arrays["catalogue/log_price"] = catalogue.log_price
     arrays["catalogue/listed_at"] = catalogue.listed_at
@@ -64,12 +64,10 @@ def save_state(
         "format": FORMAT,
         "day": state.day,
         "history": state.recent.k,
+        "forget_days": state.recent.forget_days,
         "kinds": state.recent.events.kinds,
         "counters": [asdict(counter.spec) for counter in state.counters.values()],
-        "snapshot_day": state.snapshot.day,
-        "rates": dict(state.snapshot.rates),
-        "together": list(state.snapshot.together),
-        "attributes": list(catalogue.values),
+        **snapshot_scalars(state.snapshot),
     }
     attribute = [name for name, values in catalogue.values.items() for _ in values]
     value = [value for values in catalogue.values.values() for value in values]
@@ -110,7 +108,7 @@ def load_state(folder: Path, features: FeatureSet) -> tuple[FeatureState, Catalo
         state = FeatureState(
             scalars["day"],
             {spec.name: stored.counter(spec) for spec in specs},
-            Recent(scalars["history"], stored.recent()),
+            Recent(scalars["history"], scalars["forget_days"], stored.recent()),
             stored.snapshot(),
         )
         catalogue = stored.catalogue()
@@ -134,18 +132,6 @@ def _counter_arrays(prefix: str, counter: Counter) -> Arrays:
         arrays[f"{prefix}/tiles/{part}"] = np.concatenate([np.zeros(0, np.int64), *pieces])
         arrays[f"{prefix}/tiles/{part}_sizes"] = np.array([len(p) for p in pieces], np.int64)
     return arrays
-
-
-def _snapshot_arrays(snapshot: Snapshot) -> Arrays:
-    arrays = {
-        "snapshot/repeat_rate": snapshot.repeat_rate,
-        "snapshot/repeat_days": snapshot.repeat_days,
-    }
-    for how, together in snapshot.together.items():
-        arrays[f"snapshot/together/{how}/data"] = together.data
-        arrays[f"snapshot/together/{how}/indices"] = together.indices
-        arrays[f"snapshot/together/{how}/indptr"] = together.indptr
-    return arrays | {f"snapshot/shares/{name}": s for name, s in snapshot.shares.items()}
 
 
 class _Stored:
@@ -194,29 +180,12 @@ class _Stored:
     def recent(self) -> Events:
         """Put the last interactions together."""
         count = len(self.array("recent/time"))
-        time, user, item, kind, session = (
-            self.array(f"recent/{part}", count) for part in _EVENT_PARTS
-        )
-        return Events(time, user, item, kind, session, tuple(self.scalars["kinds"]))
+        parts = (self.array(f"recent/{part}", count) for part in EVENT_ARRAYS)
+        return Events.of(list(parts), tuple(self.scalars["kinds"]))
 
     def snapshot(self) -> Snapshot:
         """Put the snapshot together."""
-        n_items = len(self._item_ids)
-        return Snapshot(
-            self.scalars["snapshot_day"],
-            {how: self._together(how, n_items) for how in self.scalars["together"]},
-            self.array("snapshot/repeat_rate", n_items),
-            self.array("snapshot/repeat_days", n_items),
-            {name: self.array(f"snapshot/shares/{name}") for name in self.scalars["attributes"]},
-            self.scalars["rates"],
-        )
-
-    def _together(self, how: str, n_items: int) -> sparse.csr_array:
-        prefix = f"snapshot/together/{how}"
-        indptr = self.array(f"{prefix}/indptr", n_items + 1)
-        count = int(indptr[-1])
-        parts = (self.array(f"{prefix}/data", count), self.array(f"{prefix}/indices", count))
-        return sparse.csr_array((*parts, indptr), shape=(n_items, n_items))
+        return snapshot_of(dict(self.scalars), self.array, len(self._item_ids))
 
     def catalogue(self) -> Catalogue:
         """Put the catalogue together."""

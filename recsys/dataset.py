@@ -121,7 +121,11 @@ def read_slates(
         rows,
         grade_impressions(frame, interactions, labels),
         last_interactions(
-            without_sessions(log.interactions), rows.request_user, rows.request_time, history
+            without_sessions(log.interactions),
+            rows.request_user,
+            rows.request_time,
+            history,
+            workspace.config.features.forget_days,
         ),
         encode(frame[Impressions.query.name], queries)[rows.offsets[:-1]],
         labels_end,

@@ -13,7 +13,7 @@ from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_file
-from features.backfill import Log, backfill, feature_columns, open_log
+from features.backfill import ROWS, Log, backfill, feature_columns, open_log
 from features.clock import DAY
 from features.state_files import save_state
 from recsys.bundle import STATE
@@ -35,7 +35,6 @@ from recsys.text.vectors import vectors_of
 from recsys.workspace import TABLES, Workspace
 
 FEATURES = "features"
-ROWS = "rows"
 INPUTS = "inputs.json"
 CACHE = "cache"
 
@@ -48,6 +47,7 @@ def open_workspace_log(workspace: Workspace) -> Log:
         workspace.scan("interactions"),
         row_features(workspace.config).attributes,
         interaction_kinds(workspace.config),
+        workspace.config.features.late_days,
     )
 
 
@@ -65,7 +65,8 @@ def run_backfill(
         track: Shows progress.
 
     Returns:
-        The folder with `rows/` (a Parquet file a day) and `state/` (as of the end of the log).
+        The folder with `rows/` (a Parquet file a day), `snapshots/` (a folder each) and `state/`
+        (as of the end of the log).
     """
     folder = workspace.root / FEATURES
     inputs = _inputs(workspace)
@@ -75,9 +76,7 @@ def run_backfill(
     stamp.unlink(missing_ok=True)
     features = row_features(workspace.config)
     start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
-    state = backfill(
-        log, features, workspace.config.features, folder / ROWS, start_day, track=track
-    )
+    state = backfill(log, features, workspace.config.features, folder, start_day, track=track)
     save_state(state, log.catalogue, log.user_ids, folder / STATE)
     with atomic_file(stamp) as part:
         part.write_text(json.dumps(inputs), encoding="utf-8")

@@ -75,7 +75,7 @@ def run_demo(data: str, source: Path | None, target: Path) -> None:
     _step(console, 5, "One slate over HTTP")
     test = periods(workspace.config.split, workspace.config.labels.attribution_window_hours).test
     requests = read_slates(workspace, log, query_texts(workspace), test, _PAST)
-    example = _choose(requests, log)
+    example = _choose(requests, log, workspace.config.features.forget_days)
     (port,) = free_ports(1)
     settings = ServiceSettings(bundle=bundle.absolute(), port=port, log_to_console=False)
     with serve_bundle(settings, blocking=False) as service, RankingClient(service.url) as client:
@@ -128,7 +128,7 @@ class _Example:
     past: tuple[int, ...]
 
 
-def _choose(requests: Requests, log: Log) -> _Example:
+def _choose(requests: Requests, log: Log, forget_days: int) -> _Example:
     """Choose the last request of the test whose user has a history, and rank its slate anew."""
     slates, frame = requests.slates, requests.frame
     offsets = slates.rows.offsets
@@ -139,7 +139,8 @@ def _choose(requests: Requests, log: Log) -> _Example:
     items = rows[Impressions.item_id.name].to_list()
     user = slates.rows.request_user[chosen : chosen + 1]
     end = np.array([log.end_day * DAY])
-    past = last_interactions(without_sessions(log.interactions), user, end, _PAST).item[0]
+    interactions = without_sessions(log.interactions)
+    past = last_interactions(interactions, user, end, _PAST, forget_days).item[0]
     request = RankRequest(
         candidates=[Candidate(item_id=item) for item in items],
         user_id=rows[Impressions.user_id.name][0],

@@ -27,9 +27,11 @@ NAN = math.nan
 
 
 class Known(NamedTuple):
-    """An event as of when it was known."""
+    """An event, and the last instant before it was known."""
 
     time: int
+    known: int
+    event_id: str
     kind: str
     user: str | None
     item: str
@@ -130,16 +132,20 @@ class Oracle:
 
     @cache  # noqa: B019
     def events(self) -> list[Known]:
-        """Give interactions in order, then visits, then impressions."""
+        """Give interactions as they became known, then visits, then impressions."""
         ordered = sorted(
-            (event for event in self.world.events if event.kind in KINDS),
-            key=lambda event: (event.known, event.event_id),
+            (
+                event
+                for event in self.world.events
+                if event.kind in KINDS and event.late <= self.settings.late_days * DAY
+            ),
+            key=lambda event: (event.known, event.time, event.event_id),
         )
-        first: dict[str, Event] = {}
+        first: dict[tuple[str, int], Event] = {}
         for event in ordered:
-            first.setdefault(event.event_id, event)
+            first.setdefault((event.event_id, event.time // DAY), event)
         taken = [
-            Known(e.known, e.kind, e.user, e.item, e.session or _visit(e.user, e.known))
+            Known(e.time, e.known, e.event_id, e.kind, e.user, e.item, _visit(e))
             for e in first.values()
         ]
         visits: dict[tuple[str, str], Known] = {}
@@ -147,7 +153,7 @@ class Oracle:
             if known.user is not None and known.session is not None:
                 visits.setdefault((known.user, known.session), known._replace(kind=SESSION))
         shown = [
-            Known(request.time, IMPRESSION, request.user, item, None)
+            Known(request.time, request.time, "", IMPRESSION, request.user, item, None)
             for request in self.world.requests
             for item in request.items
         ]
@@ -155,27 +161,30 @@ class Oracle:
 
     def history(self, user: str | None, time: int) -> list[Known]:
         """Give the last interactions of a user, newest first."""
+        oldest = (time // DAY - self.settings.forget_days) * DAY
         past = [
             event
             for event in self.events()
             if event.kind in KINDS
             and event.user == user is not None
             and event.item in CATEGORY
-            and event.time < time
+            and event.known < time
+            and event.time >= oldest
         ]
+        past.sort(key=lambda event: (event.time, event.known, event.event_id))
         return past[::-1][: self.settings.history]
 
     def snapshot_day(self, time: int) -> int | None:
         """Give the day of the last snapshot, None before the first."""
         cadence = self.settings.snapshot_days
         day = time // DAY // cadence * cadence
-        return day if day > min(event.time for event in self.events()) // DAY else None
+        return day if day > min(event.known for event in self.events()) // DAY else None
 
     def _in_snapshot(self, day: int | None) -> list[Known]:
         if day is None:
             return []
         low = (day - self.settings.snapshot_window_days) * DAY
-        return [event for event in self.events() if low <= event.time < day * DAY]
+        return [event for event in self.events() if low <= event.time and event.known < day * DAY]
 
     def _taken(self, day: int | None) -> list[Known]:
         events = self._in_snapshot(day)
@@ -188,15 +197,17 @@ class Oracle:
         wanted = _key(key, request.user, item)
         if None in wanted:
             return None
-        tile = HOUR if days <= 7 else DAY
-        start = (request.time - days * DAY) // tile * tile if days else -math.inf
-        return [
+        own = [
             event
             for event in self.events()
-            if event.kind == kind
-            and start <= event.time < request.time
-            and _key(key, event.user, event.item) == wanted
+            if event.kind == kind and _key(key, event.user, event.item) == wanted
         ]
+        if not days:
+            forget = self.settings.forget_days if "user" in key else math.inf
+            return _remembered(own, request.time, forget)
+        tile = HOUR if days <= 7 else DAY
+        start = (request.time - days * DAY) // tile * tile
+        return [event for event in own if start <= event.time and event.known < request.time]
 
     def _count(
         self, key: tuple[str, ...], kind: str, days: int, request: Request, item: str
@@ -257,8 +268,25 @@ class Oracle:
         return strengths
 
 
-def _visit(user: str | None, time: int) -> str | None:
-    return None if user is None else f"{user} {moment(time).date()}"
+def _remembered(events: list[Known], time: int, forget_days: float) -> list[Known]:
+    """Give what a key has not forgotten: all of it goes when its last event is too long ago."""
+    kept: list[Known] = []
+    waiting = sorted(events, key=lambda event: event.known)
+    first_day = waiting[0].known // DAY if waiting else 0
+    for day in range(first_day, time // DAY + 1):
+        while waiting and waiting[0].known < day * DAY:
+            kept.append(waiting.pop(0))
+        if kept and max(event.time for event in kept) < (day - forget_days) * DAY:
+            kept = []
+    return kept + [event for event in waiting if event.known < time]
+
+
+def _visit(event: Event) -> str | None:
+    """Name the visit: a session on a day, or else a user on a day."""
+    if event.session is None and event.user is None:
+        return None
+    of = event.user if event.session is None else event.session
+    return f"{event.session is None} {of} {moment(event.time).date()}"
 
 
 def _key(key: tuple[str, ...], user: str | None, item: str) -> tuple[str | None, ...]:

@@ -13,7 +13,7 @@ from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import T
 from features import backfill as backfill_module
-from features.backfill import MANIFEST, backfill, feature_columns, open_log
+from features.backfill import MANIFEST, ROWS, SNAPSHOTS, backfill, feature_columns, open_log
 from features.clock import DAY
 from tests.features.worlds import (
     BY_DAY,
@@ -30,13 +30,24 @@ from tests.features.worlds import (
 FIRST_DAY = FIRST // DAY
 
 
+def assert_same_files(one: Path, other: Path) -> None:
+    """Compare two folders, all files below them, by their bytes."""
+    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+    assert files
+    assert sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file()) == files
+    for file in files:
+        assert (one / file).read_bytes() == (other / file).read_bytes(), file
+
+
 def _name(day: int) -> str:
     return f"{moment(FIRST + day * DAY).date()}.parquet"
 
 
 def test_each_day_with_requests_is_one_file_of_its_rows(tmp_path: Path) -> None:
     SHOP.backfill(tmp_path / "rows")
-    files = {file.name: pl.read_parquet(file) for file in (tmp_path / "rows").glob("*.parquet")}
+    files = {
+        file.name: pl.read_parquet(file) for file in (tmp_path / "rows" / ROWS).glob("*.parquet")
+    }
     assert {name: frame.height for name, frame in files.items()} == {
         _name(day): 3 * count for day, count in BY_DAY.items()
     }
@@ -54,12 +65,12 @@ def test_each_day_with_requests_is_one_file_of_its_rows(tmp_path: Path) -> None:
 
 def test_the_manifest_names_features_and_hashes_of_files(tmp_path: Path) -> None:
     SHOP.backfill(tmp_path / "rows")
-    manifest = json.loads((tmp_path / "rows" / MANIFEST).read_text())
-    files = {file.name: file.read_bytes() for file in (tmp_path / "rows").glob("*.parquet")}
+    manifest = json.loads((tmp_path / "rows" / ROWS / MANIFEST).read_text())
+    files = {file.name: file.read_bytes() for file in (tmp_path / "rows" / ROWS).glob("*.parquet")}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     assert manifest["files"] == hashes
     assert manifest["features"] == {f.name: f.meaning for f in FEATURES.features}
-    assert feature_columns(tmp_path / "rows") == (FEATURES.schema_hash, FEATURES.names)
+    assert feature_columns(tmp_path / "rows" / ROWS) == (FEATURES.schema_hash, FEATURES.names)
 
 
 def test_two_runs_and_any_size_of_block_write_the_same_bytes(
@@ -70,8 +81,7 @@ def test_two_runs_and_any_size_of_block_write_the_same_bytes(
     monkeypatch.setattr(backfill_module, "BLOCK_ROWS", 1)
     SHOP.backfill(tmp_path / "blocks")
     for other in ("two", "blocks"):
-        for file in (tmp_path / "one").iterdir():
-            assert (tmp_path / other / file.name).read_bytes() == file.read_bytes()
+        assert_same_files(tmp_path / "one", tmp_path / other)
 
 
 @pytest.mark.parametrize("start", [0, 1, 3, 4, 40])
@@ -80,9 +90,9 @@ def test_a_later_start_leaves_rows_out_and_changes_none(tmp_path: Path, start: i
     _, _, part = SHOP.backfill(tmp_path / "part", FIRST_DAY + start)
     wanted = whole.filter(Impressions.timestamp.col >= moment(FIRST + start * DAY))
     assert part.equals(wanted)
-    assert sorted(file.stem + ".parquet" for file in (tmp_path / "part").glob("*.parquet")) == [
-        _name(day) for day in BY_DAY if day >= start
-    ]
+    assert sorted(
+        file.stem + ".parquet" for file in (tmp_path / "part" / ROWS).glob("*.parquet")
+    ) == [_name(day) for day in BY_DAY if day >= start]
 
 
 def test_a_failing_run_leaves_the_old_folder(tmp_path: Path) -> None:
@@ -95,9 +105,11 @@ def test_a_failing_run_leaves_the_old_folder(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         backfill(SHOP.open(), FEATURES, SETTINGS, folder, 0, stop)
-    assert feature_columns(folder)[1] == FEATURES.names
-    assert pl.concat(pl.read_parquet(f) for f in sorted(folder.glob("*.parquet"))).equals(before)
-    assert list(tmp_path.iterdir()) == [folder]
+    assert feature_columns(folder / ROWS)[1] == FEATURES.names
+    assert pl.concat(pl.read_parquet(f) for f in sorted((folder / ROWS).glob("*.parquet"))).equals(
+        before
+    )
+    assert sorted(path.name for path in folder.iterdir()) == [ROWS, SNAPSHOTS]
 
 
 def test_features_that_were_never_computed_say_what_to_run(tmp_path: Path) -> None:
@@ -113,4 +125,5 @@ def test_a_log_without_the_kinds_asked_for_names_those_it_has() -> None:
             interactions_table(SHOP.events),
             (),
             ("buy",),
+            SETTINGS.late_days,
         )

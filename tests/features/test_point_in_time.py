@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.events import Impressions
+from features.clock import DAY
 from tests.features.worlds import EVENTS, FEATURES, World, moment, requests, worlds
 
 
@@ -30,9 +31,9 @@ def _matrix(world: World, until: int) -> np.ndarray:
 )
 def test_later_events_change_no_earlier_row(world, place, later, shown):  # type: ignore[no-untyped-def]
     until = world.requests[place % len(world.requests)].time
-    at_or_after = [replace(event, time=max(event.time, until)) for event in later]
+    unknown_yet = [replace(event, late=max(event.late, until + 1 - event.time)) for event in later]
     more = world.with_more(
-        [replace(at_or_after[0], time=until, late=0), *at_or_after],
+        [replace(later[0], time=until, late=0), *unknown_yet],
         [replace(request, time=max(request.time, until)) for request in shown],
     )
     expected = _matrix(world, until)
@@ -57,4 +58,7 @@ def test_an_event_one_microsecond_before_a_request_counts(world: World) -> None:
 
     assert count([before]) == count([]) + 1
     assert count([at]) == count([])
-    assert count([replace(before, late=1)]) == count([])
+    assert count([replace(before, late=1)]) == count([]) + 1
+    assert count([replace(before, late=2)]) == count([])
+    assert count([replace(before, time=request.time - 5 * DAY, late=5 * DAY)]) == count([]) + 1
+    assert count([replace(before, time=request.time - 5 * DAY, late=5 * DAY + 1)]) == count([])

@@ -90,8 +90,8 @@ def test_strength_looks_every_pair_up(
 
 def _events(rows: list[tuple[int, int, int, int]]) -> Events:
     time, user, item, session = (np.array(part) for part in zip(*rows, strict=True))
-    kind = np.zeros(len(rows), np.int16)
-    return Events(time, user, item, kind, session, ("click", SESSION))
+    kind, value = np.zeros(len(rows), np.int16), np.zeros(len(rows), np.int64)
+    return Events(time, time, user, item, kind, session, value, ("click", SESSION))
 
 
 def test_a_snapshot_counts_repeats_by_day_and_shares_by_event() -> None:

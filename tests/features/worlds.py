@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
-from features.backfill import Log, backfill, open_log
+from features.backfill import ROWS, Log, backfill, open_log
 from features.clock import DAY, HOUR
 from features.feature_set import FeatureSet, default_features
 from features.kinds.counts import FirstSeen
@@ -29,6 +29,8 @@ SETTINGS = FeatureSettings(
     timezone="Asia/Kathmandu",
     given=("score",),
     history=4,
+    forget_days=90,
+    late_days=20,
     snapshot_days=3,
     snapshot_window_days=20,
     neighbours=3,
@@ -66,8 +68,13 @@ class Event:
     late: int = 0
 
     @property
-    def known(self) -> int:
+    def ingested(self) -> int:
         return self.time + self.late
+
+    @property
+    def known(self) -> int:
+        """The last instant before anyone could know of it."""
+        return max(self.time, self.ingested - 1)
 
 
 @dataclass(frozen=True)
@@ -94,14 +101,21 @@ class World:
     def open(self, settings: FeatureSettings = SETTINGS) -> Log:
         interactions = interactions_table(self.events)
         impressions = impressions_table(self.requests)
-        return open_log(items_table(), impressions, interactions, settings.attributes, KINDS)
+        return open_log(
+            items_table(),
+            impressions,
+            interactions,
+            settings.attributes,
+            KINDS,
+            settings.late_days,
+        )
 
     def backfill(
         self, folder: Path, start_day: int = 0, features: FeatureSet = FEATURES
     ) -> tuple[Log, FeatureState, pl.DataFrame]:
         log = self.open()
         state = backfill(log, features, SETTINGS, folder, start_day)
-        files = sorted(folder.glob("*.parquet"))
+        files = sorted((folder / ROWS).glob("*.parquet"))
         return log, state, pl.concat([pl.read_parquet(file) for file in files])
 
 
@@ -132,7 +146,7 @@ def interactions_table(events: Sequence[Event]) -> pl.LazyFrame:
             Interactions.item_id.name: event.item,
             Interactions.session_id.name: event.session,
             Interactions.timestamp.name: moment(event.time),
-            Interactions.ingested_at.name: moment(event.known) if event.late else None,
+            Interactions.ingested_at.name: moment(event.ingested) if event.late else None,
         }
         for event in events
     ]
@@ -173,9 +187,16 @@ SHOP = World(
     ],
 )
 
-_DAYS = st.sampled_from((0, 1, 2, 4, 7, 8, 9, 29, 30, 31, 90, 91))
+_DAYS = st.sampled_from((0, 1, 2, 4, 7, 8, 9, 29, 30, 31, 90, 91, 92, 121))
 _OF_DAY = st.sampled_from((0, 1, HOUR - 1, HOUR, HOUR + 1, 13 * HOUR, DAY - 1))
 TIMES = st.builds(lambda day, of_day: FIRST + day * DAY + of_day, _DAYS, _OF_DAY)
+LATE = st.sampled_from(
+    [
+        *(0, 0, 0, 1, 2, HOUR - 1, HOUR, HOUR + 1, 11 * HOUR, DAY, DAY + 1, 2 * DAY, 7 * DAY),
+        *(7 * DAY + HOUR, 8 * DAY, 8 * DAY + HOUR + 1, 20 * DAY, 20 * DAY + 1),
+    ]
+)
+"""How long after it happened an event arrives, in microseconds; after 20 days it is too late."""
 USERS = st.sampled_from((None, "u0", "u1", "u2"))
 EVENTS = st.builds(
     Event,
@@ -185,7 +206,7 @@ EVENTS = st.builds(
     st.sampled_from(ITEM_IDS),
     st.sampled_from((None, "s0", "s1")),
     TIMES,
-    st.sampled_from((0, 0, 0, 1, HOUR, 2 * DAY)),
+    LATE,
 )
 _SLATES = st.lists(st.sampled_from(ITEM_IDS), min_size=1, max_size=5, unique=True).map(tuple)
 

@@ -194,6 +194,7 @@ def test_a_request_is_scored_as_the_evaluation_scores_its_rows(
         rows.request_user,
         time,
         tiny_bundle.config.text.history,
+        tiny_bundle.config.features.forget_days,
     )
     slates = LabelledSlates(
         rows, np.zeros(len(item), np.uint8), history, np.array([MISSING]), int(time[0])

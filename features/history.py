@@ -76,13 +76,16 @@ _ONE_EVENT = Events.of([np.zeros(1, np.int64)] * len(EVENT_ARRAYS), ())
 
 
 def _newest_known(taken: Events, user: np.ndarray, time: np.ndarray, k: int) -> np.ndarray:
-    """Give the places of the last `k` events known before each question, int64 [n, k]; -1 for none.
+    """Find the last `k` events known before each question.
 
     Args:
         taken: Events by user, then time, then when they were known.
         user: int32 [n].
         time: int64 [n].
         k: How many.
+
+    Returns:
+        Their places, newest first, int64 [n, k]; -1 for none.
     """
     bounds = np.searchsorted(taken.user, user)
     end = _before(taken.user, taken.known, user, time)

@@ -41,7 +41,10 @@ class FeatureSettings(BaseModel):
         20.0, gt=0, description="Default set: weight of the prior in a smoothed rate, in events."
     )
     history: int = Field(
-        50, ge=1, le=1000, description="Interactions remembered per user, newest kept."
+        50,
+        ge=1,
+        le=1000,
+        description="Interactions remembered per user, newest kept; more if [text] looks at more.",
     )
     forget_days: int = Field(
         730,

@@ -30,6 +30,9 @@ from recsys.feature_columns import features_of
 from recsys.manifest import COPY_AGAIN, Manifest, file_hashes, read_manifest
 from recsys.ranker import TEXT_COLUMNS, Ranker
 from recsys.text.interest import InterestTable
+from recsys.text.likeness import LikenessTable
+from recsys.text.settings import TextSettings
+from recsys.text.signals import TextSignals
 
 ENCODER, STATE = "encoder", "state"
 INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
@@ -54,7 +57,7 @@ class Bundle:
         manifest: What it says of itself.
         config: The workspace's configuration.
         features: Features of a request, as of the cut-off.
-        interest: The catalogue in the space of matches.
+        signals: The catalogue as the text model sees it.
         queries: Text vectors of the queries known in training, float32 [dim] each.
         full: The ranker with text.
         no_text: The ranker without.
@@ -64,7 +67,7 @@ class Bundle:
     manifest: Manifest
     config: WorkspaceConfig
     features: OnlineFeatures
-    interest: InterestTable
+    signals: TextSignals
     queries: Mapping[str, np.ndarray]
     full: Scorer
     no_text: Scorer
@@ -95,9 +98,16 @@ class Bundle:
         return list(self.features.users)
 
 
-def save_interest(table: InterestTable, folder: Path) -> None:
-    """Write the catalogue in the space of matches."""
-    arrays = {"items": table.items, "past": table.past, "logits": table.logits}
+def save_signals(signals: TextSignals, folder: Path) -> None:
+    """Write the catalogue as the text model sees it."""
+    table, likeness = signals.interest, signals.likeness
+    arrays = {
+        "items": table.items,
+        "past": table.past,
+        "logits": table.logits,
+        "likeness.vectors": likeness.vectors,
+        "likeness.basis": likeness.basis,
+    }
     weights = {f"weights.{name}": array for name, array in table.weights.items()}
     contiguous = {name: np.ascontiguousarray(array) for name, array in (arrays | weights).items()}
     save_file(contiguous, folder / INTEREST)
@@ -130,6 +140,24 @@ def load_bundle(folder: Path) -> Bundle:
     features = features_of(config)
     _require_same("feature schema", manifest.schema_hash, features.schema_hash)
     state, catalogue, users = load_state(folder / STATE, features)
+    signals = _read_signals(folder, config.text)
+    _require_same("number of items", str(len(signals.interest.items)), str(len(catalogue)))
+    queries = _read_queries(folder)
+    calibrations = _read_calibrations(folder)
+    names = tuple(features.names)
+    return Bundle(
+        folder,
+        manifest,
+        config,
+        OnlineFeatures(state, catalogue, {user: n for n, user in enumerate(users)}, features),
+        signals,
+        queries,
+        _scorer(folder, FULL, (*names, *TEXT_COLUMNS), calibrations[FULL]),
+        _scorer(folder, NO_TEXT, names, calibrations[NO_TEXT]),
+    )
+
+
+def _read_signals(folder: Path, settings: TextSettings) -> TextSignals:
     try:
         arrays = load_file(folder / INTEREST)
     except SafetensorError as error:
@@ -140,20 +168,15 @@ def load_bundle(folder: Path) -> Bundle:
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
-    table = InterestTable(arrays["items"], arrays["past"], arrays["logits"], weights)
-    _require_same("number of items", str(len(table.items)), str(len(catalogue)))
-    queries = _read_queries(folder)
-    calibrations = _read_calibrations(folder)
-    names = tuple(features.names)
-    return Bundle(
-        folder,
-        manifest,
-        config,
-        OnlineFeatures(state, catalogue, {user: n for n, user in enumerate(users)}, features),
-        table,
-        queries,
-        _scorer(folder, FULL, (*names, *TEXT_COLUMNS), calibrations[FULL]),
-        _scorer(folder, NO_TEXT, names, calibrations[NO_TEXT]),
+    return TextSignals(
+        InterestTable(arrays["items"], arrays["past"], arrays["logits"], weights),
+        LikenessTable(
+            arrays["likeness.vectors"],
+            arrays["likeness.basis"],
+            settings.likeness_width,
+            settings.likeness_history,
+        ),
+        settings.history,
     )
 
 

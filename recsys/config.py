@@ -75,6 +75,12 @@ class WorkspaceConfig(BaseModel):
             _require_known(where, column.attributes(), texts)
             _require_known(where, column.numbers(), numbers, "declare others as numbers")
 
+    @property
+    def executor(self) -> FeatureSettings:
+        """Settings of the feature executors: they remember as much as the text model looks at."""
+        history = max(self.features.history, self.text.history, self.text.likeness_history)
+        return self.features.model_copy(update={"history": history})
+
 
 def _require_known(
     where: str,

@@ -180,7 +180,7 @@ def _test_rows(
     config = workspace.config
     period = periods(config.split, config.labels.attribution_window_hours).test
     trained_until = int(bundle.manifest.cut_offs.validation_until.timestamp() * 1e6)
-    return ranking_rows(workspace, log, texts, bundle.interest, trained_until, period, track)
+    return ranking_rows(workspace, log, texts, bundle.signals, trained_until, period, track)
 
 
 def _scores(workspace: Workspace, rows: RankingRows, bundle: Bundle) -> dict[str, np.ndarray]:
@@ -189,7 +189,7 @@ def _scores(workspace: Workspace, rows: RankingRows, bundle: Bundle) -> dict[str
     columns = EvaluationColumns.of(workspace.config)
     logged = workspace.config.slate_source == "logged"
     position = rows.requests.frame[Impressions.position.name].to_numpy()
-    match = rows.text[:, 0].astype(np.float64)
+    match = rows.match.astype(np.float64)
     full = rows.for_ranker(with_text=True).matrix
     return {
         RANDOM: np.random.default_rng(0).random(count),

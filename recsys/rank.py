@@ -14,6 +14,7 @@ from features.log import Rows
 from features.reader import Reader
 from recsys.bundle import Bundle, Scorer
 from recsys.ranker import text_columns
+from recsys.text.signals import INTEREST_MATCH, SIGNALS
 
 Vectors = Mapping[str, np.ndarray]
 
@@ -24,7 +25,7 @@ def texts_to_encode(bundle: Bundle, slate: Slate) -> list[str]:
     texts = dict.fromkeys(
         text
         for item, text in zip(slate.item_ids, slate.texts, strict=False)
-        if text and not (item in known and bundle.interest.known[known[item]])
+        if text and not (item in known and bundle.signals.interest.known[known[item]])
     )
     if slate.query and slate.query not in bundle.queries:
         texts[slate.query] = None
@@ -62,8 +63,9 @@ def rank(
     clock.lap("features")
     scorer, match = bundle.no_text, None
     if rung != "no_text":
-        match = interest_match(bundle, slate, rows, reader, vectors)
-        matrix = np.hstack([matrix, text_columns(match, rows.request)])
+        signals = text_signals(bundle, slate, rows, reader, vectors)
+        match = signals[:, SIGNALS.index(INTEREST_MATCH)]
+        matrix = np.hstack([matrix, text_columns(signals, rows.request)])
         scorer = bundle.full
         clock.lap("match")
     scores = scorer.ranker.score(matrix)
@@ -84,7 +86,7 @@ def rank(
     )
 
 
-def interest_match(
+def text_signals(
     bundle: Bundle, slate: Slate, rows: Rows, reader: Reader, vectors: Vectors
 ) -> np.ndarray:
     """Score how well each candidate's text fits the user's history and query.
@@ -97,19 +99,19 @@ def interest_match(
         vectors: Text vectors of texts the bundle has none of.
 
     Returns:
-        float32 [n_candidates]; NaN for candidates without text.
+        float32 [n_candidates, n_signals]; NaN for candidates without text.
     """
-    table = bundle.interest
+    known = bundle.signals.interest.known
     inline = {
         place: vectors[text]
         for place, text in enumerate(slate.texts)
-        if text and text in vectors and (rows.item[place] < 0 or not table.known[rows.item[place]])
+        if text and text in vectors and (rows.item[place] < 0 or not known[rows.item[place]])
     }
     query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
-    return table.match(
-        table.candidates(rows.item, inline),
+    return bundle.signals.read(
         rows.item,
-        reader.history.newest(bundle.config.text.history),
+        inline,
+        reader.history.newest(bundle.signals.history),
         bundle.features.state.day * DAY,
         query,
     )

@@ -11,23 +11,26 @@ from data_contracts.errors import BundleError
 from features.kinds.slate import slate_percentile
 from recsys.metrics import NDCG_AT_10, ndcg_at_k, rank_rows
 from recsys.ranker_settings import RankerSettings
+from recsys.text.signals import RANKED_SIGNALS, SIGNALS
 
-INTEREST_MATCH = "interest_match"
-TEXT_COLUMNS = (INTEREST_MATCH, f"slate_percentile_{INTEREST_MATCH}")
+TEXT_COLUMNS = (*SIGNALS, *(f"slate_percentile_{name}" for name in RANKED_SIGNALS))
 
 
-def text_columns(match: np.ndarray, request: np.ndarray) -> np.ndarray:
-    """Give the ranker's text columns: the match, and where it stands in its slate.
+def text_columns(signals: np.ndarray, request: np.ndarray) -> np.ndarray:
+    """Give the ranker's text columns: the signals, and where some of them stand in their slate.
 
     Args:
-        match: Interest match, float32 [n_rows]; NaN for candidates without text.
+        signals: float32 [n_rows, n_signals] in the order of `SIGNALS`; NaN where there is none.
         request: Request of each row, int64 [n_rows], ascending.
 
     Returns:
-        float32 [n_rows, 2].
+        float32 [n_rows, n_columns] in the order of `TEXT_COLUMNS`.
     """
-    rank = slate_percentile(match.astype(np.float64), request)
-    return np.stack([match, rank.astype(np.float32)], axis=1)
+    places = [
+        slate_percentile(signals[:, SIGNALS.index(name)].astype(np.float64), request)
+        for name in RANKED_SIGNALS
+    ]
+    return np.column_stack([signals, *places]).astype(np.float32)
 
 
 @dataclass(frozen=True)

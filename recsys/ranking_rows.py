@@ -27,9 +27,8 @@ from recsys.feature_columns import (
 from recsys.ranker import RankerRows, text_columns
 from recsys.split import Period, require_time_forward
 from recsys.text.encoder import TextEncoder, encoder_folder
-from recsys.text.interest import InterestTable
-from recsys.text.matching import match_rows
 from recsys.text.sampling import FrozenVectors
+from recsys.text.signals import INTEREST_MATCH, SIGNALS, TextSignals, signal_rows
 from recsys.text.template import item_texts
 from recsys.text.vectors import vectors_of
 from recsys.workspace import TABLES, Workspace
@@ -76,7 +75,7 @@ def run_backfill(
     stamp.unlink(missing_ok=True)
     features = row_features(workspace.config)
     start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
-    state = backfill(log, features, workspace.config.features, folder, start_day, track=track)
+    state = backfill(log, features, workspace.config.executor, folder, start_day, track=track)
     save_state(state, log.catalogue, log.user_ids, folder / STATE)
     with atomic_file(stamp) as part:
         part.write_text(json.dumps(inputs), encoding="utf-8")
@@ -87,7 +86,7 @@ def _inputs(workspace: Workspace) -> dict[str, str]:
     """Give what features depend on: settings, and size and time of the tables."""
     config = workspace.config
     settings = [
-        config.features.model_dump_json(),
+        config.executor.model_dump_json(),
         config.labels.model_dump_json(),
         config.split.text_end.isoformat(),
         row_features(config).schema_hash,
@@ -140,7 +139,7 @@ class RankingRows:
     Attributes:
         requests: The slates, graded.
         matrix: Behavioural features, float32 [n_rows, n_features].
-        text: Text columns, float32 [n_rows, 2].
+        text: Text columns, float32 [n_rows, n_text_columns].
         evaluation: What evaluation reads, by name of the column, float32 [n_rows].
     """
 
@@ -154,6 +153,11 @@ class RankingRows:
         """The slates, graded."""
         return self.requests.slates
 
+    @property
+    def match(self) -> np.ndarray:
+        """Interest match, float32 [n_rows]; NaN for items without text."""
+        return self.text[:, SIGNALS.index(INTEREST_MATCH)]
+
     def for_ranker(self, *, with_text: bool) -> RankerRows:
         """Give the rows as the ranker takes them."""
         matrix = np.hstack([self.matrix, self.text]) if with_text else self.matrix
@@ -166,7 +170,7 @@ def ranking_rows(
     workspace: Workspace,
     log: Log,
     texts: Texts,
-    table: InterestTable,
+    signals: TextSignals,
     trained_until: int,
     period: Period,
     track: Track = silent,
@@ -177,7 +181,7 @@ def ranking_rows(
         workspace: The workspace, its features computed.
         log: The same, opened.
         texts: From `encode_texts`.
-        table: The catalogue as the text model sees it.
+        signals: The catalogue as the text model sees it.
         trained_until: Last moment that decided a label of the text model, UTC microseconds.
         period: Which requests.
         track: Shows progress.
@@ -189,17 +193,17 @@ def ranking_rows(
         LeakError: The text model was trained on labels of the period.
         DataError: The computed features are not those of the period's impressions.
     """
-    requests = read_slates(workspace, log, texts.queries, period, workspace.config.text.history)
+    requests = read_slates(workspace, log, texts.queries, period, signals.history)
     slates = requests.slates
     require_time_forward(trained_until, int(slates.rows.request_time[0]))
     columns = _columns_of_rows(workspace, requests.frame, period)
     chosen = features_of(workspace.config).names
     beside = [feature.name for feature in EvaluationColumns.of(workspace.config).features]
-    match = match_rows(table, slates, texts.vectors.queries, track)
+    found = signal_rows(signals, slates, texts.vectors.queries, track)
     return RankingRows(
         requests,
         columns.select(chosen).to_numpy(),
-        text_columns(match, slates.rows.request),
+        text_columns(found, slates.rows.request),
         {name: columns[name].to_numpy() for name in beside},
     )
 

@@ -19,7 +19,7 @@ from recsys.bundle import (
     QUERIES,
     STATE,
     save_calibrations,
-    save_interest,
+    save_signals,
 )
 from recsys.calibration import Calibration, fit_calibration
 from recsys.config import CONFIG_NAME, write_config
@@ -44,8 +44,10 @@ from recsys.ranking_rows import (
     run_backfill,
 )
 from recsys.split import Period, periods
-from recsys.text.head import table_of
-from recsys.text.interest import InterestTable
+from recsys.text.head import InterestModel, table_of
+from recsys.text.likeness import LikenessTable
+from recsys.text.settings import TextSettings
+from recsys.text.signals import TextSignals
 from recsys.text.sources import FrozenSource
 from recsys.text.training import Run, TextTraining, finetune
 from recsys.workspace import Workspace
@@ -81,6 +83,26 @@ def train_text(
     return finetune(slates, source, config.labels.label_gain, kinds, config.text, Run(seed), track)
 
 
+def signals_of(model: InterestModel, vectors: np.ndarray, settings: TextSettings) -> TextSignals:
+    """Bring the catalogue into the form that answers requests.
+
+    Args:
+        model: The trained head.
+        vectors: Of the items, float32 [n_items, dim]; NaN rows for items without text.
+        settings: How far back to look, and how.
+
+    Returns:
+        What the ranker's text columns come from.
+    """
+    likeness = LikenessTable.of(
+        vectors,
+        dimensions=settings.likeness_dimensions,
+        width=settings.likeness_width,
+        history=settings.likeness_history,
+    )
+    return TextSignals(table_of(model, vectors), likeness, settings.history)
+
+
 def train(
     workspace: Workspace, *, seed: int = 0, name: str = "current", track: Track = silent
 ) -> Path:
@@ -100,9 +122,9 @@ def train(
     texts = encode_texts(workspace, track)
     split = periods(workspace.config.split, workspace.config.labels.attribution_window_hours)
     training = train_text(workspace, log, texts, split.text, seed, track)
-    table = table_of(training.model, texts.vectors.items)
+    signals = signals_of(training.model, texts.vectors.items, workspace.config.text)
     rows = {
-        part: ranking_rows(workspace, log, texts, table, training.trained_until, period, track)
+        part: ranking_rows(workspace, log, texts, signals, training.trained_until, period, track)
         for part, period in (("ranker", split.ranker), ("validation", split.validation))
     }
     scorers = {
@@ -111,7 +133,7 @@ def train(
     }
     folder = workspace.root / BUNDLES / name
     with atomic_folder(folder) as part:
-        _write_parts(part, workspace, texts, table, features / STATE, scorers)
+        _write_parts(part, workspace, texts, signals, features / STATE, scorers)
         manifest = Manifest(
             format=FORMAT,
             name=name,
@@ -169,14 +191,14 @@ def _write_parts(
     folder: Path,
     workspace: Workspace,
     texts: Texts,
-    table: InterestTable,
+    signals: TextSignals,
     state: Path,
     scorers: dict[str, _Fitted],
 ) -> None:
     write_config(workspace.config, folder / CONFIG_NAME)
     (folder / ENCODER).mkdir()
     texts.encoder.save(folder / ENCODER)
-    save_interest(table, folder)
+    save_signals(signals, folder)
     vectors = pl.Series(
         "vector",
         texts.vectors.queries,

@@ -21,6 +21,15 @@ class TextSettings(BaseModel):
     )
     max_tokens: int = Field(64, ge=8, le=512, description="Longer texts are cut, in tokens.")
     history: int = Field(30, ge=1, description="Last interactions that make the profile.")
+    likeness_history: int = Field(
+        300, ge=1, le=1000, description="Last interactions that a candidate's text is likened to."
+    )
+    likeness_width: float = Field(
+        0.1, gt=0, description="Width of the kernel over them, in cosine."
+    )
+    likeness_dimensions: int = Field(
+        128, ge=1, description="Dimensions that text vectors are brought down to for it."
+    )
 
     mode: Literal["auto"] | Mode = Field(
         "auto",

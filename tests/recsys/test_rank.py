@@ -16,7 +16,7 @@ from recsys.dataset import LabelledSlates
 from recsys.rank import rank, texts_to_encode
 from recsys.ranker import text_columns
 from recsys.ranking_rows import Texts
-from recsys.text.matching import match_rows
+from recsys.text.signals import INTEREST_MATCH, SIGNALS, signal_rows
 
 RANKED: tuple[Rung, ...] = ("full", "cached_text", "no_text")
 
@@ -135,7 +135,7 @@ def test_an_unknown_item_with_a_known_ones_text_matches_like_it(
 def test_a_known_items_own_text_stays(tiny_bundle: Bundle, slate: Slate) -> None:
     asked = replace(slate, texts=["another text", *[None] * (len(slate.item_ids) - 1)])
     assert texts_to_encode(tiny_bundle, asked) == []
-    other = np.ones(tiny_bundle.interest.items.shape[1], np.float32)
+    other = np.ones(tiny_bundle.signals.interest.items.shape[1], np.float32)
     ranked = rank(tiny_bundle, asked, {"another text": other})
     plain = rank(tiny_bundle, slate, {})
     assert by_item(ranked, ranked.scores) == by_item(plain, plain.scores)
@@ -193,19 +193,20 @@ def test_a_request_is_scored_as_the_evaluation_scores_its_rows(
         without_sessions(tiny_log.interactions),
         rows.request_user,
         time,
-        tiny_bundle.config.text.history,
+        tiny_bundle.signals.history,
         tiny_bundle.config.features.forget_days,
     )
     slates = LabelledSlates(
         rows, np.zeros(len(item), np.uint8), history, np.array([MISSING]), int(time[0])
     )
-    dim = tiny_bundle.interest.items.shape[1]
-    match = match_rows(tiny_bundle.interest, slates, np.zeros((0, dim), np.float32))
+    dim = tiny_bundle.signals.interest.items.shape[1]
+    signals = signal_rows(tiny_bundle.signals, slates, np.zeros((0, dim), np.float32))
+    match = signals[:, SIGNALS.index(INTEREST_MATCH)]
     ranked = rank(tiny_bundle, slate, {})
     found = by_item(ranked, ranked.interest_match)
     np.testing.assert_array_equal(match, np.array([found[each] for each in slate.item_ids], "f4"))
     matrix, _ = tiny_bundle.features.read(rows)
-    wide = np.hstack([matrix, text_columns(match, rows.request)])
+    wide = np.hstack([matrix, text_columns(signals, rows.request)])
     scores = by_item(ranked, ranked.scores)
     np.testing.assert_array_equal(
         tiny_bundle.full.ranker.score(wide), [scores[each] for each in slate.item_ids]

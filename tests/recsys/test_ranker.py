@@ -5,8 +5,9 @@ import pytest
 
 from data_contracts.errors import BundleError
 from recsys.metrics import ndcg_at_k, rank_rows
-from recsys.ranker import Ranker, RankerRows, fit_ranker, text_columns
+from recsys.ranker import TEXT_COLUMNS, Ranker, RankerRows, fit_ranker, text_columns
 from recsys.ranker_settings import RankerSettings
+from recsys.text.signals import RANKED_SIGNALS, SIGNALS
 
 GAIN = (0.0, 1.0, 3.0)
 NAMES = ("good", "noise", "often_missing")
@@ -115,16 +116,19 @@ def test_a_file_that_is_no_model_is_refused(content: str, tmp_path: Path) -> Non
         Ranker.load(tmp_path / "ranker.txt")
 
 
-def test_text_columns_are_the_match_and_its_place_in_the_slate() -> None:
-    match = np.array([0.5, np.nan, 0.9, 0.1, 0.1], np.float32)
+@pytest.mark.parametrize("ranked", RANKED_SIGNALS)
+def test_text_columns_are_the_signals_and_their_places_in_the_slate(ranked: str) -> None:
+    signals = np.full((5, len(SIGNALS)), np.nan, np.float32)
+    signals[:, SIGNALS.index(ranked)] = [0.5, np.nan, 0.9, 0.1, 0.1]
     request = np.array([0, 0, 0, 1, 1])
-    columns = text_columns(match, request)
-    np.testing.assert_array_equal(columns[:, 0], match)
+    columns = text_columns(signals, request)
+    assert columns.shape == (5, len(TEXT_COLUMNS))
     assert columns.dtype == np.float32
+    np.testing.assert_array_equal(columns[:, : len(SIGNALS)], signals)
     assert np.isnan(columns[1]).all()
-    best, worst = columns[2, 1], columns[0, 1]
-    assert best != worst
-    assert columns[3, 1] == columns[4, 1]
+    place = columns[:, TEXT_COLUMNS.index(f"slate_percentile_{ranked}")]
+    assert place[2] != place[0]
+    assert place[3] == place[4]
 
 
 def test_lightgbm_takes_every_setting_by_its_own_name() -> None:

@@ -11,6 +11,7 @@ from data_contracts.errors import DataError, LeakError
 from features.backfill import Log
 from recsys.bundle import Bundle, load_bundle
 from recsys.config import CONFIG_NAME, write_config
+from recsys.ranker import TEXT_COLUMNS
 from recsys.ranking_rows import (
     CACHE,
     FEATURES,
@@ -22,8 +23,7 @@ from recsys.ranking_rows import (
     run_backfill,
 )
 from recsys.split import Periods, periods
-from recsys.text.head import table_of
-from recsys.train import BUNDLES, bundle_name, train, train_text
+from recsys.train import BUNDLES, bundle_name, signals_of, train, train_text
 from recsys.workspace import Workspace
 from tests.worlds import FailingTrack, InterruptionError, listing
 
@@ -41,11 +41,12 @@ def test_an_encoder_that_saw_the_rankers_own_window_is_refused(
 ) -> None:
     """Trains the text model on the ranker's period on purpose."""
     leaking = train_text(trained_workspace, tiny_log, tiny_texts, split.ranker)
-    table = table_of(leaking.model, tiny_texts.vectors.items)
+    settings = trained_workspace.config.text
+    signals = signals_of(leaking.model, tiny_texts.vectors.items, settings)
 
     def rows(trained_until: int) -> object:
         return ranking_rows(
-            trained_workspace, tiny_log, tiny_texts, table, trained_until, split.ranker
+            trained_workspace, tiny_log, tiny_texts, signals, trained_until, split.ranker
         )
 
     with pytest.raises(LeakError) as refusal:
@@ -63,14 +64,15 @@ def test_an_encoder_of_its_own_period_may_score_the_rankers_rows(
     trained_workspace: Workspace, tiny_log: Log, tiny_texts: Texts, split: Periods
 ) -> None:
     honest = train_text(trained_workspace, tiny_log, tiny_texts, split.text)
-    table = table_of(honest.model, tiny_texts.vectors.items)
+    settings = trained_workspace.config.text
+    signals = signals_of(honest.model, tiny_texts.vectors.items, settings)
     rows = ranking_rows(
-        trained_workspace, tiny_log, tiny_texts, table, honest.trained_until, split.ranker
+        trained_workspace, tiny_log, tiny_texts, signals, honest.trained_until, split.ranker
     )
     assert honest.trained_until <= rows.slates.rows.request_time[0]
     assert len(rows.matrix) == len(rows.text) == len(rows.slates.rows) == rows.requests.frame.height
     wide = rows.for_ranker(with_text=True)
-    assert wide.matrix.shape[1] == rows.matrix.shape[1] + 2
+    assert wide.matrix.shape[1] == rows.matrix.shape[1] + len(TEXT_COLUMNS)
     assert wide.sizes.sum() == len(wide.grade) == len(wide.position)
 
 
@@ -186,7 +188,7 @@ def test_features_of_other_impressions_are_refused(
             tiny_workspace,
             open_workspace_log(tiny_workspace),
             tiny_texts,
-            tiny_bundle.interest,
+            tiny_bundle.signals,
             0,
             split.test,
         )

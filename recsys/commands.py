@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-WorkspaceArgument = Annotated[
-    Path, typer.Argument(help="Folder with recsys.toml.", show_default=False)
-]
+from recsys.feature_commands import WorkspaceArgument, features, show_quality
+
 TargetArgument = Annotated[
     Path, typer.Argument(help="Folder of the new workspace.", show_default=False)
 ]
@@ -24,6 +23,7 @@ Seed = Annotated[int, typer.Option(help="Seeds everything drawn.")]
 app = typer.Typer()
 imports = typer.Typer(no_args_is_help=True)
 app.add_typer(imports, name="import", help="Turn a public data set into a workspace.")
+app.add_typer(features, name="features", help="What features are, which to choose, how they do.")
 
 
 @app.command()
@@ -207,7 +207,9 @@ def backfill(
     console = Console()
     opened = Workspace.open(workspace)
     log = open_workspace_log(opened)
-    console.print(run_backfill(opened, log, again=again, track=ConsoleTrack(console)))
+    track = ConsoleTrack(console)
+    console.print(run_backfill(opened, log, again=again, track=track))
+    show_quality(opened, console, track)
 
 
 @app.command()

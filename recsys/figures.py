@@ -16,27 +16,27 @@ from recsys.bootstrap import Estimate, number, signed
 from recsys.metrics import CalibrationBin
 
 # Colours that nothing else uses; in the SVG each is replaced by what the page's style sheet says.
-_INK, _ACCENT, _QUIET, _GRID = "#010101", "#020202", "#030303", "#040404"
+INK, ACCENT, QUIET, GRID = "#010101", "#020202", "#030303", "#040404"
 _STYLES = {
-    _INK: "currentColor",
-    _ACCENT: "var(--accent)",
-    _QUIET: "var(--quiet)",
-    _GRID: "var(--line)",
+    INK: "currentColor",
+    ACCENT: "var(--accent)",
+    QUIET: "var(--quiet)",
+    GRID: "var(--line)",
 }
-_SETTINGS: Any = {
+SETTINGS: Any = {
     "svg.fonttype": "none",
     "font.size": 10,
-    "text.color": _INK,
-    "axes.edgecolor": _GRID,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
 }
-_WIDTH = 9.6
+WIDTH = 9.6
 
 
 def bars(
@@ -59,8 +59,8 @@ def bars(
     """
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    with mpl.rc_context(_SETTINGS):
-        size = (_WIDTH, rows * (0.9 + 0.26 * len(models)))
+    with mpl.rc_context(SETTINGS):
+        size = (WIDTH, rows * (0.9 + 0.26 * len(models)))
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0.08, h_pad=0.08))
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for axis, (name, estimates) in zip(axes, panels.items(), strict=False):
@@ -76,7 +76,7 @@ def bars(
             f"{name}: " + ", ".join(f"{model} {number(each.mean)}" for model, each in panel.items())
             for name, panel in panels.items()
         )
-        return _svg(figure, "bars", f"{metric} by model and slice", described)
+        return svg(figure, "bars", f"{metric} by model and slice", described)
 
 
 def calibration(bins: Sequence[CalibrationBin]) -> str:
@@ -91,11 +91,11 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
     predicted = [each.predicted for each in bins]
     observed = [each.observed for each in bins]
     end = 1.08 * max(*predicted, *observed, 1e-3)
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(4.4, 4.4), layout="constrained")
         axis = figure.subplots()
-        axis.plot([0, end], [0, end], color=_QUIET, linestyle="--", linewidth=1)
-        axis.plot(predicted, observed, color=_ACCENT, marker="o", linewidth=1.5)
+        axis.plot([0, end], [0, end], color=QUIET, linestyle="--", linewidth=1)
+        axis.plot(predicted, observed, color=ACCENT, marker="o", linewidth=1.5)
         axis.set(xlim=(0, end), ylim=(0, end), aspect="equal")
         axis.set_xlabel("predicted probability of a positive grade")
         axis.set_ylabel("observed share")
@@ -103,7 +103,7 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
         described = ", ".join(
             f"{number(each.predicted)} against {number(each.observed)}" for each in bins
         )
-        return _svg(figure, "calibration", "Predicted probability against outcome", described)
+        return svg(figure, "calibration", "Predicted probability against outcome", described)
 
 
 def gains(estimates: Mapping[str, Estimate], label: str) -> str:
@@ -119,26 +119,26 @@ def gains(estimates: Mapping[str, Estimate], label: str) -> str:
     known = {name: each for name, each in estimates.items() if not math.isnan(each.mean)}
     if not known:
         return ""
-    with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(0.6 * _WIDTH, 3.4), layout="constrained")
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(0.6 * WIDTH, 3.4), layout="constrained")
         axis = figure.subplots()
-        axis.axhline(0, color=_QUIET, linestyle="--", linewidth=1)
+        axis.axhline(0, color=QUIET, linestyle="--", linewidth=1)
         places = range(len(known))
         axis.vlines(
             places,
             [each.low for each in known.values()],
             [each.high for each in known.values()],
-            color=_ACCENT,
+            color=ACCENT,
             linewidth=2,
         )
-        axis.plot(places, [each.mean for each in known.values()], "o", color=_ACCENT)
+        axis.plot(places, [each.mean for each in known.values()], "o", color=ACCENT)
         axis.set_xticks(places, list(known))
         axis.set_xlim(-0.5, len(known) - 0.5)
         axis.set_xlabel("earlier interactions of the user")
         axis.set_ylabel("difference")
         axis.grid(visible=True, axis="y")
         described = ", ".join(f"{name}: {signed(each.mean)}" for name, each in known.items())
-        return _svg(figure, "gains", f"{label}, by length of history", described)
+        return svg(figure, "gains", f"{label}, by length of history", described)
 
 
 def _bar_panel(
@@ -162,9 +162,9 @@ def _bar_panel(
                 number(math.nan), (0, place), xytext=(5, 0), textcoords="offset points", va="center"
             )
             continue
-        colour = _ACCENT if model == highlighted else _QUIET
+        colour = ACCENT if model == highlighted else QUIET
         axis.barh(place, found.mean, height=0.62, color=colour)
-        axis.hlines(place, found.low, found.high, color=_INK, linewidth=1.4)
+        axis.hlines(place, found.low, found.high, color=INK, linewidth=1.4)
         axis.annotate(
             number(found.mean),
             (found.high, place),
@@ -175,7 +175,7 @@ def _bar_panel(
         )
 
 
-def _svg(figure: Figure, name: str, title: str, described: str) -> str:
+def svg(figure: Figure, name: str, title: str, described: str) -> str:
     """Give the figure as an element that stands in a page beside others."""
     target = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}

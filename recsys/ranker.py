@@ -118,6 +118,7 @@ def fit_ranker(
     label_gain: Sequence[float],
     settings: RankerSettings,
     seed: int = 0,
+    codes: Sequence[str] = (),
 ) -> Ranker:
     """Train with lambdarank until the validation nDCG@10 no longer rises.
 
@@ -132,6 +133,7 @@ def fit_ranker(
         label_gain: Gain of each grade.
         settings: LightGBM's parameters; `position_bias` turns unbiased lambdarank on.
         seed: Seeds the sampling of rows and columns.
+        codes: Columns whose values are codes without order.
 
     Returns:
         The ranker, cut at its best iteration.
@@ -149,7 +151,12 @@ def fit_ranker(
     }
     position = train.position if settings.position_bias else None
     grown_on = lgb.Dataset(
-        train.matrix, train.grade, group=train.sizes, feature_name=list(names), position=position
+        train.matrix,
+        train.grade,
+        group=train.sizes,
+        feature_name=list(names),
+        categorical_feature=list(codes),
+        position=position,
     )
     stops_on = lgb.Dataset(
         validation.matrix, validation.grade, group=validation.sizes, reference=grown_on

@@ -178,6 +178,7 @@ def _fit(
         config.labels.label_gain,
         config.ranker,
         seed,
+        features_of(config).codes,
     )
     scores = fitted.score(later.matrix)
     gain = np.asarray(config.labels.label_gain)[later.grade]

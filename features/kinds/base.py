@@ -138,12 +138,12 @@ def window(days: int) -> str:
 
 def period(days: int) -> str:
     """Name a window in a sentence."""
-    return "ever" if days == EVER else f"in the last {days} days"
+    return "ever" if days == EVER else f"in the last {'day' if days == 1 else f'{days} days'}"
 
 
 def span(days: int) -> str:
     """Name a window by itself."""
-    return "ever" if days == EVER else f"{days} days"
+    return "ever" if days == EVER else f"{days} day{'' if days == 1 else 's'}"
 
 
 def label(key: Key) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
+from features.quality import QualityReport
 from recsys.config import CONFIG_NAME
 from recsys.evaluate import ALL, REPORTS
 from recsys.manifest import MANIFEST
@@ -52,6 +53,20 @@ def test_validate_train_and_evaluate_end_well(recsys: Command, tiny_workspace: W
     code, said = recsys("backfill", root, "--again")
     assert code == 0, said
     assert "Computing features" in said
+    assert "columns over" in said
+    quality = QualityReport.model_validate_json((root / REPORTS / "features.json").read_bytes())
+    assert quality.rows > 1000
+    code, again = recsys("features", "quality", root)
+    assert code == 0, again
+    assert (
+        QualityReport.model_validate_json((root / REPORTS / "features.json").read_bytes()).columns[
+            0
+        ]
+        == quality.columns[0]
+    )
+    code, listed = recsys("features", "list", root, "--markdown")
+    assert code == 0, listed
+    assert all(f"`{column.name}`" in listed for column in quality.columns)
     code, said = recsys("train", root)
     assert code == 0, said
     assert f"wrote {root / BUNDLES / 'current'}" in said
@@ -61,6 +76,8 @@ def test_validate_train_and_evaluate_end_well(recsys: Command, tiny_workspace: W
     assert {path.name for path in (root / REPORTS).iterdir()} == {
         "evaluation.json",
         "evaluation.html",
+        "features.json",
+        "features.html",
     }
     code, said = recsys("evaluate", root, "--bundle", root / BUNDLES / "current")
     assert code == 0, said

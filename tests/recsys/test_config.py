@@ -5,7 +5,11 @@ import pytest
 import tomli_w
 
 from data_contracts.errors import DataError
+from features.feature_set import default_features
+from features.kinds.item_facts import AttributeCode
+from features.settings import FeatureSettings
 from recsys.config import CONFIG_NAME, WorkspaceConfig, read_config, write_config
+from recsys.feature_columns import features_of, row_features
 from recsys.split import SplitSettings
 from recsys.workspace import TABLES, Workspace
 
@@ -35,6 +39,36 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == [CONFIG_NAME]
 
 
+def test_declared_columns_are_read_again_as_they_were(tmp_path: Path) -> None:
+    default = default_features(FeatureSettings(), ["click", "purchase"], logged=False)
+    features = FeatureSettings(columns=(*default.features, AttributeCode("brand")))
+    config = CONFIG.model_copy(update={"features": features})
+    write_config(config, tmp_path / CONFIG_NAME)
+    again = read_config(tmp_path / CONFIG_NAME)
+    assert again == config
+    assert features_of(again) == features_of(config)
+    assert features_of(again).features == features.columns
+
+
+def test_evaluation_has_its_columns_whatever_the_ranker_reads() -> None:
+    features = FeatureSettings(columns=(AttributeCode("brand"),))
+    config = CONFIG.model_copy(update={"features": features})
+    assert features_of(config).names == ["item_brand_code"]
+    assert row_features(config).names == [
+        "item_brand_code",
+        "item_click_30d",
+        "user_item_purchase_ever",
+        "item_days_since_first_purchase",
+        "user_session_ever",
+    ]
+    # All of them are in the default set.
+    assert row_features(CONFIG) == features_of(CONFIG)
+
+
+def column(**parameters: object) -> dict[str, object]:
+    return {"features": {"columns": [parameters]}}
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -48,6 +82,11 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
         ({"features": {"windows_days": [0]}}, "features.windows_days"),
         ({"features": {"attributes": ["colour"]}}, "colour"),
         ({"features": {"attributes": ["weight"]}}, "weight"),
+        (column(kind="coutn"), "'count' may be meant"),
+        (column(kind="recency", key=["item"], events="like"), "'like'"),
+        (column(kind="recency", key=["colour"], events="click"), "'colour'"),
+        (column(kind="attribute_code", attribute="weight"), "'weight'"),
+        (column(kind="recency", key=["item"], events="impression"), "'impression'"),
         ({"text": {"template": ["title", "colour"]}}, "colour"),
         ({"ranker": {"num_leaves": "many"}}, "ranker.num_leaves"),
         ({"tables": {"baskets": "b.parquet"}}, "tables.baskets"),

@@ -1,0 +1,79 @@
+"""The commands on features: what they are, what to choose, and how good they are.
+
+Each command imports what it needs when it runs, so that `recsys --help` answers at once.
+"""
+# ruff: noqa: PLC0415
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from data_contracts.progress import Track
+    from recsys.workspace import Workspace
+
+WorkspaceArgument = Annotated[
+    Path, typer.Argument(help="Folder with recsys.toml.", show_default=False)
+]
+
+features = typer.Typer(no_args_is_help=True)
+
+
+@features.command("list")
+def list_features(
+    workspace: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with recsys.toml; absent: the default set of logged slates."),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
+) -> None:
+    """Tell of each column its meaning, unit, window, missing value and source events."""
+    from rich.console import Console
+
+    from features.feature_set import default_features
+    from features.settings import FeatureSettings
+    from recsys.feature_columns import features_of, row_features
+    from recsys.feature_list import list_markdown, render_list
+    from recsys.labels import LabelSettings
+    from recsys.workspace import Workspace
+
+    console = Console()
+    if workspace is None:
+        chosen = default_features(FeatureSettings(), list(LabelSettings().grades), logged=True)
+        beside = []
+    else:
+        config = Workspace.open(workspace).config
+        chosen = features_of(config)
+        beside = list(row_features(config).features[len(chosen.features) :])
+    if markdown:
+        console.print(list_markdown(chosen), markup=False, soft_wrap=True, highlight=False, end="")
+    else:
+        console.print(render_list(chosen, beside))
+
+
+@features.command("quality")
+def check_features(workspace: WorkspaceArgument) -> None:
+    """Tell how often features are missing, how they lie, and whether they drift."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack
+    from recsys.workspace import Workspace
+
+    console = Console()
+    show_quality(Workspace.open(workspace), console, ConsoleTrack(console))
+
+
+def show_quality(workspace: "Workspace", console: "Console", track: "Track") -> None:
+    """Look at the features that were computed, print what stands out, and write the reports."""
+    from features.backfill import ROWS
+    from recsys.evaluate import REPORTS
+    from recsys.quality_report import check_quality, render_quality, save_quality
+    from recsys.ranking_rows import FEATURES
+
+    report = check_quality(workspace, workspace.root / FEATURES / ROWS, track)
+    console.print(render_quality(report))
+    for path in save_quality(report, workspace.root / REPORTS):
+        console.print(f"wrote {path}")

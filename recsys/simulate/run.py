@@ -19,6 +19,8 @@ from recsys.simulate.settings import SimulationReport, SimulationSettings
 from recsys.simulate.shop import Shop
 from recsys.simulate.truth import (
     BRAND,
+    SETTINGS_NAME,
+    TRUTH_FOLDER,
     TruthBots,
     TruthExamination,
     TruthItems,
@@ -74,6 +76,8 @@ def simulate(
         write_parquet(_examination_table(settings), truth_path(folder, TruthExamination))
         if settings.bots:
             write_parquet(log.robot_truth(), truth_path(folder, TruthBots))
+        written = folder / TRUTH_FOLDER / SETTINGS_NAME
+        written.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
         write_config(_config(settings), folder / CONFIG_NAME)
     return report
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import dataframely as dy
 
 TRUTH_FOLDER = "truth"
+SETTINGS_NAME = "settings.json"
+"""The settings of the simulation, which give the same workspace again."""
 BRAND = "brand"
 
 

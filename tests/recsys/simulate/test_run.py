@@ -267,12 +267,17 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: 
     second = simulate(tmp_path / "second", settings)
     other = simulate(tmp_path / "other", settings.model_copy(update={"seed": settings.seed + 1}))
     files = tables_of(first.path)
-    assert len(files) == 1 + 3 + 4
+    assert len(files) == 1 + 3 + 5
     for one, two in zip(files, tables_of(second.path), strict=True):
         assert one.read_bytes() == two.read_bytes()
     log = Workspace.open(first.path).location("impressions")
     other_log = Workspace.open(other.path).location("impressions")
     assert Path(log).read_bytes() != Path(other_log).read_bytes()
+
+
+def test_a_workspace_tells_the_settings_that_give_it_again(root: Path) -> None:
+    told = (root / "truth" / "settings.json").read_text(encoding="utf-8")
+    assert SimulationSettings.model_validate_json(told) == SETTINGS
 
 
 def test_more_days_leave_the_first_days_as_they_are(tmp_path: Path) -> None:

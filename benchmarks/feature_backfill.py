@@ -1,0 +1,169 @@
+"""How fast, in how much memory, and how evenly the backfill computes features of a simulated log.
+
+Two questions, each answered by runs of `recsys backfill` from an empty folder, start of the
+program included:
+
+1. Speed: the default features of a log of `--events` rows (`recsys simulate --events`), ranking
+   rows from its second day on.
+2. Scaling: two logs of the same users, items and daily volume, one over ten times the days, with
+   windows, histories and snapshots of at most 28 days: after these 28 days of its 30 the state of
+   the short log has its full size, so that only the length of the log differs.
+
+    python benchmarks/feature_backfill.py FOLDER [--events 10M] [--scaling-events 10M] [--workers N]
+
+The logs are made in FOLDER when they are not there. The last line printed is a JSON object.
+"""
+
+import argparse
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from measure import Cost, measure, recsys
+from simulated_log import configure, simulated_log
+
+from features.backfill import feature_columns
+from features.settings import FeatureSettings
+from recsys.ranking_rows import FEATURES, ROWS
+from recsys.simulate import SimulationSettings
+from recsys.simulate.sizing import INTERACTIONS_PER_IMPRESSION, parse_count, sized_settings
+from recsys.workspace import TABLES, Workspace
+
+TARGET_ROWS_PER_S = 200_000
+TARGET_PEAK_GB = 4.0
+TARGET_TIME_RATIO = 11.0
+TARGET_MEMORY_RATIO = 1.2
+SHORT_DAYS, TIMES = 30, 10
+LONGEST_DAYS = 28
+ROWS_FROM = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One backfill.
+
+    Attributes:
+        events: Rows of the log, impressions and interactions.
+        rows: Ranking rows written.
+        columns: Features per row.
+        cost: What it cost.
+    """
+
+    events: int
+    rows: int
+    columns: int
+    cost: Cost
+
+    def summary(self) -> dict[str, float]:
+        """Give the figures, ready for JSON."""
+        return {
+            "events": self.events,
+            "rows": self.rows,
+            "columns": self.columns,
+            "seconds": round(self.cost.seconds, 2),
+            "cpu_seconds": round(self.cost.cpu_seconds, 2),
+            "rows_per_second": round(self.rows / self.cost.seconds),
+            "peak_gb": round(self.cost.peak_bytes / 1e9, 3),
+        }
+
+
+def backfill(workspace: Workspace, workers: int | None) -> Run:
+    """Compute the features of a workspace from nothing, and tell what it cost."""
+    folder = workspace.root / FEATURES
+    shutil.rmtree(folder, ignore_errors=True)
+    extra = [] if workers is None else ["--workers", str(workers)]
+    print(f"backfill of {workspace.root}", flush=True)
+    command = recsys("backfill", str(workspace.root), *extra)
+    cost = measure(command, workspace.root / "backfill.log")
+    events = sum(_rows(workspace.location(table)) for table in TABLES[1:])
+    _, names = feature_columns(folder / ROWS)
+    return Run(events, _rows(str(folder / ROWS / "*.parquet")), len(names), cost)
+
+
+def _rows(path: str) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def speed(folder: Path, events: int, workers: int | None) -> Run:
+    """Compute the default features of a log of the given size."""
+    settings = sized_settings(events, {})
+    workspace = simulated_log(folder / f"events-{events}", settings)
+    defaults = FeatureSettings(attributes=workspace.config.features.attributes)
+    return backfill(configure(workspace, settings, defaults, ROWS_FROM), workers)
+
+
+def scaling(folder: Path, events: int, workers: int | None) -> tuple[Run, Run]:
+    """Compute features of two logs of the same daily volume, the second over ten times the days."""
+    runs = []
+    for days in (SHORT_DAYS, SHORT_DAYS * TIMES):
+        settings = _steady(events, days)
+        workspace = simulated_log(folder / f"scaling-{events}-{days}d", settings)
+        features = FeatureSettings(
+            attributes=workspace.config.features.attributes,
+            windows_days=(1, 7, 14, LONGEST_DAYS),
+            snapshot_window_days=LONGEST_DAYS,
+        )
+        runs.append(backfill(configure(workspace, settings, features, ROWS_FROM), workers))
+    return runs[0], runs[1]
+
+
+def _steady(events: int, days: int) -> SimulationSettings:
+    """Give a shop without newcomers that makes `events` in `SHORT_DAYS * TIMES` days."""
+    whole = sized_settings(events, {})
+    per_request = whole.slate_size * (1 + INTERACTIONS_PER_IMPRESSION)
+    return SimulationSettings(
+        users=whole.users,
+        new_users_per_day=0,
+        items=whole.items,
+        new_items_per_day=0,
+        days=days,
+        requests_per_day=events / (SHORT_DAYS * TIMES * per_request),
+        memory_days=LONGEST_DAYS,
+    )
+
+
+def main() -> None:
+    """Run both measurements and print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where the simulated logs are kept")
+    parser.add_argument("--events", type=parse_count, default=parse_count("10M"))
+    parser.add_argument(
+        "--scaling-events", type=parse_count, help="of the longer log; those of --events if absent"
+    )
+    parser.add_argument("--no-scaling", action="store_true", help="measure the speed alone")
+    parser.add_argument("--workers", type=int, help="as for `recsys backfill`")
+    arguments = parser.parse_args()
+    run = speed(arguments.folder, arguments.events, arguments.workers)
+    result: dict[str, object] = {
+        "benchmark": "feature_backfill",
+        "cpus": os.cpu_count(),
+        "load_before": [round(load, 1) for load in os.getloadavg()],
+        "speed": run.summary(),
+        "target_rows_per_second": TARGET_ROWS_PER_S,
+        "target_peak_gb": TARGET_PEAK_GB,
+    }
+    print(f"{run.summary()}")
+    if not arguments.no_scaling:
+        events = arguments.scaling_events or arguments.events
+        short, long = scaling(arguments.folder, events, arguments.workers)
+        result |= {
+            "short": short.summary(),
+            "long": long.summary(),
+            "events_ratio": round(long.events / short.events, 3),
+            "time_ratio": round(long.cost.seconds / short.cost.seconds, 2),
+            "target_time_ratio": TARGET_TIME_RATIO,
+            "memory_ratio": round(long.cost.peak_bytes / short.cost.peak_bytes, 3),
+            "target_memory_ratio": TARGET_MEMORY_RATIO,
+        }
+        print(
+            f"{result['events_ratio']} times the events: {result['time_ratio']} times the time, "
+            f"{result['memory_ratio']} times the memory"
+        )
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

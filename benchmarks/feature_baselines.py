@@ -1,0 +1,256 @@
+"""Windowed counters of a simulated log: our batch executor, Feast's join, and plain Python.
+
+All three give the same counters of the same ranking rows; the values are compared before anything
+is told. What is timed:
+
+- ours: what `recsys backfill` does, without the start of the program: reading the log, computing
+  the counters, and writing the rows as Parquet;
+- Feast: `get_historical_features(...).to_arrow()` alone, DuckDB offline store. The counters are
+  computed for it beforehand, keys are integers, the rows are in memory already, and rows of guests
+  are left out: none of that is timed;
+- plain Python: one loop over events and rows with a dict of deques per counter, on the rows as
+  tuples in memory; reading and writing are not timed.
+
+    python benchmarks/feature_baselines.py FOLDER [--events 1M] [--feast-rows 200k]
+        [--without-feast]
+
+Feast conflicts with our pins, so it gets a virtual environment of its own in FOLDER, from
+`feast-requirements.txt`. The last line printed is a JSON object.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import polars as pl
+from feast_tables import AT, Count, view_table, views
+from plain_features import plain_rows
+from simulated_log import configure, simulated_log
+
+from data_contracts.events import Impressions, Interactions
+from features.clock import DAY
+from features.kinds.counts import WindowCount
+from features.settings import FeatureSettings
+from recsys.ranking_rows import FEATURES, ROWS, open_workspace_log, run_backfill
+from recsys.simulate.sizing import parse_count, sized_settings
+from recsys.workspace import Workspace
+
+TARGET_FEAST, TARGET_PLAIN = 10.0, 100.0
+COUNTS = (
+    *(Count(("item",), "click", days) for days in (1, 7, 14)),
+    *(Count(("item",), "purchase", days) for days in (1, 7, 14)),
+    *(Count(("user",), "click", days) for days in (1, 7, 14)),
+    *(Count(("user",), "purchase", days) for days in (7, 14)),
+    *(Count(("user", "item"), "click", days) for days in (7, 14)),
+)
+NAMES = [count.name for count in COUNTS]
+ROWS_FROM = 14
+NUMBER = "number"
+REQUIREMENTS = Path(__file__).with_name("feast-requirements.txt")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of the three computed.
+
+    Attributes:
+        seconds: Time it took.
+        values: int64 [n_rows, n_counts].
+        number: int64 [n_rows], place of each row among all rows.
+    """
+
+    seconds: float
+    values: np.ndarray
+    number: np.ndarray
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows per second."""
+        return len(self.number) / self.seconds
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The log with numbers for ids.
+
+    Attributes:
+        events: time, user (null for a guest), item, events (the kind); in order of time.
+        rows: number, time, user (null for a guest), item; in the order of our features' files.
+    """
+
+    events: pl.DataFrame
+    rows: pl.DataFrame
+
+
+def read_shop(workspace: Workspace, first_day: int) -> Shop:
+    """Read the interactions of a workspace, and the rows from a day on (days since 1970-01-01)."""
+    user, item = Impressions.user_id.name, Impressions.item_id.name
+    time = Impressions.timestamp.name
+    columns = [_number(user, "user"), _number(item, "item"), _time(time)]
+    events = workspace.scan("interactions").select(*columns, Interactions.kind.col.alias("events"))
+    rows = (
+        workspace.scan("impressions")
+        .sort(time, Impressions.request_id.name, Impressions.position.name)
+        .select(*columns)
+        .filter(pl.col("time") >= first_day * DAY)
+        .with_row_index(NUMBER)
+    )
+    return Shop(events.sort("time").collect(), rows.collect())
+
+
+def _number(name: str, alias: str) -> pl.Expr:
+    return pl.col(name).str.slice(1).cast(pl.Int64).alias(alias)
+
+
+def _time(name: str) -> pl.Expr:
+    return pl.col(name).dt.timestamp("us").alias("time")
+
+
+def ours(workspace: Workspace) -> Part:
+    """Compute the counters with our batch executor."""
+    shutil.rmtree(workspace.root / FEATURES, ignore_errors=True)
+    started = perf_counter()
+    run_backfill(workspace, open_workspace_log(workspace))
+    seconds = perf_counter() - started
+    files = str(workspace.root / FEATURES / ROWS / "*.parquet")
+    # A guest's counts of the user are missing; the others give 0.
+    frame = pl.read_parquet(files, columns=NAMES).fill_nan(0).fill_null(0)
+    values = frame.to_numpy().astype(np.int64)
+    return Part(seconds, values, np.arange(len(values)))
+
+
+def plain(shop: Shop) -> Part:
+    """Compute the counters of all rows in a loop."""
+    asked = list(shop.rows.select("time", "user", "item").iter_rows())
+    events = list(shop.events.select("time", "user", "item", "events").iter_rows())
+    started = perf_counter()
+    done = list(plain_rows(asked, events, COUNTS))
+    seconds = perf_counter() - started
+    values = np.array([[row[name] for name in NAMES] for row in done])
+    return Part(seconds, values, shop.rows[NUMBER].to_numpy())
+
+
+def feast(shop: Shop, folder: Path, most_rows: int) -> Part:
+    """Join the counters to the last rows with Feast."""
+    python = _environment(folder / "feast-environment")
+    work = folder / "feast"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    rows = shop.rows.tail(most_rows).drop_nulls("user")
+    when = pl.col("time").cast(pl.Datetime("us", "UTC")).alias(AT)
+    rows.select(NUMBER, "user", "item", when).write_parquet(work / "entities.parquet")
+    until = int(rows["time"][-1]) + 1
+    declared = views(COUNTS)
+    for name, counts in declared.items():
+        table = view_table(shop.events, counts, until)
+        table.write_parquet(work / f"{name}.parquet")
+    told = {
+        name: {
+            "keys": list(counts[0].key),
+            "features": [count.name for count in counts],
+            "holds_seconds": DAY // 1_000_000,
+        }
+        for name, counts in declared.items()
+    }
+    (work / "views.json").write_text(json.dumps(told), encoding="utf-8")
+    script = Path(__file__).with_name("feast_join.py")
+    done = subprocess.run(
+        [python, script, work], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    joined = pl.read_parquet(work / "joined.parquet").sort(NUMBER)
+    values = joined.select(pl.col(NAMES).fill_null(0)).to_numpy().astype(np.int64)
+    seconds = float(json.loads(done.splitlines()[-1])["seconds"])
+    return Part(seconds, values, joined[NUMBER].to_numpy())
+
+
+def _environment(folder: Path) -> Path:
+    """Make the virtual environment for Feast where there is none for these requirements."""
+    python, stamp = folder / "bin" / "python", folder / REQUIREMENTS.name
+    wanted = REQUIREMENTS.read_text(encoding="utf-8")
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        print(f"installing Feast into {folder}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [str(python), "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS)]
+        subprocess.run(install, check=True)
+        stamp.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def require_equal(mine: Part, other: Part, who: str) -> None:
+    """Stop when the values of the rows that both have differ."""
+    same = mine.values[other.number] == other.values
+    if not same.all():
+        row, column = np.argwhere(~same)[0]
+        number = other.number[row]
+        message = (
+            f"{who} and ours differ in {int((~same).sum())} of {same.size} values; first in row "
+            f"{number}, {NAMES[column]}: {other.values[row, column]}, "
+            f"ours {mine.values[number, column]}"
+        )
+        raise RuntimeError(message)
+
+
+def run(folder: Path, events: int, feast_rows: int) -> dict[str, object]:
+    """Compute with all three, compare, and give the figures, ready for JSON."""
+    settings = sized_settings(events, {})
+    workspace = simulated_log(folder / f"baselines-{events}", settings)
+    columns = tuple(WindowCount(count.key, count.events, count.days) for count in COUNTS)
+    features = FeatureSettings(columns=columns)
+    workspace = configure(workspace, settings, features, ROWS_FROM)
+    first_day = int(workspace.config.split.text_end.timestamp()) // 86_400
+    shop = read_shop(workspace, first_day)
+    mine = ours(workspace)
+    if len(mine.number) != shop.rows.height:
+        message = f"{len(mine.number)} rows of ours for {shop.rows.height} impressions"
+        raise RuntimeError(message)
+    others = {"plain_python": plain(shop)}
+    if feast_rows:
+        others["feast"] = feast(shop, folder, feast_rows)
+    result: dict[str, object] = {
+        "benchmark": "feature_baselines",
+        "cpus": os.cpu_count(),
+        "events": shop.events.height + shop.rows.height,
+        "columns": len(COUNTS),
+        "ours": _figures(mine),
+    }
+    for who, part in others.items():
+        require_equal(mine, part, who)
+        result[who] = _figures(part)
+        result[f"ours_over_{who}"] = round(mine.rows_per_second / part.rows_per_second, 1)
+    return result | {"target_over_feast": TARGET_FEAST, "target_over_plain_python": TARGET_PLAIN}
+
+
+def _figures(part: Part) -> dict[str, float]:
+    return {
+        "rows": len(part.number),
+        "seconds": round(part.seconds, 2),
+        "rows_per_second": round(part.rows_per_second),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where the log and Feast's environment are kept")
+    parser.add_argument("--events", type=parse_count, default=parse_count("1M"))
+    parser.add_argument(
+        "--feast-rows", type=parse_count, default=parse_count("200k"), help="the last so many"
+    )
+    parser.add_argument("--without-feast", action="store_true")
+    asked = parser.parse_args(arguments)
+    result = run(asked.folder, asked.events, 0 if asked.without_feast else asked.feast_rows)
+    for name, value in result.items():
+        print(f"{name:24} {value}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,9 +2,9 @@
 
 Feast joins to each row the last values of its key at or before the row's time. So that these are
 exactly our features, a key has a row at each of its events' first visible microsecond and at each
-moment an event leaves a window, with all windows' counts as of then. A row holds a day, and each
-midnight repeats what is not zero: without that Feast's join compares every row with its key's whole
-past, which is slower.
+moment an event leaves a window, with all windows' counts as of then. Feast's join pairs every row
+with its key's whole past, so there is a second form that spares it that: a row holds for a day
+only, and each midnight repeats what is not zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,13 +43,16 @@ class Count:
         return HOUR if self.days <= HOURLY_DAYS else DAY
 
 
-def view_table(events: pl.DataFrame, counts: Sequence[Count], until: int) -> pl.DataFrame:
+def view_table(
+    events: pl.DataFrame, counts: Sequence[Count], until: int, *, daily: bool
+) -> pl.DataFrame:
     """Give the rows of a feature view.
 
     Args:
         events: Columns of the key, `events` (the kind) and `time` (int64, UTC microseconds).
         counts: Counters of one key.
         until: Rows are wanted before this, UTC microseconds.
+        daily: Whether each midnight repeats what is not zero.
 
     Returns:
         The key's columns, `event_timestamp` and one column per counter.
@@ -64,7 +67,8 @@ def view_table(events: pl.DataFrame, counts: Sequence[Count], until: int) -> pl.
         .sort(*key, "at")
         .with_columns(pl.col(names).cum_sum().over(key))
     )
-    rows = pl.concat([changes, _repeats(changes, key, names, until)])
+    repeats = [_repeats(changes, key, names, until)] if daily else []
+    rows = pl.concat([changes, *repeats])
     when = pl.col("at").cast(pl.Datetime("us", "UTC")).alias(AT)
     return rows.sort("at", *key).select(*key, when, *names)
 

@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,9 @@ import polars as pl
 from measure import Cost, measure, recsys
 from simulated_log import configure, simulated_log
 
-from features.backfill import feature_columns
+from features.backfill import ROWS, feature_columns
 from features.settings import FeatureSettings
-from recsys.ranking_rows import FEATURES, ROWS
+from recsys.ranking_rows import FEATURES
 from recsys.simulate import SimulationSettings
 from recsys.simulate.sizing import INTERACTIONS_PER_IMPRESSION, parse_count, sized_settings
 from recsys.workspace import TABLES, Workspace
@@ -105,6 +106,8 @@ def scaling(folder: Path, events: int, workers: int | None) -> tuple[Run, Run]:
             attributes=workspace.config.features.attributes,
             windows_days=(1, 7, 14, LONGEST_DAYS),
             snapshot_window_days=LONGEST_DAYS,
+            forget_days=LONGEST_DAYS,
+            late_days=7,
         )
         runs.append(backfill(configure(workspace, settings, features, ROWS_FROM), workers))
     return runs[0], runs[1]
@@ -125,7 +128,7 @@ def _steady(events: int, days: int) -> SimulationSettings:
     )
 
 
-def main() -> None:
+def main(options: Sequence[str] | None = None) -> None:
     """Run both measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the simulated logs are kept")
@@ -135,7 +138,7 @@ def main() -> None:
     )
     parser.add_argument("--no-scaling", action="store_true", help="measure the speed alone")
     parser.add_argument("--workers", type=int, help="as for `recsys backfill`")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(options)
     run = speed(arguments.folder, arguments.events, arguments.workers)
     result: dict[str, object] = {
         "benchmark": "feature_backfill",

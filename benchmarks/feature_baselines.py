@@ -7,9 +7,11 @@ is told. What is timed:
   the counters, and writing the rows as Parquet;
 - Feast: `get_historical_features(...).to_arrow()` alone, DuckDB offline store. The counters are
   computed for it beforehand, keys are integers, the rows are in memory already, and rows of guests
-  are left out: none of that is timed;
-- plain Python: one loop over events and rows with a dict of deques per counter, on the rows as
-  tuples in memory; reading and writing are not timed.
+  are left out: none of that is timed. `feast` has a row per change of a counter; `feast_daily` is
+  the kindest form found, where a row holds for a day (see feast_tables.py);
+- plain Python: one loop over events and rows, which are tuples in memory; reading and writing are
+  not timed. `plain_python` keeps a dict of deques per counter; `plain_scan` counts each window anew
+  from the past of the row's key, as the definition says, on a sample of the rows.
 
     python benchmarks/feature_baselines.py FOLDER [--events 1M] [--feast-rows 200k]
         [--without-feast]
@@ -32,14 +34,15 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 from feast_tables import AT, Count, view_table, views
-from plain_features import plain_rows
+from plain_features import Scan, Window, plain_rows
 from simulated_log import configure, simulated_log
 
 from data_contracts.events import Impressions, Interactions
+from features.backfill import ROWS
 from features.clock import DAY
 from features.kinds.counts import WindowCount
 from features.settings import FeatureSettings
-from recsys.ranking_rows import FEATURES, ROWS, open_workspace_log, run_backfill
+from recsys.ranking_rows import FEATURES, open_workspace_log, run_backfill
 from recsys.simulate.sizing import parse_count, sized_settings
 from recsys.workspace import Workspace
 
@@ -53,6 +56,7 @@ COUNTS = (
 )
 NAMES = [count.name for count in COUNTS]
 ROWS_FROM = 14
+SCANNED_ROWS = 20_000
 NUMBER = "number"
 REQUIREMENTS = Path(__file__).with_name("feast-requirements.txt")
 
@@ -127,19 +131,20 @@ def ours(workspace: Workspace) -> Part:
     return Part(seconds, values, np.arange(len(values)))
 
 
-def plain(shop: Shop) -> Part:
-    """Compute the counters of all rows in a loop."""
-    asked = list(shop.rows.select("time", "user", "item").iter_rows())
+def plain(shop: Shop, counter: type[Window], most_rows: int | None = None) -> Part:
+    """Compute the counters of the last rows in a loop; of all of them when no number is given."""
+    rows = shop.rows if most_rows is None else shop.rows.tail(most_rows)
+    asked = list(rows.select("time", "user", "item").iter_rows())
     events = list(shop.events.select("time", "user", "item", "events").iter_rows())
     started = perf_counter()
-    done = list(plain_rows(asked, events, COUNTS))
+    done = list(plain_rows(asked, events, COUNTS, counter))
     seconds = perf_counter() - started
     values = np.array([[row[name] for name in NAMES] for row in done])
-    return Part(seconds, values, shop.rows[NUMBER].to_numpy())
+    return Part(seconds, values, rows[NUMBER].to_numpy())
 
 
-def feast(shop: Shop, folder: Path, most_rows: int) -> Part:
-    """Join the counters to the last rows with Feast."""
+def feast(shop: Shop, folder: Path, most_rows: int, *, daily: bool) -> Part:
+    """Join the counters to the last rows with Feast; daily means rows that hold for a day."""
     python = _environment(folder / "feast-environment")
     work = folder / "feast"
     shutil.rmtree(work, ignore_errors=True)
@@ -148,23 +153,17 @@ def feast(shop: Shop, folder: Path, most_rows: int) -> Part:
     when = pl.col("time").cast(pl.Datetime("us", "UTC")).alias(AT)
     rows.select(NUMBER, "user", "item", when).write_parquet(work / "entities.parquet")
     until = int(rows["time"][-1]) + 1
-    declared = views(COUNTS)
-    for name, counts in declared.items():
-        table = view_table(shop.events, counts, until)
-        table.write_parquet(work / f"{name}.parquet")
-    told = {
-        name: {
+    told = {}
+    for name, counts in views(COUNTS).items():
+        view_table(shop.events, counts, until, daily=daily).write_parquet(work / f"{name}.parquet")
+        told[name] = {
             "keys": list(counts[0].key),
             "features": [count.name for count in counts],
-            "holds_seconds": DAY // 1_000_000,
+            "holds_seconds": DAY // 1_000_000 if daily else 0,
         }
-        for name, counts in declared.items()
-    }
     (work / "views.json").write_text(json.dumps(told), encoding="utf-8")
-    script = Path(__file__).with_name("feast_join.py")
-    done = subprocess.run(
-        [python, script, work], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
+    command = [str(python), str(Path(__file__).with_name("feast_join.py")), str(work)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     joined = pl.read_parquet(work / "joined.parquet").sort(NUMBER)
     values = joined.select(pl.col(NAMES).fill_null(0)).to_numpy().astype(np.int64)
     seconds = float(json.loads(done.splitlines()[-1])["seconds"])
@@ -211,9 +210,10 @@ def run(folder: Path, events: int, feast_rows: int) -> dict[str, object]:
     if len(mine.number) != shop.rows.height:
         message = f"{len(mine.number)} rows of ours for {shop.rows.height} impressions"
         raise RuntimeError(message)
-    others = {"plain_python": plain(shop)}
+    others = {"plain_python": plain(shop, Window), "plain_scan": plain(shop, Scan, SCANNED_ROWS)}
     if feast_rows:
-        others["feast"] = feast(shop, folder, feast_rows)
+        others["feast"] = feast(shop, folder, feast_rows, daily=False)
+        others["feast_daily"] = feast(shop, folder, feast_rows, daily=True)
     result: dict[str, object] = {
         "benchmark": "feature_baselines",
         "cpus": os.cpu_count(),

@@ -48,8 +48,22 @@ class Window:
         return len(times)
 
 
+class Scan(Window):
+    """The same counter without a memory of its window: each row looks through its key's past."""
+
+    def value(self, time: int, user: int | None, item: int) -> int:
+        """Count the events of a row's key that lie in the window; 0 for a guest."""
+        if self._of_user and user is None:
+            return 0
+        start = (time - self._length) // self._tile * self._tile
+        return sum(1 for when in self._times.get(self._key(user, item), ()) if when >= start)
+
+
 def plain_rows(
-    rows: Iterable[Row], events: Sequence[Event], counts: Sequence[Count]
+    rows: Iterable[Row],
+    events: Sequence[Event],
+    counts: Sequence[Count],
+    counter: type[Window] = Window,
 ) -> Iterator[dict[str, int]]:
     """Compute the counters of each row from the events strictly before it.
 
@@ -57,11 +71,12 @@ def plain_rows(
         rows: In order of time.
         events: In order of time.
         counts: The counters.
+        counter: How each of them is counted.
 
     Yields:
         Per row, its counters by name.
     """
-    windows = {count.name: Window(count) for count in counts}
+    windows = {count.name: counter(count) for count in counts}
     by_kind: dict[str, list[Window]] = {}
     for window in windows.values():
         by_kind.setdefault(window.events, []).append(window)

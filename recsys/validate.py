@@ -226,8 +226,7 @@ def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) ->
         ungraded = interactions.filter(~Interactions.kind.col.is_in(list(config.labels.grades)))
         yield _finding(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
         yield _guests(interactions)
-        late = interactions.filter(Interactions.ingested_at.col > Interactions.timestamp.col)
-        yield _finding(_INTERACTIONS, "late", "info", late)
+        yield from _late(interactions, config)
     if impressions is not None and interactions is not None:
         yield from _check_split(impressions, interactions, config)
 
@@ -252,6 +251,15 @@ def _guests(interactions: pl.DataFrame) -> Finding:
     guests = interactions[Interactions.user_id.name].null_count()
     share = f"{guests / interactions.height:.1%} of interactions" if guests else ""
     return Finding(_INTERACTIONS, "without_user", "info", guests, share)
+
+
+def _late(interactions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Finding]:
+    """Count what became known after it happened, and what features set aside as too late."""
+    delay = Interactions.ingested_at.col - Interactions.timestamp.col
+    late = interactions.filter(delay > pl.duration(days=0))
+    yield _finding(_INTERACTIONS, "late", "info", late)
+    too_late = late.filter(delay > pl.duration(days=config.features.late_days))
+    yield _finding(_INTERACTIONS, "too_late", "warning", too_late)
 
 
 def _check_split(

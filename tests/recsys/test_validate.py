@@ -184,10 +184,10 @@ def known_at(moment: datetime) -> pl.Expr:
 
 
 def test_duplicates_are_warned_of_and_the_copy_known_first_is_kept(world: World) -> None:
-    world.change("interactions", known_at(START + 50 * DAY))
+    world.change("interactions", known_at(START + 20 * DAY))
     world.add("interactions", 3)
-    world.add("interactions", 3, known_at(START + 51 * DAY))
-    world.add("interactions", 3, known_at(START + 49 * DAY))
+    world.add("interactions", 3, known_at(START + 21 * DAY))
+    world.add("interactions", 3, known_at(START + 19 * DAY))
     report = world.check()
     assert broken(report) == {
         "interactions duplicate": ("warning", 3),
@@ -196,8 +196,19 @@ def test_duplicates_are_warned_of_and_the_copy_known_first_is_kept(world: World)
     assert report.ok
     rejected = pl.read_parquet(report.rejected["interactions"])
     assert rejected.select("event_id", "reason").rows() == [("e3", "duplicate")] * 3
-    moments = [START + days * DAY for days in (50, 50, 51)]
+    moments = [START + days * DAY for days in (20, 20, 21)]
     assert rejected["ingested_at"].to_list() == moments
+
+
+def test_late_events_are_told_and_those_features_set_aside_are_warned_of(world: World) -> None:
+    arrival = pl.col("timestamp") + world.config.features.late_days * DAY
+    world.change("interactions", arrival.alias("ingested_at"))
+    found = broken(world.check())
+    assert found == {"interactions late": ("info", DAYS)}
+    world.change("interactions", pl.col("ingested_at") + timedelta(microseconds=1))
+    report = world.check()
+    assert report.ok
+    assert broken(report) == found | {"interactions too_late": ("warning", DAYS)}
 
 
 def test_copies_that_tell_something_else_are_told_apart(world: World) -> None:

@@ -211,6 +211,8 @@ def test_validation_counts_the_dirt_and_lets_it_train(
     assert counts["duplicate"] == dirty.duplicates
     assert counts["late"] == dirty.late
     assert counts["orphan"] == dirty.orphans
+    delays = truth(dirty, TruthLate)["delay_us"]
+    assert counts["too_late"] == (delays > log.config.features.late_days * DAY_US).sum() > 0
     assert counts["duplicate_differs"] == counts["event_id_on_several_days"] == 0
 
 

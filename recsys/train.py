@@ -77,7 +77,7 @@ def train_text(
         The trained head, with the last moment its labels know of.
     """
     config = workspace.config
-    slates = read_slates(workspace, log, texts.queries, period, config.text.history).slates
+    slates = read_slates(workspace, log, texts.queries, period, config.text.training_history).slates
     kinds = len(log.interactions.kinds)
     source = FrozenSource(texts.vectors)
     return finetune(slates, source, config.labels.label_gain, kinds, config.text, Run(seed), track)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.text.interest import HIDDEN, InterestTable
+from recsys.text.likeness import leading_directions
 
 _ATTENTION = 64
 
@@ -16,23 +17,42 @@ class InterestModel(nn.Module):
         dim: Length of a text vector.
         kinds: Number of kinds of interaction.
         dropout: Share of vector entries dropped in training.
+        space: Dimensions of the space of matches at the most; None for as many as `dim`.
     """
 
-    def __init__(self, dim: int, kinds: int, dropout: float) -> None:
+    def __init__(self, dim: int, kinds: int, dropout: float, space: int | None = None) -> None:
         super().__init__()
-        self.dim, self.kinds = dim, kinds
-        self.item = _identity(dim)
-        self.past = _identity(dim)
-        self.query = _identity(dim)
-        self.attend = nn.Sequential(nn.Linear(dim, _ATTENTION), nn.Tanh(), nn.Linear(_ATTENTION, 1))
+        self.dim, self.kinds, self.space = dim, kinds, min(space or dim, dim)
+        self.item = _identity(dim, self.space)
+        self.past = _identity(dim, self.space)
+        self.query = _identity(dim, self.space)
+        self.attend = nn.Sequential(
+            nn.Linear(self.space, _ATTENTION), nn.Tanh(), nn.Linear(_ATTENTION, 1)
+        )
         self.kind = nn.Parameter(torch.zeros(kinds))
         self.recency = nn.Parameter(torch.zeros(2))
-        self.default = nn.Parameter(torch.zeros(dim))
+        self.default = nn.Parameter(torch.zeros(self.space))
         self.scale = nn.Parameter(torch.tensor(5.0))
         self.sharp_scale = nn.Parameter(torch.tensor(5.0))
         self.query_scale = nn.Parameter(torch.tensor(5.0))
         self.sharpness = nn.Parameter(torch.tensor(10.0))
         self.dropout = nn.Dropout(dropout)
+
+    def begin_along(self, vectors: np.ndarray) -> None:
+        """Let every tower begin with the directions in which texts differ most.
+
+        An untrained match is then nearly the cosine of the text vectors. Where the space is as wide
+        as the vectors the towers begin as they are, with all directions.
+
+        Args:
+            vectors: Of the items, float32 [n_items, dim]; NaN rows for items without text.
+        """
+        if self.space == self.dim:
+            return
+        directions = torch.from_numpy(leading_directions(vectors, self.space).T)
+        with torch.no_grad():
+            for layer in (self.item, self.past, self.query):
+                layer.weight.copy_(directions)
 
     def tower(self, which: nn.Linear, vectors: Tensor) -> Tensor:
         """Bring text vectors into the space of matches, [..., dim], rows of length 1."""
@@ -73,10 +93,10 @@ class InterestModel(nn.Module):
         return self.scale * even + self.sharp_scale * peaked
 
 
-def _identity(dim: int) -> nn.Linear:
-    layer = nn.Linear(dim, dim)
+def _identity(dim: int, space: int) -> nn.Linear:
+    layer = nn.Linear(dim, space)
     with torch.no_grad():
-        layer.weight.copy_(torch.eye(dim))
+        layer.weight.copy_(torch.eye(space, dim))
         layer.bias.zero_()
     return layer
 

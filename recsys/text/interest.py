@@ -25,6 +25,8 @@ from features.history import History
 HIDDEN = np.float32(-1e4)
 """Logit of a past item that must not count."""
 
+_LEAST = np.float32(1e-30)
+
 
 def ages(history: History, time: np.ndarray) -> np.ndarray:
     """Give log(1 + days) from each past interaction to the request, float32 [n, k]."""
@@ -37,18 +39,23 @@ class InterestTable:
     """The catalogue in the space of matches: what a request needs is a look-up.
 
     Attributes:
-        items: float32 [n_items, dim], rows of length 1; NaN rows for items without text.
-        past: float32 [n_items, dim], the same as parts of a history; 0 rows without text.
+        items: float32 [n_items, space], rows of length 1; NaN rows for items without text.
+        past: float32 [n_items, space], the same as parts of a history; 0 rows without text.
         logits: float32 [n_items], what the attention thinks of an item in a history.
-        weights: The head's other numbers, float32: `default` [dim], `kind` [n_kinds], `recency`
+        weights: The head's other numbers, float32: `default` [space], `kind` [n_kinds], `recency`
             [2], `scales` [4] (scale, sharp_scale, query_scale, sharpness), and the towers
-            `item.weight` [dim, dim], `item.bias` [dim], `query.weight`, `query.bias`.
+            `item.weight` [space, dim], `item.bias` [space], `query.weight`, `query.bias`.
     """
 
     items: np.ndarray
     past: np.ndarray
     logits: np.ndarray
     weights: Mapping[str, np.ndarray]
+
+    @property
+    def dim(self) -> int:
+        """Length of the encoder's vectors."""
+        return int(self.weights["item.weight"].shape[1])
 
     @cached_property
     def known(self) -> np.ndarray:
@@ -63,7 +70,7 @@ class InterestTable:
             vector: float32 [dim], from the encoder.
 
         Returns:
-            float32 [dim], of length 1.
+            float32 [space], of length 1.
         """
         wide = self.weights[f"{tower}.weight"] @ vector + self.weights[f"{tower}.bias"]
         return wide / max(float(np.linalg.norm(wide)), 1e-12)
@@ -78,7 +85,7 @@ class InterestTable:
             inline: Text vectors of candidates that brought their text, by place among the n.
 
         Returns:
-            float32 [n, dim]; NaN rows for candidates without text.
+            float32 [n, space]; NaN rows for candidates without text.
         """
         rows = self.items[item]
         rows[item < 0] = np.nan
@@ -97,7 +104,7 @@ class InterestTable:
         """Score the candidates of one request.
 
         Args:
-            candidates: From `candidates`, float32 [n, dim].
+            candidates: From `candidates`, float32 [n, space].
             item: int32 [n], places in the catalogue; negative for unknown items.
             history: Of the request's user, [1, k].
             time: UTC microseconds of the request.
@@ -106,24 +113,50 @@ class InterestTable:
         Returns:
             Interest match, float32 [n]; NaN for candidates without text.
         """
-        scale, sharp_scale, query_scale, sharpness = self.weights["scales"]
         score = candidates @ self.weights["default"]
         past = history.item[0]
         usable = (past >= 0) & self.known[past]
         if usable.any():
-            places = past[usable]
-            logits = self._attention(places, history, usable, time)
-            similarity = candidates @ self.past[places].T
-            hidden = item[:, None] == places[None, :]
-            broad = np.where(hidden, HIDDEN, logits[None, :])
-            some = ~hidden.all(axis=1)
-            even = (_softmax(broad) * similarity).sum(axis=1)
-            peaked = (_softmax(broad + sharpness * similarity) * similarity).sum(axis=1)
-            pooled = scale * even + sharp_scale * peaked
-            score = score + np.where(some | np.isnan(pooled), pooled, 0)
+            score = score + self.shares(candidates, item, history, usable, time).sum(axis=1)
         if query is not None and not np.isnan(query[0]):
-            score = score + query_scale * (candidates @ self.project("query", query))
+            score = score + self.weights["scales"][2] * (candidates @ self.project("query", query))
         return score.astype(np.float32)
+
+    def shares(
+        self,
+        candidates: np.ndarray,
+        item: np.ndarray,
+        history: History,
+        usable: np.ndarray,
+        time: int,
+    ) -> np.ndarray:
+        """Give what each past item adds to the match of each candidate.
+
+        The blind attention is the same for all candidates but for their own copies, so that one
+        matrix of exponentials, that of the sharp one, is all a request costs.
+
+        Args:
+            candidates: From `candidates`, float32 [n, space].
+            item: int32 [n], places in the catalogue; negative for unknown items.
+            history: Of the request's user, [1, k].
+            usable: Which past items have text, bool [k]; some do.
+            time: UTC microseconds of the request.
+
+        Returns:
+            float32 [n, n_usable]; 0 for the candidate's own copies, NaN for candidates without
+            text.
+        """
+        scale, sharp_scale, _, sharpness = self.weights["scales"]
+        places = history.item[0][usable]
+        logits = self._attention(places, history, usable, time)
+        similarity = candidates @ self.past[places].T
+        own = item[:, None] == places[None, :]
+        even = np.where(own, np.float32(0), np.exp(logits - logits.max())[None, :])
+        lean = np.where(own, HIDDEN, sharpness * similarity)
+        sharp = even * np.exp(lean - lean.max(axis=1, keepdims=True))
+        weight = scale * _shared_out(even) + sharp_scale * _shared_out(sharp)
+        shares: np.ndarray = weight * similarity
+        return shares
 
     def _attention(
         self, places: np.ndarray, history: History, usable: np.ndarray, time: int
@@ -134,6 +167,7 @@ class InterestTable:
         return self.logits[places] + kind + slope * age + bend * np.square(age) / 5
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def _shared_out(weights: np.ndarray) -> np.ndarray:
+    """Scale each row to a sum of 1; a row of noughts stays so."""
+    shared: np.ndarray = weights / np.maximum(weights.sum(axis=1, keepdims=True), _LEAST)
+    return shared

@@ -53,9 +53,7 @@ class LikenessTable:
         Returns:
             The table.
         """
-        known = vectors[~np.isnan(vectors[:, 0])].astype(np.float64)
-        _, directions = np.linalg.eigh(known.T @ known)
-        basis = directions[:, ::-1][:, :dimensions].astype(np.float32)
+        basis = leading_directions(vectors, dimensions)
         return cls(_unit(vectors @ basis), basis, width, history)
 
     def candidates(
@@ -102,6 +100,21 @@ class LikenessTable:
         found[some, 0] = nearest[some]
         found[some, 1] = nearest[some] - 1 + np.float32(self.width) * np.log(mass)
         return found
+
+
+def leading_directions(vectors: np.ndarray, count: int) -> np.ndarray:
+    """Find the directions that hold most of the length of some vectors.
+
+    Args:
+        vectors: float32 [n, dim]; NaN rows are passed by.
+        count: Directions at the most.
+
+    Returns:
+        float32 [dim, count], columns of length 1, orthogonal, the weightiest first.
+    """
+    known = vectors[~np.isnan(vectors[:, 0])].astype(np.float64)
+    _, directions = np.linalg.eigh(known.T @ known)
+    return directions[:, ::-1][:, :count].astype(np.float32)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

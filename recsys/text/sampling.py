@@ -106,6 +106,7 @@ class Sampler:
         rows = self.slates.rows
         chosen, valid = self._candidates(requests, random)
         past = self.slates.history.take(requests)
+        past = past.newest(max(int((past.item >= 0).sum(axis=1).max()), 1))
         silent = (past.item < 0) | ~self.known[np.maximum(past.item, 0)]
         past = History(np.where(silent, -1, past.item), past.kind, past.time)
         item = np.where(valid, rows.item[chosen], 0).astype(np.int64)

@@ -20,7 +20,13 @@ class TextSettings(BaseModel):
         description="Item columns put together, in this order, into the text of an item.",
     )
     max_tokens: int = Field(64, ge=8, le=512, description="Longer texts are cut, in tokens.")
-    history: int = Field(30, ge=1, description="Last interactions that make the profile.")
+    history: int = Field(300, ge=1, le=1000, description="Last interactions that make the profile.")
+    training_history: int = Field(
+        100, ge=1, description="Of those, how many training looks at: its cost grows with them."
+    )
+    dimensions: int = Field(
+        128, ge=1, description="Dimensions of the space in which texts are matched, at the most."
+    )
     likeness_history: int = Field(
         300, ge=1, le=1000, description="Last interactions that a candidate's text is likened to."
     )

@@ -159,7 +159,9 @@ class _Loop:
         self.sampler, self.held_out, self.source = sampler, held_out, source
         self.gains, self.settings, self.run = gains, settings, run
         torch.manual_seed(run.seed)
-        self.model = InterestModel(source.dim, kinds, settings.dropout).to(source.device)
+        self.model = InterestModel(source.dim, kinds, settings.dropout, settings.dimensions).to(
+            source.device
+        )
         self.parts: dict[str, dict[str, nn.Parameter]] = {
             "head": dict(self.model.named_parameters()),
             "encoder": dict(source.trainable),
@@ -191,6 +193,7 @@ class _Loop:
         worked, done = 0.0, 0
         with curve_shown(folder, first) as show:
             if found is None:
+                self.model.begin_along(self._held_out_vectors().items)
                 self._check(0, show)
             label = "Fine-tuning the text model"
             for step in track(range(first + 1, steps + 1), label, steps - first):

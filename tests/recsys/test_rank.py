@@ -135,7 +135,7 @@ def test_an_unknown_item_with_a_known_ones_text_matches_like_it(
 def test_a_known_items_own_text_stays(tiny_bundle: Bundle, slate: Slate) -> None:
     asked = replace(slate, texts=["another text", *[None] * (len(slate.item_ids) - 1)])
     assert texts_to_encode(tiny_bundle, asked) == []
-    other = np.ones(tiny_bundle.signals.interest.items.shape[1], np.float32)
+    other = np.ones(tiny_bundle.signals.interest.dim, np.float32)
     ranked = rank(tiny_bundle, asked, {"another text": other})
     plain = rank(tiny_bundle, slate, {})
     assert by_item(ranked, ranked.scores) == by_item(plain, plain.scores)
@@ -199,7 +199,7 @@ def test_a_request_is_scored_as_the_evaluation_scores_its_rows(
     slates = LabelledSlates(
         rows, np.zeros(len(item), np.uint8), history, np.array([MISSING]), int(time[0])
     )
-    dim = tiny_bundle.signals.interest.items.shape[1]
+    dim = tiny_bundle.signals.interest.dim
     signals = signal_rows(tiny_bundle.signals, slates, np.zeros((0, dim), np.float32))
     match = signals[:, SIGNALS.index(INTEREST_MATCH)]
     ranked = rank(tiny_bundle, slate, {})

@@ -12,6 +12,9 @@ from features.clock import NO_TIME
 
 MISSING = -1
 
+PRICE_BAND = "price_band"
+"""An attribute made of the price: each band reaches to the double of where it begins."""
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -34,13 +37,26 @@ class Catalogue:
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, items: pl.DataFrame, attributes: Sequence[str]) -> "Catalogue":
-        """Read the catalogue from a table that keeps the contract of items."""
-        codes, values = {}, {}
-        for name in attributes:
-            known = items[name].drop_nulls().unique().sort()
+    def of(cls, items: pl.DataFrame, columns: Sequence[str]) -> "Catalogue":
+        """Read the catalogue from a table that keeps the contract of items.
+
+        Args:
+            items: The table.
+            columns: What features read beside price and listing: columns of text become
+                attributes, columns of numbers numbers; `PRICE_BAND` is made of the price.
+
+        Returns:
+            The catalogue.
+        """
+        codes, values, numbers = {}, {}, {}
+        for name in columns:
+            column = price_bands(items) if name == PRICE_BAND else items[name]
+            if column.dtype.is_numeric():
+                numbers[name] = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+                continue
+            known = column.drop_nulls().unique().sort()
             values[name] = known.to_list()
-            codes[name] = encode(items[name], known)
+            codes[name] = encode(column, known)
         listed = items[Items.listed_at.name].dt.timestamp("us").fill_null(NO_TIME)
         price = items[Items.price.name].fill_null(float("nan"))
         return cls(
@@ -49,6 +65,7 @@ class Catalogue:
             values,
             np.log1p(price.to_numpy()),
             listed.to_numpy(),
+            numbers,
         )
 
     @cached_property
@@ -65,3 +82,27 @@ def encode(values: pl.Series, known: pl.Series) -> np.ndarray:
     enum = pl.Enum(known)
     codes = values.cast(enum, strict=False).to_physical().cast(pl.Int32)
     return codes.fill_null(MISSING).to_numpy()
+
+
+def price_bands(items: pl.DataFrame) -> pl.Series:
+    """Name the price band of each item, as `8 to 16`: a price of 8 is in it, one of 16 is not.
+
+    The bands are the same whatever the catalogue, so that a new item moves none of the others.
+
+    Args:
+        items: A table that keeps the contract of items.
+
+    Returns:
+        Text; null without a price, `0` for nothing.
+    """
+    price = items[Items.price.name]
+    known = np.where(price.fill_null(0).to_numpy() > 0, price.fill_null(1).to_numpy(), 1.0)
+    # The exponent, unlike a logarithm, is exact where a band begins.
+    power = np.frexp(known)[1] - 1
+    names = [f"{2.0**n:g} to {2.0 ** (n + 1):g}" for n in power.tolist()]
+    bands = pl.Series(PRICE_BAND, names, pl.String)
+    frame = pl.DataFrame({"band": bands, "price": price})
+    named = pl.when(pl.col("price") > 0).then(pl.col("band"))
+    return frame.select(named.when(pl.col("price") == 0).then(pl.lit("0")).alias(PRICE_BAND))[
+        PRICE_BAND
+    ]

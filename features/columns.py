@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Discriminator
 
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.context import Given, LocalTime
-from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount
+from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
 from features.kinds.history import LastShare
-from features.kinds.item_facts import Age, AttributeCode, Price
+from features.kinds.item_facts import Age, AttributeCode, AttributeNumber, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
 from features.kinds.slate import SlateDifference, SlatePercentile, SlateRank
 from features.kinds.together import CoVisitation
@@ -21,6 +21,7 @@ from features.kinds.together import CoVisitation
 AnyKind = (
     # Counters of an item, a user, an attribute, or a pair of them.
     WindowCount
+    | WindowSum
     | Rate
     | Trend
     | Recency
@@ -38,6 +39,7 @@ AnyKind = (
     | Price
     | Age
     | AttributeCode
+    | AttributeNumber
     # The request.
     | LocalTime
     | Given

@@ -68,6 +68,11 @@ class FeatureSet:
         """Columns of items that are read as numbers."""
         return self._all(lambda feature: feature.numbers())
 
+    @property
+    def item_columns(self) -> tuple[str, ...]:
+        """Columns of items that are read in either way."""
+        return (*self.attributes, *self.numbers)
+
     @cached_property
     def given(self) -> tuple[str, ...]:
         """Caller-supplied numbers that are read."""

@@ -58,6 +58,7 @@ def save_state(
         arrays[f"recent/{part}"] = getattr(state.recent.events, part)
     arrays |= snapshot_arrays(state.snapshot)
     arrays |= {f"catalogue/codes/{name}": codes for name, codes in catalogue.attributes.items()}
+    arrays |= {f"catalogue/numbers/{name}": n for name, n in catalogue.numbers.items()}
     arrays["catalogue/log_price"] = catalogue.log_price
     arrays["catalogue/listed_at"] = catalogue.listed_at
     scalars = {
@@ -67,6 +68,7 @@ def save_state(
         "forget_days": state.recent.forget_days,
         "kinds": state.recent.events.kinds,
         "counters": [asdict(counter.spec) for counter in state.counters.values()],
+        "numbers": list(catalogue.numbers),
         **snapshot_scalars(state.snapshot),
     }
     attribute = [name for name, values in catalogue.values.items() for _ in values]
@@ -198,6 +200,7 @@ class _Stored:
             {name: values.filter(pl.col(_ATTRIBUTE) == name)[_VALUE].to_list() for name in names},
             self.array("catalogue/log_price", count),
             self.array("catalogue/listed_at", count),
+            {n: self.array(f"catalogue/numbers/{n}", count) for n in self.scalars["numbers"]},
         )
 
 

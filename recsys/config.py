@@ -9,7 +9,9 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_contracts.errors import DataError
+from data_contracts.items import Items
 from data_contracts.storage import atomic_file
+from features.catalogue import PRICE_BAND
 from features.log import IMPRESSION, SESSION
 from features.settings import FeatureSettings
 from recsys.labels import LabelSettings
@@ -57,8 +59,9 @@ class WorkspaceConfig(BaseModel):
     @model_validator(mode="after")
     def _attributes_are_declared(self) -> Self:
         texts = {name for name, kind in self.attributes.items() if kind == "text"}
-        _require_known("[features] attributes", self.features.attributes, {"category", *texts})
-        self._require_known_to_columns({"category", *texts})
+        attributes = {Items.category.name, PRICE_BAND, *texts}
+        _require_known("[features] attributes", self.features.attributes, attributes)
+        self._require_known_to_columns(attributes)
         fields = {"title", "description", "category", "tags", *texts}
         _require_known("[text] template", self.text.template, fields)
         return self

@@ -44,7 +44,7 @@ def open_workspace_log(workspace: Workspace) -> Log:
         workspace.scan("items"),
         workspace.scan("impressions"),
         workspace.scan("interactions"),
-        row_features(workspace.config).attributes,
+        row_features(workspace.config).item_columns,
         interaction_kinds(workspace.config),
         workspace.config.features.late_days,
     )

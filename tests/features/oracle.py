@@ -9,19 +9,31 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from features.catalogue import PRICE_BAND
 from features.clock import DAY, HOUR
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.base import Feature
 from features.kinds.context import Given, LocalTime
-from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount
+from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
 from features.kinds.history import LastShare
-from features.kinds.item_facts import Age, AttributeCode, Price
+from features.kinds.item_facts import Age, AttributeCode, AttributeNumber, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
 from features.kinds.slate import SlateDifference, SlatePercentile, SlateRank
 from features.kinds.together import CoVisitation
 from features.log import IMPRESSION, SESSION
 from features.settings import FeatureSettings
-from tests.features.worlds import CATEGORY, KINDS, LISTED, PRICE, Event, Request, World, moment
+from tests.features.worlds import (
+    BAND,
+    CATEGORY,
+    KINDS,
+    LISTED,
+    PRICE,
+    WEIGHT,
+    Event,
+    Request,
+    World,
+    moment,
+)
 
 NAN = math.nan
 
@@ -36,6 +48,7 @@ class Known(NamedTuple):
     user: str | None
     item: str
     session: str | None
+    value: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +63,9 @@ class Oracle:
         match feature:
             case WindowCount(key, kind, days):
                 return self._count(key, kind, days, request, item)
+            case WindowSum(key, kind, days):
+                paid = self._matching(key, kind, days, request, item)
+                return NAN if paid is None else sum(event.value or 0 for event in paid)
             case Rate(key, kind, per, days, smoothing):
                 prior = self._overall_rate(kind, per, time)
                 hits = self._count(key, kind, days, request, item)
@@ -75,11 +91,11 @@ class Oracle:
                 return math.log((min(ages) + 1) / (usual + 1))
             case ItemRepeat(measure):
                 return self._repeats(time, item)[0 if measure == "rate" else 1]
-            case Affinity(_, kind, days, smoothing):
-                if CATEGORY.get(item) is None:
+            case Affinity(attribute, kind, days, smoothing):
+                if _value(attribute, item) is None:
                     return NAN
-                usual = self._share(time, item)
-                taken = self._count(("user", "category"), kind, days, request, item)
+                usual = self._share(time, attribute, item)
+                taken = self._count(("user", attribute), kind, days, request, item)
                 of_all = self._count(("user",), kind, days, request, item)
                 return math.log((taken + smoothing * usual) / (of_all + smoothing) / usual)
             case Price():
@@ -90,10 +106,12 @@ class Oracle:
                 if like is None or not last:
                     return NAN
                 return sum(_value(attribute, each) == like for each in last) / len(last)
-            case AttributeCode():
-                words = sorted({value for value in CATEGORY.values() if value is not None})
-                category = CATEGORY.get(item)
-                return NAN if category is None else words.index(category)
+            case AttributeCode(attribute):
+                found = _value(attribute, item)
+                return NAN if found is None else _values(attribute).index(found)
+            case AttributeNumber():
+                weight = WEIGHT.get(item)
+                return NAN if weight is None else weight
             case PriceAgainstUsual(kind):
                 events = self._matching(("user",), kind, 0, request, item) or []
                 prices = [p for e in events if not math.isnan(p := _log_price(e.item))]
@@ -145,7 +163,7 @@ class Oracle:
         for event in ordered:
             first.setdefault((event.event_id, event.time // DAY), event)
         taken = [
-            Known(e.time, e.known, e.event_id, e.kind, e.user, e.item, _visit(e))
+            Known(e.time, e.known, e.event_id, e.kind, e.user, e.item, _visit(e), e.value)
             for e in first.values()
         ]
         visits: dict[tuple[str, str], Known] = {}
@@ -223,10 +241,10 @@ class Oracle:
         kinds = [event.kind for event in self._in_snapshot(self.snapshot_day(time))]
         return (kinds.count(kind) + 1) / (kinds.count(per) + 1)
 
-    def _share(self, time: int, item: str) -> float:
-        taken = [CATEGORY[event.item] for event in self._taken(self.snapshot_day(time))]
-        values = len(set(CATEGORY.values()) - {None})
-        return (taken.count(CATEGORY[item]) + 1) / (len(taken) + values)
+    def _share(self, time: int, attribute: str, item: str) -> float:
+        taken = [_value(attribute, event.item) for event in self._taken(self.snapshot_day(time))]
+        alike = taken.count(_value(attribute, item))
+        return (alike + 1) / (len(taken) + len(_values(attribute)))
 
     def _repeats(self, time: int, item: str) -> tuple[float, float]:
         """Give an item's smoothed repeat rate and mean days between two takings."""
@@ -290,14 +308,17 @@ def _visit(event: Event) -> str | None:
 
 
 def _key(key: tuple[str, ...], user: str | None, item: str) -> tuple[str | None, ...]:
-    known = item if item in CATEGORY else None
-    parts = {"user": user, "item": known, "category": CATEGORY.get(item)}
-    return tuple(parts[part] for part in key)
+    return tuple(user if part == "user" else _value(part, item) for part in key)
 
 
 def _value(attribute: str, item: str) -> str | None:
     known = item if item in CATEGORY else None
-    return known if attribute == "item" else CATEGORY.get(item)
+    return {"item": known, "category": CATEGORY.get(item), PRICE_BAND: BAND.get(item)}[attribute]
+
+
+def _values(attribute: str) -> list[str]:
+    found = {_value(attribute, item) for item in CATEGORY}
+    return sorted(value for value in found if value is not None)
 
 
 def _log_price(item: str) -> float:

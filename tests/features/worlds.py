@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
 from features.backfill import ROWS, Log, backfill, open_log
+from features.catalogue import PRICE_BAND
 from features.clock import DAY, HOUR
+from features.counters import EVER
 from features.feature_set import FeatureSet, default_features
-from features.kinds.counts import FirstSeen
+from features.kinds.affinity import Affinity
+from features.kinds.counts import FirstSeen, WindowCount, WindowSum
 from features.kinds.history import LastShare
-from features.kinds.item_facts import AttributeCode
+from features.kinds.item_facts import AttributeCode, AttributeNumber
 from features.kinds.slate import SlateDifference, SlateRank
 from features.settings import FeatureSettings
 from features.state import FeatureState
@@ -40,6 +43,13 @@ MORE = (
     LastShare("item", 3),
     LastShare("category", 2),
     AttributeCode("category"),
+    AttributeNumber("weight"),
+    AttributeCode(PRICE_BAND),
+    WindowCount((PRICE_BAND,), "click", 7),
+    Affinity(PRICE_BAND, "click", EVER, 2.0),
+    WindowSum(("user",), "purchase", 30),
+    WindowSum(("user", "item"), "click", 1),
+    WindowSum(("item",), "click", EVER),
     FirstSeen(("user",), "click"),
     SlateRank("item_price"),
     SlateDifference("item_price"),
@@ -50,6 +60,9 @@ FEATURES = default_features(SETTINGS, KINDS, logged=True).with_more(MORE)
 
 CATEGORY = {"i0": "a", "i1": "a", "i2": "b", "i3": None, "i4": "c"}
 PRICE = {"i0": 1.0, "i1": 2.5, "i2": None, "i3": 10.0, "i4": 0.0}
+BAND = {"i0": "1 to 2", "i1": "2 to 4", "i2": None, "i3": "8 to 16", "i4": "0"}
+"""The band of each price: from a power of two to the next."""
+WEIGHT = {"i0": 1.5, "i1": None, "i2": 0.0, "i3": 7.25, "i4": -1.0}
 LISTED = {"i0": FIRST - 3 * DAY, "i1": FIRST + 2 * DAY, "i2": None, "i3": FIRST, "i4": None}
 UNKNOWN_ITEM = "gone"
 ITEM_IDS = (*CATEGORY, UNKNOWN_ITEM)
@@ -66,6 +79,12 @@ class Event:
     session: str | None
     time: int
     late: int = 0
+
+    @property
+    def value(self) -> float | None:
+        """What was paid, the same for all copies of an event: no order between them matters."""
+        number = sum(map(ord, self.event_id))
+        return None if number % 3 == 0 else number % 10 / 10
 
     @property
     def ingested(self) -> int:
@@ -105,7 +124,7 @@ class World:
             items_table(),
             impressions,
             interactions,
-            settings.attributes,
+            FEATURES.item_columns,
             KINDS,
             settings.late_days,
         )
@@ -130,11 +149,12 @@ def items_table() -> pl.LazyFrame:
             Items.title.name: item,
             Items.category.name: CATEGORY[item],
             Items.price.name: PRICE[item],
+            "weight": WEIGHT[item],
             Items.listed_at.name: None if (listed := LISTED[item]) is None else moment(listed),
         }
         for item in CATEGORY
     ]
-    return pl.LazyFrame(rows, schema=Items.create_empty().schema)
+    return pl.LazyFrame(rows, schema={**Items.create_empty().schema, "weight": pl.Float64})
 
 
 def interactions_table(events: Sequence[Event]) -> pl.LazyFrame:
@@ -145,6 +165,7 @@ def interactions_table(events: Sequence[Event]) -> pl.LazyFrame:
             Interactions.user_id.name: event.user,
             Interactions.item_id.name: event.item,
             Interactions.session_id.name: event.session,
+            Interactions.value.name: event.value,
             Interactions.timestamp.name: moment(event.time),
             Interactions.ingested_at.name: moment(event.ingested) if event.late else None,
         }

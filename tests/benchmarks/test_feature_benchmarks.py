@@ -24,12 +24,12 @@ def test_ours_and_plain_python_are_compared_and_told(
 
 def test_values_that_differ_stop_the_comparison() -> None:
     values = np.arange(2 * len(NAMES)).reshape(2, -1)
-    mine = Part(1.0, values, np.arange(2))
-    require_equal(mine, Part(1.0, values[1:], np.array([1])), "other")
+    mine = Part(1.0, 1.0, values, np.arange(2))
+    require_equal(mine, Part(1.0, 1.0, values[1:], np.array([1])), "other")
     other = values[1:].copy()
     other[0, 3] += 1
     with pytest.raises(RuntimeError, match=f"other and ours differ in 1 of .* row 1, {NAMES[3]}"):
-        require_equal(mine, Part(1.0, other, np.array([1])), "other")
+        require_equal(mine, Part(1.0, 1.0, other, np.array([1])), "other")
 
 
 @pytest.mark.slow

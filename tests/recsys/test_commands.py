@@ -1,3 +1,4 @@
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from recsys.manifest import MANIFEST
 from recsys.metrics import AUC
 from recsys.report import RANDOM, TEXT_ONLY, EvaluationResult
 from recsys.train import BUNDLES
-from recsys.workspace import Workspace
+from recsys.workspace import TABLES, Workspace
 from serving.cli import main
 from tests.recsys.importers.mind_folder import write_mind_folder
 from tests.worlds import listing, tamper, with_quick_training
@@ -177,6 +178,29 @@ def test_more_seeds_than_bundles_are_refused(recsys: Command, trained_workspace:
     assert "seed-1" in said
     code, said = recsys("train", trained_workspace.root, "--seeds", 0)
     assert code == 2
+
+
+def test_a_dirty_log_of_a_wanted_size_is_made_and_counted(recsys: Command, tmp_path: Path) -> None:
+    shares = ("--late", 0.1, "--duplicates", 0.1, "--orphans", 0.1, "--bots", 0.05)
+    code, said = recsys("simulate", tmp_path / "shop", "--events", "20k", "--days", 14, *shares)
+    assert code == 0, said
+    table = re.findall(r"^\W*([a-z ]+?)\W+([\d,]+)\W*$", said, re.MULTILINE)
+    counts = {name: int(count.replace(",", "")) for name, count in table}
+    log = Workspace.open(tmp_path / "shop")
+    rows = [log.scan(table).select(pl.len()).collect().item() for table in TABLES[1:]]
+    assert counts["events"] == sum(rows)
+    assert 15_000 < counts["events"] < 30_000
+    done = counts["clicks"] + counts["carts"] + counts["purchases"]
+    for kind in ("late", "duplicates", "orphans"):
+        assert 0.05 < counts[kind] / done < 0.15
+
+
+@pytest.mark.parametrize("events", ["many", "1e6"])
+def test_a_size_that_is_no_count_is_refused(recsys: Command, tmp_path: Path, events: str) -> None:
+    code, said = recsys("simulate", tmp_path / "shop", "--events", events)
+    assert code == 1
+    assert "is no count" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sizes_that_do_not_fit_are_refused(recsys: Command, tmp_path: Path) -> None:

@@ -291,9 +291,17 @@ def test_more_days_leave_the_first_days_as_they_are(tmp_path: Path) -> None:
         assert_frame_equal(begin, whole.head(begin.height))
 
 
-def test_each_day_is_its_own_row_group(workspace: Workspace) -> None:
-    file = pq.ParquetFile(workspace.location("impressions"))
+@pytest.mark.parametrize("table", ["impressions", "interactions"])
+def test_each_day_is_its_own_row_group(workspace: Workspace, table: str) -> None:
+    file = pq.ParquetFile(workspace.location(table)).metadata
     assert file.num_row_groups == SETTINGS.days
+    for number in range(file.num_row_groups):
+        told = next(
+            chunk.statistics
+            for chunk in map(file.row_group(number).column, range(file.num_columns))
+            if chunk.path_in_schema == Impressions.timestamp.name
+        )
+        assert told.min.date() == told.max.date() == SETTINGS.start + timedelta(days=number)
 
 
 def test_progress_is_told_day_by_day(tmp_path: Path) -> None:

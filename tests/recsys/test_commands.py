@@ -184,7 +184,7 @@ def test_a_dirty_log_of_a_wanted_size_is_made_and_counted(recsys: Command, tmp_p
     shares = ("--late", 0.1, "--duplicates", 0.1, "--orphans", 0.1, "--bots", 0.05)
     code, said = recsys("simulate", tmp_path / "shop", "--events", "20k", "--days", 14, *shares)
     assert code == 0, said
-    table = re.findall(r"^\W*([a-z ]+?)\W+([\d,]+)\W*$", said, re.MULTILINE)
+    table = re.findall(r"│ ([a-z ]+?) +│ +([\d,]+) │", said)
     counts = {name: int(count.replace(",", "")) for name, count in table}
     log = Workspace.open(tmp_path / "shop")
     rows = [log.scan(table).select(pl.len()).collect().item() for table in TABLES[1:]]

@@ -244,13 +244,23 @@ def evaluate(
         list[Path] | None, typer.Option(help="Bundles to evaluate instead of the workspace's.")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Simulate a launch of items that nobody has met.")
+    ] = False,
+    share: Annotated[
+        float, typer.Option(help="With --cold: share of the catalogue that is launched.")
+    ] = 0.15,
 ) -> None:
-    """Compare the ranker with simpler orders on the test period; writes reports/ too."""
+    """Compare the ranker with simpler orders on the test period; writes reports/ too.
+
+    With --cold, text models and rankers are trained anew on a log without the launched items.
+    """
     from rich.console import Console
 
+    from recsys.cold import COLD, evaluate_cold
     from recsys.console import ConsoleTrack
+    from recsys.evaluate import EVALUATION, save_reports
     from recsys.evaluate import evaluate as run
-    from recsys.evaluate import save_reports
     from recsys.ranking_rows import open_workspace_log, run_backfill
     from recsys.report import render_markdown, render_terminal
     from recsys.train import BUNDLES, bundle_name
@@ -259,15 +269,20 @@ def evaluate(
     console = Console()
     track = ConsoleTrack(console)
     opened = Workspace.open(workspace)
-    log = open_workspace_log(opened)
-    run_backfill(opened, log, track=track)
-    bundles = bundle or [workspace / BUNDLES / bundle_name(seed) for seed in range(seeds)]
-    named = "".join(f" --bundle {path}" for path in bundle or [])
     several = f" --seeds {seeds}" if seeds > 1 else ""
-    result = run(opened, log, bundles, f"recsys evaluate {workspace}{several}{named}", track)
+    command = f"recsys evaluate {workspace}{several}"
+    if cold:
+        command = f"{command} --cold --share {share:g}"
+        result = evaluate_cold(opened, share, seeds, command, track)
+    else:
+        log = open_workspace_log(opened)
+        run_backfill(opened, log, track=track)
+        bundles = bundle or [workspace / BUNDLES / bundle_name(seed) for seed in range(seeds)]
+        named = "".join(f" --bundle {path}" for path in bundle or [])
+        result = run(opened, log, bundles, command + named, track)
     if markdown:
         console.print(render_markdown(result), markup=False, soft_wrap=True, highlight=False)
     else:
         console.print(render_terminal(result))
-    for path in save_reports(opened, result):
+    for path in save_reports(opened, result, COLD if cold else EVALUATION):
         console.print(f"wrote {path}")

@@ -54,6 +54,20 @@ class LabelledSlates:
             self.labels_end,
         )
 
+    def only(self, kept: np.ndarray) -> "LabelledSlates":
+        """Keep some rows, bool [n_rows]; requests without any are left out."""
+        sizes = np.bincount(self.rows.request[kept], minlength=len(self))
+        there = np.flatnonzero(sizes)
+        part = Rows(
+            self.rows.request_time[there],
+            self.rows.request_user[there],
+            np.append(0, np.cumsum(sizes[there])),
+            self.rows.item[kept],
+        )
+        return LabelledSlates(
+            part, self.grade[kept], self.history.take(there), self.query[there], self.labels_end
+        )
+
     def __len__(self) -> int:
         return len(self.rows.request_time)
 

@@ -11,19 +11,18 @@ from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
 from features.backfill import Log
 from features.kinds.base import Feature
-from recsys.bootstrap import Estimate, bootstrap_means
+from recsys.bootstrap import bootstrap_means
 from recsys.bundle import Bundle, load_bundle
 from recsys.feature_columns import EvaluationColumns, features_of
-from recsys.metrics import (
-    AUC,
-    MRR,
-    NDCG_AT_10,
-    auc,
-    calibration_bins,
-    mrr,
-    ndcg_at_k,
-    rank_rows,
+from recsys.measure import (
+    Slice,
+    clusters_of,
+    estimates_of,
+    slice_of,
+    text_gain,
+    values_by_key,
 )
+from recsys.metrics import NDCG_AT_10, calibration_bins
 from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows
 from recsys.report import (
     BEHAVIOUR_ONLY,
@@ -35,7 +34,6 @@ from recsys.report import (
     TEXT_ONLY,
     Difference,
     EvaluationResult,
-    SliceValue,
     save_html,
     save_result,
 )
@@ -43,6 +41,7 @@ from recsys.split import periods
 from recsys.workspace import Workspace
 
 REPORTS = "reports"
+EVALUATION = "evaluation"
 
 ALL = "all"
 NEW_TO_USER = "items new to the user"
@@ -51,21 +50,6 @@ NEW_ITEMS = "items under 30 days old"
 NEW_USERS = "users with at most 2 visits"
 
 _HISTORIES = ((0, 0, "none"), (1, 5, "1 to 5"), (6, 20, "6 to 20"), (21, None, "21 and more"))
-
-
-@dataclass(frozen=True)
-class _Slice:
-    """Some rows of the test, as requests of their own.
-
-    Attributes:
-        name: Name in the report.
-        rows: Places of the rows, ascending.
-        offsets: int64 [n_requests + 1]; a request may have no row here.
-    """
-
-    name: str
-    rows: np.ndarray
-    offsets: np.ndarray
 
 
 def evaluate(
@@ -101,8 +85,8 @@ def evaluate(
         _require_same_workspace(bundle, workspace)
     found = _measure(workspace, log, loaded, track)
     rows = found.rows
-    clusters = _clusters(rows)
-    values, differences = _estimates(found.columns, clusters)
+    clusters = clusters_of(rows)
+    values, differences = estimates_of(found.columns, clusters)
     period = periods(config.split, config.labels.attribution_window_hours).test
     times = rows.requests.frame[Impressions.timestamp.name]
     users = rows.slates.rows.request_user
@@ -147,12 +131,10 @@ def _measure(workspace: Workspace, log: Log, bundles: Sequence[Bundle], track: T
         rows = _test_rows(workspace, log, texts, bundle, track)
         scores = _scores(workspace, rows, bundle)
         p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
-        for part in _slices(workspace, rows):
-            for model, score in scores.items():
-                values = _values(rows, part, score, workspace.config.labels.label_gain)
-                for metric, per_request in values.items():
-                    key = f"{part.name}\n{model}\n{metric}"
-                    collected.setdefault(key, []).append(per_request)
+        slices = _slices(workspace, rows)
+        values = values_by_key(rows, slices, scores, workspace.config.labels.label_gain)
+        for key, per_request in values.items():
+            collected.setdefault(key, []).append(per_request)
     columns = {name: np.mean(found, axis=0) for name, found in collected.items()}
     return _Measured(rows, columns, np.mean(p_click, axis=0))
 
@@ -206,14 +188,14 @@ def _column(rows: RankingRows, feature: Feature) -> np.ndarray:
     return np.where(np.isnan(values), -np.inf, values)
 
 
-def _slices(workspace: Workspace, rows: RankingRows) -> list[_Slice]:
+def _slices(workspace: Workspace, rows: RankingRows) -> list[Slice]:
     columns = EvaluationColumns.of(workspace.config)
     everything = np.ones(len(rows.matrix), bool)
     taken = _column(rows, columns.taken)
     first_seen = _column(rows, columns.first_seen)
     visits = _column(rows, columns.visits)
     return [
-        _slice(name, rows, kept)
+        slice_of(name, rows, kept)
         for name, kept in (
             (ALL, everything),
             (NEW_TO_USER, taken <= 0),
@@ -221,67 +203,6 @@ def _slices(workspace: Workspace, rows: RankingRows) -> list[_Slice]:
             (NEW_USERS, visits <= 2),
         )
     ]
-
-
-def _slice(name: str, rows: RankingRows, kept: np.ndarray) -> _Slice:
-    sizes = np.bincount(
-        rows.slates.rows.request[kept], minlength=len(rows.slates.rows.request_time)
-    )
-    return _Slice(name, np.flatnonzero(kept), np.append(0, np.cumsum(sizes)))
-
-
-def _values(
-    rows: RankingRows, part: _Slice, score: np.ndarray, label_gain: Sequence[float]
-) -> dict[str, np.ndarray]:
-    """Give each metric of each request, float64 [n_requests]; NaN where it is not defined."""
-    filled = np.flatnonzero(np.diff(part.offsets))
-    offsets = np.append(part.offsets[filled], part.offsets[-1])
-    gain = np.asarray(label_gain, np.float64)[rows.slates.grade[part.rows]]
-    ranked = rank_rows(offsets, score[part.rows], gain, tie_keys=part.rows.astype(np.uint64))
-    values = {}
-    for name, metric in ((NDCG_AT_10, ndcg_at_k), (MRR, mrr), (AUC, auc)):
-        values[name] = np.full(len(part.offsets) - 1, np.nan)
-        values[name][filled] = metric(ranked)
-    return values
-
-
-def _clusters(rows: RankingRows) -> np.ndarray:
-    """Give the user of each request; each guest's request is a cluster of its own."""
-    users = rows.slates.rows.request_user.astype(np.int64)
-    return np.where(users >= 0, users, -1 - np.arange(len(users)))
-
-
-def _estimates(
-    columns: Mapping[str, np.ndarray], clusters: np.ndarray
-) -> tuple[list[SliceValue], list[Difference]]:
-    pairs = [
-        (key, key.replace(f"\n{TEXT_AND_BEHAVIOUR}\n", f"\n{BEHAVIOUR_ONLY}\n"))
-        for key in columns
-        if f"\n{TEXT_AND_BEHAVIOUR}\n" in key
-    ]
-    gains = [columns[both] - columns[behaviour] for both, behaviour in pairs]
-    estimates = bootstrap_means(np.stack([*columns.values(), *gains], axis=1), clusters)
-    values = [
-        SliceValue(slice=part, model=model, metric=metric, estimate=estimate)
-        for (part, model, metric), estimate in zip(
-            (key.split("\n") for key in columns), estimates, strict=False
-        )
-    ]
-    differences = [
-        _difference(both.split("\n")[0], both.split("\n")[2], estimate)
-        for (both, _), estimate in zip(pairs, estimates[len(columns) :], strict=True)
-    ]
-    return values, differences
-
-
-def _difference(part: str, metric: str, estimate: Estimate) -> Difference:
-    return Difference(
-        slice=part,
-        metric=metric,
-        model=TEXT_AND_BEHAVIOUR,
-        baseline=BEHAVIOUR_ONLY,
-        estimate=estimate,
-    )
 
 
 def _gain_by_history(
@@ -300,15 +221,17 @@ def _gain_by_history(
             gains.append(np.where(inside, both - behaviour, np.nan))
     estimates = bootstrap_means(np.stack(gains, axis=1), clusters)
     return [
-        _difference(name, NDCG_AT_10, estimate)
+        text_gain(name, NDCG_AT_10, estimate)
         for name, estimate in zip(names, estimates, strict=True)
     ]
 
 
-def save_reports(workspace: Workspace, result: EvaluationResult) -> list[Path]:
-    """Write the result as JSON and as a page into the workspace's reports."""
+def save_reports(
+    workspace: Workspace, result: EvaluationResult, name: str = EVALUATION
+) -> list[Path]:
+    """Write the result as JSON and as a page, under a name, into the workspace's reports."""
     folder = workspace.root / REPORTS
-    paths = [folder / "evaluation.json", folder / "evaluation.html"]
+    paths = [folder / f"{name}.json", folder / f"{name}.html"]
     save_result(result, paths[0])
     save_html(result, paths[1])
     return paths

@@ -158,6 +158,15 @@ class RankingRows:
         """Interest match, float32 [n_rows]; NaN for items without text."""
         return self.text[:, SIGNALS.index(INTEREST_MATCH)]
 
+    def only(self, kept: np.ndarray) -> "RankingRows":
+        """Keep some rows, bool [n_rows]; requests without any are left out."""
+        return RankingRows(
+            Requests(self.slates.only(kept), self.requests.frame.filter(kept)),
+            self.matrix[kept],
+            self.text[kept],
+            {name: values[kept] for name, values in self.evaluation.items()},
+        )
+
     def for_ranker(self, *, with_text: bool) -> RankerRows:
         """Give the rows as the ranker takes them."""
         matrix = np.hstack([self.matrix, self.text]) if with_text else self.matrix

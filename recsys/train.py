@@ -128,7 +128,7 @@ def train(
         for part, period in (("ranker", split.ranker), ("validation", split.validation))
     }
     scorers = {
-        part: _fit(workspace, rows["ranker"], rows["validation"], part, seed)
+        part: fit_scorer(workspace, rows["ranker"], rows["validation"], part, seed)
         for part in track((FULL, NO_TEXT), "Training rankers", 2)
     }
     folder = workspace.root / BUNDLES / name
@@ -157,15 +157,29 @@ def train(
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class FittedScorer:
+    """A ranker with its calibration and its nDCG@10 on the validation period."""
+
     ranker: Ranker
     calibration: Calibration
     validation_ndcg: float
 
 
-def _fit(
+def fit_scorer(
     workspace: Workspace, ranker: RankingRows, validation: RankingRows, part: str, seed: int
-) -> _Fitted:
+) -> FittedScorer:
+    """Train a ranker and calibrate it.
+
+    Args:
+        workspace: For its configuration.
+        ranker: Rows the ranker is trained on.
+        validation: Later rows, for early stopping and calibration.
+        part: `FULL` or `NO_TEXT`.
+        seed: Seeds the ranker.
+
+    Returns:
+        Both.
+    """
     config = workspace.config
     with_text = part == FULL
     names: Sequence[str] = features_of(config).names
@@ -183,7 +197,7 @@ def _fit(
     scores = fitted.score(later.matrix)
     gain = np.asarray(config.labels.label_gain)[later.grade]
     ranked = rank_rows(validation.slates.rows.offsets, scores, gain)
-    return _Fitted(
+    return FittedScorer(
         fitted, fit_calibration(scores, later.grade > 0), float(np.nanmean(ndcg_at_k(ranked)))
     )
 
@@ -194,7 +208,7 @@ def _write_parts(
     texts: Texts,
     signals: TextSignals,
     state: Path,
-    scorers: dict[str, _Fitted],
+    scorers: dict[str, FittedScorer],
 ) -> None:
     write_config(workspace.config, folder / CONFIG_NAME)
     (folder / ENCODER).mkdir()

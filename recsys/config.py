@@ -17,6 +17,7 @@ from features.settings import FeatureSettings
 from recsys.labels import LabelSettings
 from recsys.ranker_settings import RankerSettings
 from recsys.split import SplitSettings
+from recsys.text.encoders.settings import EncodingSettings
 from recsys.text.settings import TextSettings
 
 CONFIG_NAME = "recsys.toml"
@@ -54,6 +55,7 @@ class WorkspaceConfig(BaseModel):
     split: SplitSettings
     features: FeatureSettings = FeatureSettings()
     text: TextSettings = TextSettings()
+    encoding: EncodingSettings = EncodingSettings()
     ranker: RankerSettings = RankerSettings()
 
     @model_validator(mode="after")

@@ -153,10 +153,10 @@ def _require_same_workspace(bundle: Bundle, workspace: Workspace) -> None:
 def _test_rows(
     workspace: Workspace, log: Log, texts: Texts, bundle: Bundle, track: Track
 ) -> RankingRows:
-    if bundle.manifest.encoder_fingerprint != texts.encoder.fingerprint:
+    if bundle.manifest.encoder_fingerprint != texts.backend.fingerprint:
         raise UsageError(
             f"encoder {bundle.manifest.encoder_fingerprint} in {bundle.folder}",
-            f"encoder {texts.encoder.fingerprint}, which [text] in recsys.toml names",
+            f"encoder {texts.backend.fingerprint}, which [text] and [encoding] in recsys.toml name",
             "train the bundle again",
         )
     config = workspace.config

@@ -40,7 +40,10 @@ class Manifest(BaseModel):
     slate_source: str
     note: str
     seed: int
-    encoder_fingerprint: str = Field(description="Hash of weights, tokenizer and text length.")
+    encoder_fingerprint: str = Field(
+        description="Hash of weights, tokenizer and text length, with what computes the vectors."
+    )
+    cut_texts: int = Field(0, description="Items whose text is longer than the encoder reads.")
     schema_hash: str = Field(description="Hash of what the feature columns mean.")
     features: list[str] = Field(description="Columns of the ranker without text.")
     cut_offs: CutOffs

@@ -26,16 +26,17 @@ from recsys.feature_columns import (
 )
 from recsys.ranker import RankerRows, text_columns
 from recsys.split import Period, require_time_forward
-from recsys.text.encoder import TextEncoder, encoder_folder
+from recsys.text.encoder import TextEncoder
+from recsys.text.encoders.base import Encoder
+from recsys.text.opening import load_weights, open_backend
 from recsys.text.sampling import FrozenVectors
 from recsys.text.signals import INTEREST_MATCH, SIGNALS, TextSignals, signal_rows
 from recsys.text.template import item_texts
-from recsys.text.vectors import vectors_of
-from recsys.workspace import TABLES, Workspace
+from recsys.text.vectors import encoded_of
+from recsys.workspace import CACHE, TABLES, Workspace
 
 FEATURES = "features"
 INPUTS = "inputs.json"
-CACHE = "cache"
 
 
 def open_workspace_log(workspace: Workspace) -> Log:
@@ -109,27 +110,34 @@ class Texts:
     """The frozen encoder's view of the workspace.
 
     Attributes:
-        encoder: The encoder.
+        encoder: The encoder as it was learned.
         queries: Distinct queries of the log.
         vectors: Of items and queries.
+        backend: What computed the vectors.
+        cut: Items whose text is longer than the encoder reads.
     """
 
     encoder: TextEncoder
     queries: pl.Series
     vectors: FrozenVectors
+    backend: Encoder
+    cut: int
 
 
 def encode_texts(workspace: Workspace, track: Track = silent) -> Texts:
     """Encode the catalogue and the queries; what was encoded before comes from the cache."""
-    settings = workspace.config.text
-    folder = encoder_folder(settings.encoder)
-    encoder = TextEncoder.load(folder, max_tokens=settings.max_tokens)
-    texts = item_texts(workspace.scan("items").collect(), settings.template)
+    settings, encoding = workspace.config.text, workspace.config.encoding
+    cache = workspace.root / CACHE
+    weights = load_weights(settings, encoding)
+    backend = open_backend(weights, encoding, cache)
+    items = workspace.scan("items").select(settings.template).collect()
+    texts = item_texts(items, settings.template, settings.limits)
     queries = query_texts(workspace)
-    both = vectors_of(
-        [*texts.to_list(), *queries.to_list()], encoder, workspace.root / CACHE, track
-    )
-    return Texts(encoder, queries, FrozenVectors(both[: len(texts)], both[len(texts) :]))
+    both = [*texts.to_list(), *queries.to_list()]
+    found = encoded_of(both, backend, cache, track, encoding.precision)
+    count = len(texts)
+    vectors = FrozenVectors(found.vectors[:count], found.vectors[count:])
+    return Texts(weights, queries, vectors, backend, int(found.cut[:count].sum()))
 
 
 @dataclass(frozen=True)

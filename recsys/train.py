@@ -44,6 +44,7 @@ from recsys.ranking_rows import (
     run_backfill,
 )
 from recsys.split import Period, periods
+from recsys.text.encoder import TextEncoder
 from recsys.text.head import InterestModel, table_of
 from recsys.text.likeness import LikenessTable
 from recsys.text.settings import TextSettings
@@ -143,7 +144,8 @@ def train(
             slate_source=workspace.config.slate_source,
             note=workspace.config.note,
             seed=seed,
-            encoder_fingerprint=texts.encoder.fingerprint,
+            encoder_fingerprint=texts.backend.fingerprint,
+            cut_texts=texts.cut,
             schema_hash=features_of(workspace.config).schema_hash,
             features=features_of(workspace.config).names,
             cut_offs=_cut_offs(training, rows, log),
@@ -213,6 +215,8 @@ def _write_parts(
     write_config(workspace.config, folder / CONFIG_NAME)
     (folder / ENCODER).mkdir()
     texts.encoder.save(folder / ENCODER)
+    if not isinstance(texts.backend, TextEncoder):
+        texts.backend.save(folder / ENCODER)
     save_signals(signals, folder)
     vectors = pl.Series(
         "vector",

@@ -12,6 +12,8 @@ from data_contracts.reading import scan_table, with_columns
 from recsys.config import CONFIG_NAME, WorkspaceConfig, read_config
 
 TABLES = ("items", "impressions", "interactions")
+CACHE = "cache"
+"""Folder of text vectors and exported encoders, by fingerprint."""
 
 
 @dataclass(frozen=True)

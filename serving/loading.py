@@ -2,25 +2,32 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from data_contracts.errors import BundleError
 from data_contracts.slates import RankedSlate, Rung, Slate
 from recsys.bundle import ENCODER, Bundle, load_bundle
 from recsys.config import CONFIG_NAME, read_config
 from recsys.manifest import read_manifest
 from recsys.rank import rank, texts_to_encode
+from recsys.text.encoders.availability import usable_backend
 from serving.model import LoadedEncoder
 from serving.settings import ServiceSettings
+from serving.telemetry import make_log
 
 
 @dataclass(frozen=True)
 class BundleModel:
-    """A bundle as the service calls it."""
+    """A bundle as the service calls it.
+
+    Attributes:
+        bundle: The bundle.
+        encoder_device: Device the service encodes on.
+    """
 
     bundle: Bundle
+    encoder_device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -33,8 +40,9 @@ class BundleModel:
         return self.bundle.fingerprint
 
     def summary(self) -> dict[str, object]:
-        """Give the manifest as JSON values."""
-        return self.bundle.manifest.model_dump(mode="json")
+        """Give the manifest as JSON values, and what computes vectors here."""
+        backend = usable_backend(self.bundle.config.encoding.backend, self.encoder_device)
+        return {**self.bundle.manifest.model_dump(mode="json"), "encoder_backend": asdict(backend)}
 
     def sample_items(self, count: int) -> Sequence[str]:
         """Give up to `count` items of the catalogue."""
@@ -57,7 +65,7 @@ class BundleModel:
 
 def load_model(settings: ServiceSettings) -> BundleModel:
     """Load and check the bundle."""
-    return BundleModel(load_bundle(settings.bundle))
+    return BundleModel(load_bundle(settings.bundle), settings.encoder_device)
 
 
 def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
@@ -72,23 +80,23 @@ def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
     Raises:
         BundleError: The weights, the tokenizer or the text length are others.
     """
-    import torch  # noqa: PLC0415 - ranking replicas need no torch
+    from recsys.text.opening import open_saved  # noqa: PLC0415 - ranking replicas need no torch
 
-    from recsys.text.encoder import TextEncoder  # noqa: PLC0415
-
-    # Ray gives an actor one thread per whole CPU set aside for it, and that may be half a one.
-    torch.set_num_threads(settings.encoder_threads or os.cpu_count() or 1)
     manifest = read_manifest(settings.bundle)
     config = read_config(settings.bundle / CONFIG_NAME)
-    encoder = TextEncoder.load(
-        settings.bundle / ENCODER,
-        max_tokens=config.text.max_tokens,
-        device=settings.encoder_device,
+    # Ray gives an actor one thread per whole CPU set aside for it, and that may be half a one.
+    encoding = config.encoding.model_copy(
+        update={
+            "device": settings.encoder_device,
+            "threads": settings.encoder_threads or os.cpu_count() or 1,
+        }
     )
-    if encoder.fingerprint != manifest.encoder_fingerprint:
-        raise BundleError(
-            f"encoder {encoder.fingerprint} in {settings.bundle}",
-            f"encoder {manifest.encoder_fingerprint}, whose vectors the bundle holds",
-            "copy the bundle again, or train it anew",
+    choice = usable_backend(encoding.backend, encoding.device)
+    if choice.reason is not None:
+        make_log().warning(
+            "encoder_backend", chosen=choice.chosen, in_use=choice.in_use, reason=choice.reason
         )
+    encoder = open_saved(
+        settings.bundle / ENCODER, config.text, encoding, manifest.encoder_fingerprint
+    )
     return LoadedEncoder(encoder, manifest.fingerprint)

@@ -4,7 +4,27 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from data_contracts.items import Items
+
 Mode = Literal["head", "top_layers", "lora", "full"]
+
+
+class TextLimits(BaseModel):
+    """What an item's text may hold, so that filling it with popular words gains little."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title_words: int = Field(20, ge=1, description="Words of a title that are read.")
+    column_words: int = Field(80, ge=1, description="Words of any other column that are read.")
+    word_repeats: int = Field(
+        3,
+        ge=1,
+        description="How often a word of more than three letters counts within a column.",
+    )
+
+    def of(self, column: str) -> int:
+        """Give the number of words that are read of a column."""
+        return self.title_words if column == Items.title.name else self.column_words
 
 
 class TextSettings(BaseModel):
@@ -19,6 +39,7 @@ class TextSettings(BaseModel):
         ("title", "description", "category", "tags"),
         description="Item columns put together, in this order, into the text of an item.",
     )
+    limits: TextLimits = TextLimits()
     max_tokens: int = Field(64, ge=8, le=512, description="Longer texts are cut, in tokens.")
     history: int = Field(300, ge=1, le=1000, description="Last interactions that make the profile.")
     training_history: int = Field(

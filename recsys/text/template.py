@@ -1,13 +1,31 @@
-"""The text of an item, put together from its columns."""
+"""The text of an item, put together from its columns, and limits that stuffing runs into.
 
+Whoever writes a title may fill it with words that many users like. So a word counts only so often
+and a column has only so many words, as `TextLimits` says; ordinary texts stay as they are.
+"""
+
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
 
 from data_contracts.items import Items
+from recsys.text.settings import TextLimits
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]+")
+# Scripts written without spaces: a sign counts as a word, as BERT's tokenizers have it.
+_SIGN = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+_WORDS = re.compile(f"{_SIGN}|[^\\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_CHANTS = re.compile(f"({_SIGN}{{2,20}}?)\\1{{2,}}")
+# Words this short are articles and the like, which any text repeats.
+_SHORT = 3
+_EDGES = re.compile(r"^\W+|\W+$")
 
 
-def item_texts(items: pl.DataFrame, template: Sequence[str]) -> pl.Series:
+def item_texts(
+    items: pl.DataFrame, template: Sequence[str], limits: TextLimits | None = None
+) -> pl.Series:
     """Put the columns of the template together, one sentence a column.
 
     Null and empty columns are left out, tags are joined by commas, and a column that repeats an
@@ -16,20 +34,60 @@ def item_texts(items: pl.DataFrame, template: Sequence[str]) -> pl.Series:
     Args:
         items: A table that keeps the contract of items.
         template: Names of columns, in the order of the text.
+        limits: What a column may hold; the usual limits when absent.
 
     Returns:
         Texts, [n_items]; empty for an item without any.
     """
+    limits = limits or TextLimits()
+    words = items.select(_words(name).alias(name) for name in template)
+    words = words.with_columns(
+        pl.Series(name, _limited(words[name], limits.of(name), limits.word_repeats), pl.String)
+        for name in template
+    )
     parts: list[pl.Expr] = []
     for place, name in enumerate(template):
-        part = _words(name)
-        repeated = [_words(earlier) == part for earlier in template[:place]]
-        seen = (
-            pl.any_horizontal(repeated).fill_null(value=False) if repeated else pl.lit(value=False)
-        )
-        parts.append(pl.when(seen | (part == "")).then(None).otherwise(part))
+        repeated = [pl.col(earlier) == pl.col(name) for earlier in template[:place]]
+        seen = pl.any_horizontal(repeated) if repeated else pl.lit(value=False)
+        parts.append(pl.when(seen | (pl.col(name) == "")).then(None).otherwise(pl.col(name)))
     joined = pl.concat_str(parts, separator=". ", ignore_nulls=True)
-    return items.select(joined.fill_null("").alias("text"))["text"]
+    return words.select(joined.fill_null("").alias("text"))["text"]
+
+
+def limit_words(text: str, words: int, repeats: int) -> str:
+    """Take out what only stuffing has.
+
+    Control and invisible characters become spaces, a word is kept `repeats` times and a phrase of
+    a script without spaces that is repeated on the spot once, and the text ends after `words`
+    words.
+
+    Args:
+        text: Any text.
+        words: Words at the most.
+        repeats: Occurrences of one word at the most, whatever its case and punctuation.
+
+    Returns:
+        The text; the very same when it keeps the limits.
+    """
+    clean = _CHANTS.sub(r"\1", _CONTROLS.sub(" ", text))
+    seen: Counter[str] = Counter()
+    kept: list[str] = []
+    spaced_to, count = 0, 0
+    for found in _WORDS.finditer(clean):
+        word = _EDGES.sub("", found.group()).casefold()
+        seen[word] += 1
+        over = seen[word] > repeats and len(word) > _SHORT
+        if not over:
+            count += 1
+            if count > words:
+                break
+            kept.append(clean[spaced_to : found.end()] if kept else found.group())
+        spaced_to = found.end()
+    return "".join(kept)
+
+
+def _limited(texts: pl.Series, words: int, repeats: int) -> list[str]:
+    return [limit_words(text, words, repeats) if text else text for text in texts]
 
 
 def _words(name: str) -> pl.Expr:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from data_contracts.errors import BundleError
 from data_contracts.progress import Track, silent
@@ -15,6 +13,7 @@ from data_contracts.storage import atomic_file
 from recsys.text.encoders.base import Encoded
 from recsys.text.encoders.batching import Batch, TextTokenizer, encode_in_batches
 from recsys.text.encoders.device import usable_threads
+from recsys.text.encoders.runtime import loading_errors, onnx_runtime
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "vectors"
@@ -23,15 +22,6 @@ TOKEN_BUDGET = 1024
 """Tokens of a batch, padding included; larger ones are slower here."""
 WINDOW = 2048
 """Texts that are sorted by length together: enough for batches of one length each."""
-
-_UNREADABLE = (
-    errors.Fail,
-    errors.InvalidArgument,
-    errors.InvalidGraph,
-    errors.InvalidProtobuf,
-    errors.NoSuchFile,
-    errors.NotImplemented,
-)
 
 
 def onnx_file(backend: str) -> str:
@@ -74,20 +64,19 @@ class OnnxEncoder:
         Raises:
             BundleError: The file is missing, damaged, or no exported encoder.
         """
-        options = onnxruntime.SessionOptions()
+        runtime = onnx_runtime()
+        options = runtime.SessionOptions()
         options.intra_op_num_threads = usable_threads(threads)
         options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
+            session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             told = session.get_modelmeta().custom_metadata_map
             tokenizer = tokenizer or TextTokenizer.read(
                 path.parent / TOKENIZER, int(told["max_tokens"]), int(told["pad_id"])
             )
             dim = session.get_outputs()[0].shape[-1]
             return cls(session, tokenizer, path, told["fingerprint"], int(dim))
-        except (*_UNREADABLE, KeyError, ValueError, OSError) as error:
+        except loading_errors() as error:
             raise BundleError(
                 f"no encoder in {path} ({str(error).splitlines()[0]})",
                 "an ONNX file that recsys exported",

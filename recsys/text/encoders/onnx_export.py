@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
@@ -17,6 +16,7 @@ from data_contracts.storage import atomic_file
 from recsys.text.encoder import TextEncoder, mean_pooled
 from recsys.text.encoders.onnx_backend import INPUTS, OUTPUT, OnnxEncoder
 from recsys.text.encoders.quantise import quantise_products
+from recsys.text.encoders.runtime import onnx_runtime
 
 _OPSET = 21
 _CLOSE = {"onnx": 0.9999, "onnx-int8": 0.95}
@@ -55,8 +55,7 @@ def export_onnx(encoder: TextEncoder, path: Path, *, int8: bool) -> OnnxEncoder:
     with tempfile.TemporaryDirectory(prefix="recsys-onnx-") as folder:
         whole, folded = Path(folder) / "whole.onnx", Path(folder) / "folded.onnx"
         _trace(encoder, whole)
-        quant_pre_process(whole, folded, skip_symbolic_shape=True)
-        model = onnx.load(folded)
+        model = _folded(whole, folded)
     if int8:
         model = quantise_products(model)
     _describe(model, encoder, backend)
@@ -82,7 +81,7 @@ def _trace(encoder: TextEncoder, path: Path) -> None:
                 input_names=list(INPUTS),
                 output_names=[OUTPUT],
                 opset_version=_OPSET,
-                dynamic_shapes={name: sizes for name in INPUTS},
+                dynamic_shapes=dict.fromkeys(INPUTS, sizes),
                 external_data=False,
                 verbose=False,
             )
@@ -92,6 +91,17 @@ def _trace(encoder: TextEncoder, path: Path) -> None:
             "a BERT-like model",
             'take the backend "torch" under [encoding]',
         ) from error
+
+
+def _folded(path: Path, folded: Path) -> onnx.ModelProto:
+    """Have constants computed and nodes fused that any machine would fuse."""
+    runtime = onnx_runtime()
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(folded)
+    options.log_severity_level = 3
+    runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnx.load(folded)
 
 
 def _describe(model: onnx.ModelProto, encoder: TextEncoder, backend: str) -> None:

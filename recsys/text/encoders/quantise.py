@@ -7,6 +7,7 @@ products of attention, activations times activations, stay in float32.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,7 +48,7 @@ class _Rewriting:
         output: str,
         *,
         domain: str = "",
-        attributes: Mapping[str, int] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> str:
         """Add a node of one output, and give the output's name."""
         node = make_node(operator, inputs, [output], output, domain=domain, **(attributes or {}))
@@ -137,7 +138,9 @@ def _quantised_rows(work: _Rewriting, name: str, width: int) -> tuple[str, str, 
     count = work.add("Shape", [row_scales], f"{name}/count")
     middle = work.constant("middle", np.array(_MIDDLE, np.uint8))
     middles = work.add("Expand", [middle, count], f"{name}/middles")
-    rows = work.add("QuantizeLinear", [flat, row_scales, middles], f"{name}/uint8", attributes={"axis": 0})
+    rows = work.add(
+        "QuantizeLinear", [flat, row_scales, middles], f"{name}/uint8", attributes={"axis": 0}
+    )
     shape = work.add("Shape", [name], f"{name}/leading", attributes={"end": -1})
     work.rows[name] = (rows, scales, shape)
     return work.rows[name]

@@ -1,12 +1,12 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
 
 from data_contracts.progress import Track, silent
-from recsys.text.encoder import TextEncoder
+from recsys.text.encoders.base import Encoded
 from recsys.text.vectors import vectors_of
 
 DIM = 4
@@ -21,16 +21,30 @@ class CountingEncoder:
     dim: int = DIM
     asked: list[str] = field(default_factory=list)
 
-    def encode(self, texts: list[str], track: Track = silent) -> np.ndarray:
+    def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
         self.asked += texts
-        return np.array([self.vector(text) for text in texts], np.float32)
+        vectors = np.array([self.vector(text) for text in texts], np.float32).reshape(-1, DIM)
+        return Encoded(vectors, np.array([len(text) > 5 for text in texts], bool))
+
+    def encode(self, texts: Sequence[str], track: Track = silent) -> np.ndarray:
+        return self.encode_counted(texts, track).vectors
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([len(text) for text in texts], np.int64)
+
+    def save(self, folder: Path) -> None:
+        raise NotImplementedError
 
     def vector(self, text: str) -> list[float]:
         return [self.sign * text.count(letter) for letter in "abc"] + [len(text)]
 
 
 def call(texts: list[str], encoder: CountingEncoder, cache: Path | None) -> np.ndarray:
-    return vectors_of(texts, cast("TextEncoder", encoder), cache)
+    return vectors_of(texts, encoder, cache)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -80,12 +94,12 @@ def test_a_failing_encoder_leaves_the_cache_as_it_was(
     encoder: CountingEncoder, tmp_path: Path
 ) -> None:
     call(["a"], encoder, tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = files(tmp_path)
 
     class Broken(CountingEncoder):
-        def encode(self, texts: list[str], track: Track = silent) -> np.ndarray:
+        def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
         call(["a", "b"], Broken(), tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert files(tmp_path) == before

@@ -153,6 +153,9 @@ class TextEncoder:
     def in_bfloat16(self) -> "TextEncoder":
         """Give the same encoder computing in bfloat16, where the device has units for it.
 
+        Returns:
+            An encoder with a fingerprint of its own.
+
         Raises:
             UsageError: The device would only emulate it, which is slower than float32.
         """

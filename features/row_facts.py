@@ -33,6 +33,7 @@ class RowFacts:
     snapshot: Snapshot
     _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
     _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -77,13 +78,20 @@ class RowFacts:
         width = min(newest, self.history.item.shape[1])
         strength = self._meetings.get(how)
         if strength is None or strength.shape[1] < width:
-            strength = np.zeros((len(self.rows), width), np.float32)
-            offsets = self.rows.offsets
-            for past, low, high in zip(self.history.item, offsets[:-1], offsets[1:], strict=True):
-                item = self.rows.item[low:high]
-                strength[low:high] = self.snapshot.strength(how, past[:width], item)
-            self._meetings[how] = strength
+            strength = self._meetings[how] = self._strength(how, width)
         return strength[:, :width]
+
+    def _strength(self, how: str, width: int) -> np.ndarray:
+        past = self.history.item[:, :width]
+        if len(past) == 1:
+            if self._slate_places is None:
+                self._slate_places = self.snapshot.places(self.rows.item)
+            return self.snapshot.strength(how, past[0], self.rows.item, self._slate_places)
+        strength = np.zeros((width, len(self.rows)), np.float32).T
+        offsets = self.rows.offsets
+        for each, low, high in zip(past, offsets[:-1], offsets[1:], strict=True):
+            strength[low:high] = self.snapshot.strength(how, each, self.rows.item[low:high])
+        return strength
 
     def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
         """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""

@@ -41,7 +41,9 @@ class Snapshot:
     shares: Mapping[str, np.ndarray]
     rates: Mapping[str, float]
 
-    def strength(self, how: str, past: np.ndarray, item: np.ndarray) -> np.ndarray:
+    def strength(
+        self, how: str, past: np.ndarray, item: np.ndarray, place: np.ndarray | None = None
+    ) -> np.ndarray:
         """Give the co-visitation of candidates with the items of one history.
 
         Walks over what the few past items met, which is quicker than to look up every pair.
@@ -50,24 +52,39 @@ class Snapshot:
             how: How items met: `session` or `user`.
             past: int32 [k], the history; `MISSING` met nothing.
             item: int32 [n], the candidates; `MISSING` met nothing.
+            place: What `places` gave for the candidates, when it is at hand.
 
         Returns:
-            float32 [n, k], 0 for pairs that never met.
+            float32 [n, k] in the order of columns, 0 for pairs that never met.
         """
         together = self.together[how]
+        place = self.places(item) if place is None else place
+        strength = np.zeros((len(past), len(item)), np.float32).T
         columns = np.flatnonzero(past >= 0)
+        if not len(columns):
+            return strength
         start = together.indptr[past[columns]].astype(np.int64)
-        size = together.indptr[past[columns] + 1] - start
-        column = np.repeat(columns, size)
-        entry = np.arange(len(column)) + np.repeat(start - (np.cumsum(size) - size), size)
-        # One place more than there are items, so that an unknown candidate (-1) has its own.
+        end = together.indptr[past[columns] + 1].astype(np.int64)
+        runs = zip(start.tolist(), end.tolist(), strict=True)
+        row = place[np.concatenate([together.indices[low:high] for low, high in runs])]
+        met = np.flatnonzero(row >= 0)
+        after = np.cumsum(end - start)
+        of = np.searchsorted(after, met, side="right")
+        entry = met - after[of] + end[of]
+        strength[row[met], columns[of]] = together.data[entry]
+        own = place[item]
+        if np.array_equal(own, np.arange(len(item))):
+            return strength
+        return strength[own]
+
+    def places(self, item: np.ndarray) -> np.ndarray:
+        """Give the place of each item among candidates, int32 [n_items + 1]; -1 for others.
+
+        There is one place more than there are items, so that an unknown candidate has its own.
+        """
         place = np.full(len(self.repeat_rate) + 1, -1, np.int32)
         place[item] = np.arange(len(item))
-        row = place[together.indices[entry]]
-        met = np.flatnonzero(row >= 0)
-        strength = np.zeros((len(item), len(past)), np.float32)
-        strength[row[met], column[met]] = together.data[entry[met]]
-        return strength[place[item]]
+        return place
 
 
 def snapshot(

@@ -22,7 +22,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from data_contracts.errors import BundleError
-from features.online import OnlineFeatures
+from features.clock import HOUR
+from features.live.executor import LiveFeatures
 from features.state_files import load_state
 from recsys.calibration import Calibration
 from recsys.config import CONFIG_NAME, WorkspaceConfig, read_config
@@ -37,6 +38,8 @@ from recsys.text.signals import TextSignals
 ENCODER, STATE = "encoder", "state"
 INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
 FULL, NO_TEXT = "full", "no_text"
+SILENCE = HOUR
+"""How far a request may move the clock beyond the last event; docs/decisions has the reason."""
 _POINTS = ("scores", "probabilities")
 
 
@@ -56,7 +59,7 @@ class Bundle:
         folder: Where it was read from.
         manifest: What it says of itself.
         config: The workspace's configuration.
-        features: Features of a request, as of the cut-off.
+        features: Features of a request; they begin as of the cut-off, and events move them on.
         signals: The catalogue as the text model sees it.
         queries: Text vectors of the queries known in training, float32 [dim] each.
         full: The ranker with text.
@@ -66,7 +69,7 @@ class Bundle:
     folder: Path
     manifest: Manifest
     config: WorkspaceConfig
-    features: OnlineFeatures
+    features: LiveFeatures
     signals: TextSignals
     queries: Mapping[str, np.ndarray]
     full: Scorer
@@ -149,7 +152,7 @@ def load_bundle(folder: Path) -> Bundle:
         folder,
         manifest,
         config,
-        OnlineFeatures(state, catalogue, {user: n for n, user in enumerate(users)}, features),
+        LiveFeatures.hydrate(state, catalogue, users, features, config.features, silence=SILENCE),
         signals,
         queries,
         _scorer(folder, FULL, (*names, *TEXT_COLUMNS), calibrations[FULL]),

@@ -9,9 +9,8 @@ from time import perf_counter
 import numpy as np
 
 from data_contracts.slates import RankedSlate, Rung, Slate
-from features.clock import DAY
+from features.live.reader import LiveReader
 from features.log import Rows
-from features.reader import Reader
 from recsys.bundle import Bundle, Scorer
 from recsys.ranker import text_columns
 from recsys.text.signals import INTEREST_MATCH, SIGNALS
@@ -58,7 +57,7 @@ def rank(
     clock = _Clock()
     features = bundle.features
     now = int(slate.timestamp.timestamp() * 1e6)
-    rows = features.rows(slate.item_ids, slate.user_id, now, slate.given)
+    rows = features.rows(slate.item_ids, slate.user_id, now, slate.given, slate.context)
     matrix, reader = features.read(rows)
     clock.lap("features")
     scorer, match = bundle.no_text, None
@@ -87,7 +86,7 @@ def rank(
 
 
 def text_signals(
-    bundle: Bundle, slate: Slate, rows: Rows, reader: Reader, vectors: Vectors
+    bundle: Bundle, slate: Slate, rows: Rows, reader: LiveReader, vectors: Vectors
 ) -> np.ndarray:
     """Score how well each candidate's text fits the user's history and query.
 
@@ -112,7 +111,7 @@ def text_signals(
         rows.item,
         inline,
         reader.history.newest(bundle.signals.history),
-        bundle.features.state.day * DAY,
+        int(reader.moment[0]),
         query,
     )
 

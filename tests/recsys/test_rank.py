@@ -11,7 +11,7 @@ from features.catalogue import MISSING
 from features.clock import DAY
 from features.history import last_interactions
 from features.log import Rows, without_sessions
-from recsys.bundle import Bundle
+from recsys.bundle import Bundle, load_bundle
 from recsys.dataset import LabelledSlates
 from recsys.rank import rank, texts_to_encode
 from recsys.ranker import text_columns
@@ -29,10 +29,7 @@ def midnight(tiny_bundle: Bundle) -> datetime:
 @pytest.fixture(scope="module")
 def user(tiny_bundle: Bundle) -> str:
     """The user with the longest history."""
-    recent = tiny_bundle.features.state.recent
-    lengths = [
-        int((recent.of_user(place).item >= 0).sum()) for place in range(len(tiny_bundle.user_ids))
-    ]
+    lengths = tiny_bundle.features.state.histories.count[: len(tiny_bundle.user_ids)]
     return tiny_bundle.user_ids[int(np.argmax(lengths))]
 
 
@@ -224,7 +221,8 @@ def test_the_time_of_the_request_is_the_hour_of_its_features(
     tiny_bundle: Bundle, slate: Slate, midnight: datetime
 ) -> None:
     later = replace(slate, timestamp=midnight + timedelta(hours=15))
-    features = tiny_bundle.features
+    bundle = load_bundle(tiny_bundle.folder)
+    features = bundle.features
     hour = tiny_bundle.manifest.features.index("request_hour")
     found = []
     for each in (slate, later):
@@ -232,4 +230,4 @@ def test_the_time_of_the_request_is_the_hour_of_its_features(
         matrix, _ = features.read(features.rows(each.item_ids, each.user_id, time, {}))
         found.append(matrix[0, hour])
     assert found == [0, 15]
-    assert np.isfinite(rank(tiny_bundle, later, {}).scores).all()
+    assert np.isfinite(rank(bundle, later, {}).scores).all()

@@ -1,4 +1,4 @@
-"""The server's values against the batch's, and the state's way over the disk."""
+"""The batch's state on its way over the disk."""
 
 import json
 import tempfile
@@ -9,64 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from data_contracts.errors import BundleError
-from data_contracts.events import Impressions
-from features.backfill import Log
-from features.clock import DAY, HOUR
 from features.feature_set import FeatureSet, default_features
-from features.online import OnlineFeatures
-from features.state import FeatureState
 from features.state_files import load_state, save_state
-from tests.features.worlds import FEATURES, ITEM_IDS, KINDS, SETTINGS, SHOP, Request, World, worlds
-
-
-def _online(log: Log, state: FeatureState, folder: Path) -> OnlineFeatures:
-    save_state(state, log.catalogue, log.user_ids, folder)
-    return OnlineFeatures.load(folder, FEATURES)
-
-
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    world=worlds(),
-    user=st.sampled_from((None, "u0", "u1", "nobody")),
-    slate=st.lists(st.sampled_from(ITEM_IDS), min_size=1, max_size=6, unique=True),
-)
-def test_at_midnight_the_server_gives_the_values_of_the_batch(
-    world: World, user: str | None, slate: list[str]
-) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        log, state, _ = world.backfill(Path(name) / "rows")
-        online = _online(log, state, Path(name) / "state")
-        midnight = state.day * DAY
-        request = Request("asked", user, midnight, tuple(slate), {slate[0]: 0.5})
-        _, _, rows = world.with_more([], [request]).backfill(Path(name) / "more", state.day)
-    given_score = np.array([0.5] + [np.nan] * (len(slate) - 1), np.float32)
-    asked = online.rows(slate, user, midnight, {"score": given_score})
-    matrix, reader = online.read(asked)
-    batch = rows.filter(Impressions.request_id.col == "asked")
-    assert batch[Impressions.item_id.name].to_list() == slate
-    np.testing.assert_array_equal(matrix, batch.select(FEATURES.names).to_numpy())
-    assert matrix.dtype == np.float32
-    assert matrix.flags.c_contiguous
-    assert reader.history.item.shape == (1, SETTINGS.history)
-
-
-def test_later_in_the_day_only_hour_and_weekday_go_on(tmp_path: Path) -> None:
-    log, state, _ = SHOP.backfill(tmp_path / "rows")
-    online = _online(log, state, tmp_path / "state")
-    midnight = state.day * DAY
-    early, _ = online.read(online.rows(["i0", "i1"], "u0", midnight, {}))
-    late, _ = online.read(online.rows(["i0", "i1"], "u0", midnight + 3 * DAY + 5 * HOUR, {}))
-    moved = [
-        name
-        for name, a, b in zip(FEATURES.names, early.T, late.T, strict=True)
-        if not np.array_equal(a, b, equal_nan=True)
-    ]
-    assert moved == ["request_hour", "request_weekday"]
+from tests.features.worlds import FEATURES, KINDS, SETTINGS, SHOP, World, worlds
 
 
 def _assert_same(one: object, other: object, path: str = "") -> None:

@@ -1,0 +1,1 @@
+"""The online executor: features of one request from a state that events change as they come."""

@@ -1,0 +1,93 @@
+"""A live state from what the batch executor left at a midnight."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from features.catalogue import Catalogue
+from features.clock import DAY, NO_TIME
+from features.counters import USER, Counter, CounterSpec
+from features.history import Recent
+from features.live.counters import NEVER, CounterTable
+from features.live.histories import Histories
+from features.live.keys import HashedKeys
+from features.live.state import LiveState, Memory
+from features.live.tiles import Tiles
+from features.live.users import Users
+from features.settings import FeatureSettings
+from features.state import FeatureState
+
+
+def hydrate(
+    state: FeatureState,
+    specs: Sequence[CounterSpec],
+    catalogue: Catalogue,
+    user_ids: Sequence[str],
+    settings: FeatureSettings,
+) -> LiveState:
+    """Begin a live state at the midnight of a batch state.
+
+    Args:
+        state: The batch executor's state; it has every counter and window asked for.
+        specs: The counters wanted.
+        catalogue: The items.
+        user_ids: The users, in the order of their codes.
+        settings: What is remembered how long.
+
+    Returns:
+        The state. It knows no identifiers and visits of events yet: see `remember`.
+    """
+    kinds = state.recent.events.kinds
+    memory = Memory(state.recent.k, settings.forget_days, settings.late_days)
+    live = LiveState(specs, catalogue, kinds, memory, state.day * DAY)
+    live.users = Users(user_ids)
+    for spec in specs:
+        _take_counter(live.tables[spec.key], state.counters[spec.name], spec)
+    _take_histories(live.histories, state.recent, len(user_ids))
+    _see_users(live)
+    return live
+
+
+def _take_counter(table: CounterTable, counter: Counter, spec: CounterSpec) -> None:
+    """Copy the totals, ends and tiles of a counter into its columns."""
+    rows = table.keys.add(counter.codes)
+    table.make_room()
+    series = table.series[spec.name]
+    for column, days in zip(series.columns, spec.windows, strict=True):
+        table.totals[rows, column] = counter.totals[:, counter.spec.windows.index(days)]
+    last, first = 2 * series.track, 2 * series.track + 1
+    table.ends[rows, last] = np.where(counter.last == NO_TIME, -NEVER, counter.last)
+    table.ends[rows, first] = np.where(counter.first == NO_TIME, NEVER, counter.first)
+    for tiles in series.tiles:
+        for day in counter.tiles:
+            _take_tile(tiles, counter, day, table)
+
+
+def _take_tile(tiles: Tiles, counter: Counter, day: int, table: CounterTable) -> None:
+    tile = counter.tiles[day]
+    sizes = np.diff(tile.starts)
+    time = day * DAY + tile.moments - np.repeat(np.arange(len(sizes)), sizes) * DAY
+    rows = np.repeat(table.keys.find(tile.codes), sizes)
+    if len(rows):
+        tiles.add(table.clock, time, rows, np.diff(tile.running))
+
+
+def _take_histories(histories: Histories, recent: Recent, users: int) -> None:
+    """Copy the last interactions, which stand in the order in which they became known."""
+    histories.make_room(users)
+    events = recent.events
+    histories.add(events.user, events.item, events.kind, events.time)
+
+
+def _see_users(live: LiveState) -> None:
+    """Find the last event of every user."""
+    seen = live.users.seen
+    for key, table in live.tables.items():
+        if USER in key and table.track:
+            last = table.ends[1 : table.keys.rows_used, 0::2].max(axis=1)
+            keys = table.keys
+            user = keys.codes >> 32 if isinstance(keys, HashedKeys) else np.arange(len(last))
+            np.maximum.at(seen, user, last)
+    histories = live.histories
+    known = np.flatnonzero(histories.count[: len(live.users)])
+    np.maximum.at(seen, known, histories.time[known, histories.newest[known]])

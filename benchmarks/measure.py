@@ -1,7 +1,6 @@
 """What a command costs: time, and memory of all of its processes together."""
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +73,3 @@ def _memory(root: psutil.Process, cpu: dict[int, float]) -> int:
             continue
         cpu[process.pid] = times.user + times.system
     return total
-
-
-def recsys(*arguments: str) -> list[str]:
-    """Give the command line of one of our own commands, in this environment."""
-    return [str(Path(sys.executable).with_name("recsys")), *arguments]

@@ -43,7 +43,8 @@ def configure(
     """
     # The backfill computes rows from the end of the text model's period on.
     first = datetime.combine(simulation.start, time(), UTC) + timedelta(days=rows_from)
-    moments = [first + timedelta(hours=hours) for hours in range(3)]
+    rest = timedelta(days=simulation.days - rows_from)
+    moments = [first + rest * share for share in (0, 0.6, 0.8)]
     split = SplitSettings(text_end=moments[0], ranker_end=moments[1], validation_end=moments[2])
     config = workspace.config.model_copy(update={"features": features, "split": split})
     write_config(config, workspace.root / CONFIG_NAME)

@@ -11,7 +11,8 @@ from features.kinds.context import TimeZone
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 
-_OF_THE_DEFAULT_SET = ("timezone", "windows_days", "attributes", "given", "smoothing")
+OF_THE_DEFAULT_SET = ("timezone", "windows_days", "attributes", "given", "smoothing")
+"""Settings that shape the default set, and have no place beside declared columns."""
 
 
 class FeatureSettings(BaseModel):
@@ -80,7 +81,7 @@ class FeatureSettings(BaseModel):
         if self.columns is None:
             return self
         fields = type(self).model_fields
-        idle = [n for n in _OF_THE_DEFAULT_SET if getattr(self, n) != fields[n].default]
+        idle = [n for n in OF_THE_DEFAULT_SET if getattr(self, n) != fields[n].default]
         if idle:
             message = f"{', '.join(idle)} shape the default set: leave out what columns replace"
             raise ValueError(message)

@@ -12,8 +12,9 @@ from data_contracts.errors import DataError
 from data_contracts.items import Items
 from data_contracts.storage import atomic_file
 from features.catalogue import PRICE_BAND
+from features.columns import columns_toml
 from features.log import IMPRESSION, SESSION
-from features.settings import FeatureSettings
+from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
 from recsys.labels import LabelSettings
 from recsys.ranker_settings import RankerSettings
 from recsys.split import SplitSettings
@@ -135,5 +136,14 @@ def read_config(path: Path) -> WorkspaceConfig:
 def write_config(config: WorkspaceConfig, path: Path) -> None:
     """Write a configuration as TOML, whole or not at all; fields without a value are left out."""
     content = config.model_dump(mode="python", exclude_none=True)
+    columns = config.features.columns
+    content["features"].pop("columns", None)
+    if columns is not None:
+        for name in OF_THE_DEFAULT_SET:
+            del content["features"][name]
+    text = tomli_w.dumps(content)
+    if columns is not None:
+        header = "\n[features]\n"
+        text = text.replace(header, header + columns_toml(columns), 1)
     with atomic_file(path) as part:
-        part.write_text(tomli_w.dumps(content), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")

@@ -77,3 +77,31 @@ def show_quality(workspace: "Workspace", console: "Console", track: "Track") -> 
     console.print(render_quality(report))
     for path in save_quality(report, workspace.root / REPORTS):
         console.print(f"wrote {path}")
+
+
+@features.command("init")
+def propose_features(
+    workspace: WorkspaceArgument,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the columns into recsys.toml.")
+    ] = False,
+) -> None:
+    """Propose features that fit the data, and say why."""
+    from rich.console import Console
+
+    from recsys.config import CONFIG_NAME, write_config
+    from recsys.facts import look
+    from recsys.propose import propose, render_proposal
+    from recsys.workspace import Workspace
+
+    console = Console()
+    opened = Workspace.open(workspace)
+    proposal = propose(look(opened), opened.config)
+    console.print(render_proposal(proposal))
+    console.print(proposal.toml(), markup=False, highlight=False, soft_wrap=True)
+    path = workspace / CONFIG_NAME
+    if write:
+        write_config(opened.config.model_copy(update={"features": proposal.settings}), path)
+        console.print(f"wrote {path}: compute the features and train again")
+    else:
+        console.print(f"nothing was written: --write puts this into {path}")

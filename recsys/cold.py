@@ -19,7 +19,7 @@ from data_contracts.errors import UsageError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
 from features.backfill import Log
-from features.catalogue import NO_TIME
+from features.clock import NO_TIME
 from features.counters import ITEM
 from features.log import IMPRESSION
 from recsys.bundle import FULL, NO_TEXT
@@ -252,7 +252,8 @@ def _never_shown(world: _World, rows: RankingRows) -> RankingRows:
         if any(spec.kind == IMPRESSION and ITEM in spec.key for spec in feature.needs())
     ]
     matrix = rows.matrix.copy()
-    matrix[np.ix_(world.rows_of(rows, world.launch.withheld), counted)] = np.nan
+    blanked = world.rows_of(rows, world.launch.withheld)
+    matrix[np.ix_(blanked, np.array(counted, np.int64))] = np.nan
     return replace(rows, matrix=matrix)
 
 

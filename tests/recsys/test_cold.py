@@ -8,7 +8,7 @@ import pytest
 
 from data_contracts.errors import UsageError
 from features.backfill import Log
-from features.catalogue import NO_TIME
+from features.clock import NO_TIME
 from features.counters import ITEM
 from features.kinds.counts import WindowCount
 from recsys.cold import AGAINST_ALL, COLD, LAUNCHED, Launch, evaluate_cold, without

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from recsys.encoder_commands import app as encoder
 from recsys.feature_commands import WorkspaceArgument, features, show_quality
 
 TargetArgument = Annotated[
@@ -24,6 +25,9 @@ app = typer.Typer()
 imports = typer.Typer(no_args_is_help=True)
 app.add_typer(imports, name="import", help="Turn a public data set into a workspace.")
 app.add_typer(features, name="features", help="What features are, which to choose, how they do.")
+app.add_typer(
+    encoder, name="encoder", help="Compare what computes text vectors; encode a catalogue."
+)
 
 
 @app.command()

@@ -26,10 +26,10 @@ class _Worker:
         self._text, self._encoding, self._cache = text, encoding, cache
         self._encoder: Encoder = open_encoder(text, encoding, cache)
 
-    def embed(self, items: pl.LazyFrame, start: int) -> EmbedReport:
-        """Encode `SHARD_ROWS` items from a place on."""
+    def embed(self, items: pl.LazyFrame, start: int, count: int) -> EmbedReport:
+        """Encode some items from a place on."""
         store = VectorStore.of(self._encoder, self._cache, self._encoding.precision)
-        part = items.slice(start, SHARD_ROWS)
+        part = items.slice(start, count)
         return embed_items(part, self._text, self._encoder, store)
 
 
@@ -70,7 +70,9 @@ def embed_on_ray(
         )
         pool = ActorPool([worker.remote(text, encoding, cache) for _ in range(workers)])
         starts = list(range(0, total, SHARD_ROWS))
-        reports = pool.map_unordered(lambda actor, start: actor.embed.remote(items, start), starts)
+        reports = pool.map_unordered(
+            lambda actor, start: actor.embed.remote(items, start, SHARD_ROWS), starts
+        )
         steps = track(reports, "Embedding items on Ray", len(starts))
         return sum(steps, EmbedReport())
     finally:

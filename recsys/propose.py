@@ -182,7 +182,7 @@ class _Chooser:
     def _repeats(self) -> Group:
         title = "coming back"
         told = f"{self.facts.repeats:.1%} of pairs of user and item meet on two days or more"
-        if self.facts.repeats < 0.01:
+        if not self._has_users or self.facts.repeats < 0.01:
             return Group(title, told)
         strong = self.strong
         columns: list[AnyKind] = [

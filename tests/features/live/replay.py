@@ -20,7 +20,7 @@ def incoming(events: Sequence[Event]) -> Incoming:
         [event.session for event in events],
         [event.time for event in events],
         [event.ingested if event.late else None for event in events],
-        [None] * len(events),
+        [event.value for event in events],
     )
 
 

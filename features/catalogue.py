@@ -17,6 +17,52 @@ PRICE_BAND = "price_band"
 
 
 @dataclass(frozen=True)
+class Lists:
+    """A column of items that holds any number of values each, such as tags.
+
+    Attributes:
+        offsets: int64 [n_items + 1], where the values of each item begin.
+        codes: int32 [n_all], the values of all items, each value once an item.
+        n_values: Different values there are.
+    """
+
+    offsets: np.ndarray
+    codes: np.ndarray
+    n_values: int
+
+    @classmethod
+    def of(cls, column: pl.Series) -> "Lists":
+        """Number the values of a column of lists, in their order as text."""
+        unique = column.list.drop_nulls().list.unique().list.sort()
+        sizes = unique.list.len().fill_null(0).to_numpy().astype(np.int64)
+        flat = unique.explode().drop_nulls()
+        known = flat.unique().sort()
+        return cls(np.append(0, np.cumsum(sizes)), encode(flat, known), len(known))
+
+    def of_items(self, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the values of some items, end to end.
+
+        Args:
+            item: int [n], places in the catalogue; `MISSING` has no value.
+
+        Returns:
+            Place among the asked items, and value, both int64 [n_pairs].
+        """
+        known = np.flatnonzero(item >= 0)
+        start = self.offsets[item[known]]
+        size = self.offsets[item[known] + 1] - start
+        place = np.repeat(known, size)
+        entry = np.arange(len(place)) + np.repeat(start - (np.cumsum(size) - size), size)
+        return place, self.codes[entry].astype(np.int64)
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Share of the items that have each value, one added to each, float64 [n_values]."""
+        counts = np.bincount(self.codes, minlength=self.n_values)
+        return (counts + 1) / (len(self.offsets) - 1 + self.n_values)
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """What features know of each item. Rows are items, in the order of `item_ids`.
 
@@ -27,6 +73,7 @@ class Catalogue:
         log_price: float64 [n_items], log(1 + price); NaN when unknown.
         listed_at: int64 [n_items], UTC microseconds; `NO_TIME` when unknown.
         numbers: Per declared number, float64 [n_items]; NaN where it is null.
+        lists: Per declared column of lists, its values.
     """
 
     item_ids: Sequence[str]
@@ -35,6 +82,7 @@ class Catalogue:
     log_price: np.ndarray
     listed_at: np.ndarray
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    lists: Mapping[str, Lists] = field(default_factory=dict)
 
     @classmethod
     def of(cls, items: pl.DataFrame, columns: Sequence[str]) -> "Catalogue":
@@ -43,16 +91,20 @@ class Catalogue:
         Args:
             items: The table.
             columns: What features read beside price and listing: columns of text become
-                attributes, columns of numbers numbers; `PRICE_BAND` is made of the price.
+                attributes, columns of numbers numbers, columns of lists lists; `PRICE_BAND` is
+                made of the price.
 
         Returns:
             The catalogue.
         """
-        codes, values, numbers = {}, {}, {}
+        codes, values, numbers, lists = {}, {}, {}, {}
         for name in columns:
             column = price_bands(items) if name == PRICE_BAND else items[name]
             if column.dtype.is_numeric():
                 numbers[name] = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+                continue
+            if isinstance(column.dtype, pl.List):
+                lists[name] = Lists.of(column)
                 continue
             known = column.drop_nulls().unique().sort()
             values[name] = known.to_list()
@@ -66,6 +118,7 @@ class Catalogue:
             np.log1p(price.to_numpy()),
             listed.to_numpy(),
             numbers,
+            lists,
         )
 
     @cached_property

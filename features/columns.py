@@ -15,7 +15,7 @@ from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.base import declaration
 from features.kinds.context import Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
-from features.kinds.history import LastShare
+from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import Age, AttributeCode, AttributeNumber, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
 from features.kinds.slate import SlateDifference, SlatePercentile, SlateRank
@@ -33,6 +33,7 @@ AnyKind = (
     | Affinity
     | PriceAgainstUsual
     | LastShare
+    | TagAffinity
     | CoVisitation
     # Coming back.
     | RepeatShare

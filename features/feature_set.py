@@ -70,8 +70,8 @@ class FeatureSet:
 
     @property
     def item_columns(self) -> tuple[str, ...]:
-        """Columns of items that are read in either way."""
-        return (*self.attributes, *self.numbers)
+        """Columns of items that are read in any way."""
+        return (*self.attributes, *self.numbers, *self._all(lambda feature: feature.lists()))
 
     @cached_property
     def given(self) -> tuple[str, ...]:

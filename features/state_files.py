@@ -19,7 +19,7 @@ from data_contracts.errors import BundleError
 from data_contracts.events import Impressions
 from data_contracts.items import Items
 from data_contracts.storage import atomic_folder
-from features.catalogue import Catalogue
+from features.catalogue import Catalogue, Lists
 from features.counters import Counter, CounterSpec
 from features.feature_set import FeatureSet
 from features.history import Recent
@@ -59,6 +59,9 @@ def save_state(
     arrays |= snapshot_arrays(state.snapshot)
     arrays |= {f"catalogue/codes/{name}": codes for name, codes in catalogue.attributes.items()}
     arrays |= {f"catalogue/numbers/{name}": n for name, n in catalogue.numbers.items()}
+    for name, lists in catalogue.lists.items():
+        arrays[f"catalogue/lists/{name}/offsets"] = lists.offsets
+        arrays[f"catalogue/lists/{name}/codes"] = lists.codes
     arrays["catalogue/log_price"] = catalogue.log_price
     arrays["catalogue/listed_at"] = catalogue.listed_at
     scalars = {
@@ -69,6 +72,7 @@ def save_state(
         "kinds": state.recent.events.kinds,
         "counters": [asdict(counter.spec) for counter in state.counters.values()],
         "numbers": list(catalogue.numbers),
+        "lists": {name: lists.n_values for name, lists in catalogue.lists.items()},
         **snapshot_scalars(state.snapshot),
     }
     attribute = [name for name, values in catalogue.values.items() for _ in values]
@@ -201,7 +205,13 @@ class _Stored:
             self.array("catalogue/log_price", count),
             self.array("catalogue/listed_at", count),
             {n: self.array(f"catalogue/numbers/{n}", count) for n in self.scalars["numbers"]},
+            {name: self._lists(name, size) for name, size in self.scalars["lists"].items()},
         )
+
+    def _lists(self, name: str, n_values: int) -> Lists:
+        prefix = f"catalogue/lists/{name}"
+        offsets = self.array(f"{prefix}/offsets", len(self._item_ids) + 1)
+        return Lists(offsets, self.array(f"{prefix}/codes", int(offsets[-1])), n_values)
 
 
 def _spec(fields: Mapping[str, Any]) -> CounterSpec:

@@ -18,7 +18,7 @@ from features.counters import EVER, ITEM, USER
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.context import Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
-from features.kinds.history import LastShare
+from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import Age, AttributeNumber, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
 from features.kinds.slate import SlatePercentile
@@ -112,6 +112,7 @@ class _Chooser:
         yield self._age()
         yield from self._together()
         yield self._last()
+        yield self._tags()
         yield self._time()
         yield from self._context()
         yield self._impressions()
@@ -274,6 +275,14 @@ class _Chooser:
             return Group(title, "no attribute to compare them by; co-visitation compares items")
         first = self.attributes[0]
         return Group(title, f"what they are after now, by {first}", [LastShare(first, 10)])
+
+    def _tags(self) -> Group:
+        title = "the user's liking for tags"
+        column = self.facts.columns[Items.tags.name]
+        told = f"{column.coverage:.0%} of items have any of {column.distinct:,} tags"
+        if column.coverage < _COVERED or not self._has_users:
+            return Group(title, told)
+        return Group(title, told, [TagAffinity(30, _AFFINITY_SMOOTHING)])
 
     def _time(self) -> Group:
         zone = self.config.features.timezone

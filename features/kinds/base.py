@@ -113,6 +113,10 @@ class Feature(ABC):
         """The columns of items it reads as numbers."""
         return []
 
+    def lists(self) -> list[str]:
+        """The columns of items it reads as lists."""
+        return []
+
     def given(self) -> list[str]:
         """The caller-supplied numbers it reads."""
         return []

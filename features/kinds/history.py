@@ -6,9 +6,10 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from data_contracts.items import Items
 from features.catalogue import MISSING
 from features.counters import ITEM
-from features.kinds.base import CHECKED, Columns, Description, Feature, Newest
+from features.kinds.base import CHECKED, Columns, Description, Feature, Newest, Weight
 from features.reader import Reader, attribute_of
 
 
@@ -53,3 +54,55 @@ class LastShare(Feature):
         same = (others[reader.rows.request] == own[:, None]).sum(axis=1)
         known = (length > 0) & (own != MISSING)
         return np.divide(same, length, out=np.full(len(own), np.nan), where=known)
+
+
+@dataclass(frozen=True, config=CHECKED)
+class TagAffinity(Feature):
+    """How much more than items at large the user's last ones have the candidate's tags."""
+
+    newest: Newest
+    smoothing: Weight
+    kind: Literal["tag_affinity"] = field(default="tag_affinity", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        return f"user_last_{self.newest}_tags_affinity"
+
+    def describe(self) -> Description:
+        """Say what the column is."""
+        return Description(
+            f"log of the share of the user's newest {self.newest} interactions with items of a "
+            "tag, against the share of all items, both as means over this item's tags, drawn to "
+            f"the latter by {self.smoothing:g} interactions",
+            "log ratio",
+            "the item has no tags, or the user has no history",
+            f"newest {self.newest}",
+            ("all interactions",),
+        )
+
+    def lists(self) -> list[str]:
+        """The column of items it compares."""
+        return [Items.tags.name]
+
+    def compute(self, reader: Reader, done: Columns) -> np.ndarray:
+        """Give the column."""
+        tags, rows = reader.catalogue.lists[Items.tags.name], reader.rows
+        past = reader.history.item[:, : self.newest]
+        length = (past != MISSING).sum(axis=1)
+        place, tag = tags.of_items(past.ravel())
+        taken, times = np.unique(
+            place // max(past.shape[1], 1) * tags.n_values + tag, return_counts=True
+        )
+        row, tag = tags.of_items(rows.item)
+        asked = rows.request[row] * tags.n_values + tag
+        found = np.minimum(np.searchsorted(taken, asked), max(len(taken) - 1, 0))
+        count = np.zeros(len(asked))
+        if len(taken):
+            count = np.where(taken[found] == asked, times[found], 0)
+        usual = tags.shares[tag]
+        own = (count + self.smoothing * usual) / (length[rows.request[row]] + self.smoothing)
+        total, expected = (np.bincount(row, values, len(rows)) for values in (own, usual))
+        known = (expected > 0) & (length[rows.request] > 0)
+        ratio = np.divide(total, expected, out=np.full(len(rows), np.nan), where=known)
+        return np.log(ratio)

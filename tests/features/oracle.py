@@ -15,7 +15,7 @@ from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.base import Feature
 from features.kinds.context import Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
-from features.kinds.history import LastShare
+from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import Age, AttributeCode, AttributeNumber, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
 from features.kinds.slate import SlateDifference, SlatePercentile, SlateRank
@@ -28,6 +28,7 @@ from tests.features.worlds import (
     KINDS,
     LISTED,
     PRICE,
+    TAGS,
     WEIGHT,
     Event,
     Request,
@@ -106,6 +107,9 @@ class Oracle:
                 if like is None or not last:
                     return NAN
                 return sum(_value(attribute, each) == like for each in last) / len(last)
+            case TagAffinity(newest, smoothing):
+                last = [event.item for event in self.history(request.user, time)[:newest]]
+                return _tag_affinity(last, item, smoothing)
             case AttributeCode(attribute):
                 found = _value(attribute, item)
                 return NAN if found is None else _values(attribute).index(found)
@@ -319,6 +323,24 @@ def _value(attribute: str, item: str) -> str | None:
 def _values(attribute: str) -> list[str]:
     found = {_value(attribute, item) for item in CATEGORY}
     return sorted(value for value in found if value is not None)
+
+
+def _tag_affinity(last: Sequence[str], item: str, smoothing: float) -> float:
+    """Compare the tags of the last items with those of all."""
+    tags = {each: set(found or ()) for each, found in TAGS.items()}
+    mine = tags.get(item, set())
+    if not mine or not last:
+        return NAN
+    n_tags = len(set().union(*tags.values()))
+    usual = {
+        tag: (sum(tag in each for each in tags.values()) + 1) / (len(tags) + n_tags) for tag in mine
+    }
+    own = {
+        tag: (sum(tag in tags[each] for each in last) + smoothing * usual[tag])
+        / (len(last) + smoothing)
+        for tag in mine
+    }
+    return math.log(sum(own.values()) / sum(usual.values()))
 
 
 def _log_price(item: str) -> float:

@@ -37,3 +37,13 @@ def test_price_bands_double_and_begin_where_the_one_before_ends() -> None:
         "16 to 32",
         None,
     ]
+
+
+def test_lists_hold_each_value_of_an_item_once() -> None:
+    tags = Catalogue.of(items_table().collect(), ("tags",)).lists["tags"]
+    np.testing.assert_array_equal(tags.offsets, [0, 2, 4, 4, 4, 5])
+    np.testing.assert_array_equal(tags.codes, [0, 1, 1, 2, 0])
+    place, value = tags.of_items(np.array([4, MISSING, 2, 1]))
+    np.testing.assert_array_equal(place, [0, 3, 3])
+    np.testing.assert_array_equal(value, [0, 1, 2])
+    np.testing.assert_allclose(tags.shares, [(2 + 1) / 8, (2 + 1) / 8, (1 + 1) / 8])

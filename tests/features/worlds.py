@@ -17,7 +17,7 @@ from features.counters import EVER
 from features.feature_set import FeatureSet, default_features
 from features.kinds.affinity import Affinity
 from features.kinds.counts import FirstSeen, WindowCount, WindowSum
-from features.kinds.history import LastShare
+from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import AttributeCode, AttributeNumber
 from features.kinds.slate import SlateDifference, SlateRank
 from features.settings import FeatureSettings
@@ -42,6 +42,7 @@ SETTINGS = FeatureSettings(
 MORE = (
     LastShare("item", 3),
     LastShare("category", 2),
+    TagAffinity(3, 2.0),
     AttributeCode("category"),
     AttributeNumber("weight"),
     AttributeCode(PRICE_BAND),
@@ -63,6 +64,7 @@ PRICE = {"i0": 1.0, "i1": 2.5, "i2": None, "i3": 10.0, "i4": 0.0}
 BAND = {"i0": "1 to 2", "i1": "2 to 4", "i2": None, "i3": "8 to 16", "i4": "0"}
 """The band of each price: from a power of two to the next."""
 WEIGHT = {"i0": 1.5, "i1": None, "i2": 0.0, "i3": 7.25, "i4": -1.0}
+TAGS = {"i0": ["x", "y"], "i1": ["y", "z", "y"], "i2": None, "i3": [], "i4": ["x"]}
 LISTED = {"i0": FIRST - 3 * DAY, "i1": FIRST + 2 * DAY, "i2": None, "i3": FIRST, "i4": None}
 UNKNOWN_ITEM = "gone"
 ITEM_IDS = (*CATEGORY, UNKNOWN_ITEM)
@@ -149,6 +151,7 @@ def items_table() -> pl.LazyFrame:
             Items.title.name: item,
             Items.category.name: CATEGORY[item],
             Items.price.name: PRICE[item],
+            Items.tags.name: TAGS[item],
             "weight": WEIGHT[item],
             Items.listed_at.name: None if (listed := LISTED[item]) is None else moment(listed),
         }

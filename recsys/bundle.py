@@ -3,6 +3,7 @@
 manifest.json         versions, fingerprints, cut-offs, hashes of all other files
 recsys.toml           the workspace's configuration
 encoder/              weights (safetensors) and tokenizer
+text_training.json    how the text model was trained, with its learning curve
 interest.safetensors  the catalogue in the space of matches, the head, vectors of known queries
 queries.parquet       the known queries
 full.txt, no_text.txt the rankers with and without text (LightGBM's text format)
@@ -37,6 +38,7 @@ from recsys.text.signals import TextSignals
 
 ENCODER, STATE = "encoder", "state"
 INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
+TEXT_RECORD = "text_training.json"
 FULL, NO_TEXT = "full", "no_text"
 SILENCE = HOUR
 """How far a request may move the clock beyond the last event; docs/decisions has the reason."""

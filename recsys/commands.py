@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from recsys.default_group import DEFAULT, DefaultGroup
 from recsys.encoder_commands import app as encoder
 from recsys.feature_commands import WorkspaceArgument, features, show_quality
 
@@ -28,6 +29,8 @@ app.add_typer(features, name="features", help="What features are, which to choos
 app.add_typer(
     encoder, name="encoder", help="Compare what computes text vectors; encode a catalogue."
 )
+training = typer.Typer(cls=DefaultGroup, no_args_is_help=True)
+app.add_typer(training, name="train", help="Train a bundle, or the text model alone.")
 
 
 @app.command()
@@ -216,12 +219,15 @@ def backfill(
     show_quality(opened, console, track)
 
 
-@app.command()
+@training.command(DEFAULT)
 def train(
     workspace: WorkspaceArgument,
     seeds: Annotated[int, typer.Option(min=1, help="Bundles to train, from seed 0 on.")] = 1,
 ) -> None:
-    """Compute what features are missing, fine-tune the text model, train the rankers."""
+    """Compute what features are missing, fine-tune the text model, train the rankers.
+
+    A text model that `recsys train encoder` left for a seed is taken as it is.
+    """
     from rich.console import Console
 
     from recsys.console import ConsoleTrack
@@ -240,6 +246,50 @@ def train(
         if told.cut_texts:
             limit = opened.config.text.max_tokens
             console.print(f"{told.cut_texts:,} item texts were cut at {limit} tokens")
+
+
+@training.command("encoder")
+def train_encoder(
+    workspace: WorkspaceArgument,
+    mode: Annotated[
+        str | None, typer.Option(help="head, top_layers, lora or full; as [text] says when absent.")
+    ] = None,
+    seed: Seed = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from where training was interrupted.")
+    ] = False,
+    precision: Annotated[
+        str, typer.Option(help="fp32, or bf16 where the device has units for it.")
+    ] = "fp32",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, ...; a GPU when there is one.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes or GPUs that share each step, through Ray Train.")
+    ] = 1,
+) -> None:
+    """Fine-tune the text model alone, and keep it for `recsys train`.
+
+    The learning curve is in training/seed-N of the workspace, as JSON lines and for TensorBoard.
+    """
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack
+    from recsys.train_encoder import EncoderTraining, train_and_tell
+
+    console = Console()
+    asked = EncoderTraining.checked(
+        {
+            "mode": mode,
+            "seed": seed,
+            "resume": resume,
+            "precision": precision,
+            "device": device,
+            "workers": workers,
+        }
+    )
+    for line in train_and_tell(workspace, asked, ConsoleTrack(console)):
+        console.print(line, soft_wrap=True)
 
 
 @app.command()

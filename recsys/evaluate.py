@@ -23,7 +23,7 @@ from recsys.measure import (
     values_by_key,
 )
 from recsys.metrics import NDCG_AT_10, calibration_bins
-from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows
+from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows, texts_of
 from recsys.report import (
     BEHAVIOUR_ONLY,
     LOGGED_ORDER,
@@ -38,6 +38,7 @@ from recsys.report import (
     save_result,
 )
 from recsys.split import periods
+from recsys.text.encoder import TextEncoder
 from recsys.workspace import Workspace
 
 REPORTS = "reports"
@@ -154,9 +155,13 @@ def _test_rows(
     workspace: Workspace, log: Log, texts: Texts, bundle: Bundle, track: Track
 ) -> RankingRows:
     if bundle.manifest.encoder_fingerprint != texts.backend.fingerprint:
+        max_tokens, device = bundle.config.text.max_tokens, workspace.config.encoding.device
+        tuned = TextEncoder.load(bundle.encoder_folder, max_tokens=max_tokens, device=device)
+        texts = texts_of(workspace, texts, tuned, track)
+    if bundle.manifest.encoder_fingerprint != texts.backend.fingerprint:
         raise UsageError(
             f"encoder {bundle.manifest.encoder_fingerprint} in {bundle.folder}",
-            f"encoder {texts.backend.fingerprint}, which [text] and [encoding] in recsys.toml name",
+            f"encoder {texts.backend.fingerprint}, as [text] and [encoding] in recsys.toml ask for",
             "train the bundle again",
         )
     config = workspace.config

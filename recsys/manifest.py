@@ -40,6 +40,7 @@ class Manifest(BaseModel):
     slate_source: str
     note: str
     seed: int
+    text_mode: str = Field(description="What of the text model was trained: `head`, ..., `full`.")
     encoder_fingerprint: str = Field(
         description="Hash of weights, tokenizer and text length, with what computes the vectors."
     )

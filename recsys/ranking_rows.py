@@ -126,13 +126,36 @@ class Texts:
 
 def encode_texts(workspace: Workspace, track: Track = silent) -> Texts:
     """Encode the catalogue and the queries; what was encoded before comes from the cache."""
+    encoding = workspace.config.encoding
+    weights = load_weights(workspace.config.text, encoding)
+    return _encoded(workspace, weights, query_texts(workspace), track)
+
+
+def texts_of(
+    workspace: Workspace, texts: Texts, encoder: TextEncoder, track: Track = silent
+) -> Texts:
+    """Give the same texts as another encoder sees them.
+
+    Args:
+        workspace: The workspace.
+        texts: As one encoder sees them; returned as they are if it is this one.
+        encoder: The other one, such as one that was tuned.
+        track: Shows progress.
+
+    Returns:
+        The texts with that encoder's vectors.
+    """
+    if encoder.fingerprint == texts.encoder.fingerprint:
+        return texts
+    return _encoded(workspace, encoder, texts.queries, track)
+
+
+def _encoded(workspace: Workspace, weights: TextEncoder, queries: pl.Series, track: Track) -> Texts:
     settings, encoding = workspace.config.text, workspace.config.encoding
     cache = workspace.root / CACHE
-    weights = load_weights(settings, encoding)
     backend = open_backend(weights, encoding, cache)
     items = workspace.scan("items").select(settings.template).collect()
     texts = item_texts(items, settings.template, settings.limits)
-    queries = query_texts(workspace)
     both = [*texts.to_list(), *queries.to_list()]
     found = encoded_of(both, backend, cache, track, encoding.precision)
     count = len(texts)

@@ -18,12 +18,12 @@ from recsys.bundle import (
     NO_TEXT,
     QUERIES,
     STATE,
+    TEXT_RECORD,
     save_calibrations,
     save_signals,
 )
 from recsys.calibration import Calibration, fit_calibration
 from recsys.config import CONFIG_NAME, write_config
-from recsys.dataset import read_slates
 from recsys.feature_columns import features_of
 from recsys.manifest import (
     FORMAT,
@@ -42,46 +42,19 @@ from recsys.ranking_rows import (
     open_workspace_log,
     ranking_rows,
     run_backfill,
+    texts_of,
 )
-from recsys.split import Period, periods
+from recsys.split import periods
 from recsys.text.encoder import TextEncoder
 from recsys.text.head import InterestModel, table_of
 from recsys.text.likeness import LikenessTable
+from recsys.text.model import TextModel
 from recsys.text.settings import TextSettings
 from recsys.text.signals import TextSignals
-from recsys.text.sources import FrozenSource
-from recsys.text.training import Run, TextTraining, finetune
+from recsys.train_text import text_model
 from recsys.workspace import Workspace
 
 BUNDLES = "bundles"
-
-
-def train_text(
-    workspace: Workspace,
-    log: Log,
-    texts: Texts,
-    period: Period,
-    seed: int = 0,
-    track: Track = silent,
-) -> TextTraining:
-    """Fine-tune the interest match on the requests of a period.
-
-    Args:
-        workspace: The workspace.
-        log: The same, opened.
-        texts: From `encode_texts`.
-        period: Which requests; `periods(...).text` for a model that the ranker may use.
-        seed: Seeds everything drawn.
-        track: Shows progress.
-
-    Returns:
-        The trained head, with the last moment its labels know of.
-    """
-    config = workspace.config
-    slates = read_slates(workspace, log, texts.queries, period, config.text.training_history).slates
-    kinds = len(log.interactions.kinds)
-    source = FrozenSource(texts.vectors)
-    return finetune(slates, source, config.labels.label_gain, kinds, config.text, Run(seed), track)
 
 
 def signals_of(model: InterestModel, vectors: np.ndarray, settings: TextSettings) -> TextSignals:
@@ -122,7 +95,8 @@ def train(
     features = run_backfill(workspace, log, track=track)
     texts = encode_texts(workspace, track)
     split = periods(workspace.config.split, workspace.config.labels.attribution_window_hours)
-    training = train_text(workspace, log, texts, split.text, seed, track)
+    training = text_model(workspace, log, texts, seed, track)
+    texts = texts_of(workspace, texts, training.encoder, track)
     signals = signals_of(training.model, texts.vectors.items, workspace.config.text)
     rows = {
         part: ranking_rows(workspace, log, texts, signals, training.trained_until, period, track)
@@ -135,6 +109,8 @@ def train(
     folder = workspace.root / BUNDLES / name
     with atomic_folder(folder) as part:
         _write_parts(part, workspace, texts, signals, features / STATE, scorers)
+        record = training.record.model_dump_json(indent=2)
+        (part / TEXT_RECORD).write_text(record, encoding="utf-8")
         manifest = Manifest(
             format=FORMAT,
             name=name,
@@ -144,6 +120,7 @@ def train(
             slate_source=workspace.config.slate_source,
             note=workspace.config.note,
             seed=seed,
+            text_mode=training.record.mode,
             encoder_fingerprint=texts.backend.fingerprint,
             cut_texts=texts.cut,
             schema_hash=features_of(workspace.config).schema_hash,
@@ -232,7 +209,7 @@ def _write_parts(
         (folder / STATE / path.name).write_bytes(path.read_bytes())
 
 
-def _cut_offs(training: TextTraining, rows: dict[str, RankingRows], log: Log) -> CutOffs:
+def _cut_offs(training: TextModel, rows: dict[str, RankingRows], log: Log) -> CutOffs:
     ranker, validation = (rows[part].slates.rows.request_time for part in ("ranker", "validation"))
     return CutOffs(
         text_trained_until=_moment(training.trained_until),

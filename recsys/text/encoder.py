@@ -150,6 +150,11 @@ class TextEncoder:
             track=track,
         )
 
+    def with_model(self, model: nn.Module) -> "TextEncoder":
+        """Give an encoder with other weights; its fingerprint tells their vectors apart."""
+        fingerprint = _fingerprint(model, self.tokenizer, self.max_tokens)
+        return TextEncoder(model, self.tokenizer, self.max_tokens, self.device, fingerprint)
+
     def in_bfloat16(self) -> "TextEncoder":
         """Give the same encoder computing in bfloat16, where the device has units for it.
 

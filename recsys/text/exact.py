@@ -23,7 +23,7 @@ def learning_rate_factor(step: int, settings: TextSettings) -> float:
     """
     warm = max(1, round(settings.warm_up * settings.steps))
     if step <= warm:
-        return step / (warm + 1)
+        return step / warm
     left = (settings.steps + 1 - step) / (settings.steps + 1 - warm)
     return (1 - math.cos(math.pi * left)) / 2
 

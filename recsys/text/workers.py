@@ -5,7 +5,8 @@ each worker has the loss of its own slates, and gradients are added up, so that 
 one worker with the same slates but for the order of sums.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +22,30 @@ class Workers:
     Attributes:
         rank: From 0; the first one writes what is written.
         count: How many there are.
+        device: Where they compute.
     """
 
     rank: int = 0
     count: int = 1
+    device: str = "cpu"
 
     @property
     def first(self) -> bool:
         """Whether this one writes."""
         return self.rank == 0
+
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Let the first one go through a block alone, and the others after it.
+
+        Yields:
+            Nothing.
+        """
+        if not self.first:
+            distributed.barrier()
+        yield
+        if self.first and self.count > 1:
+            distributed.barrier()
 
     def slates(self, total: int) -> slice:
         """Give this worker's share of the slates of a step."""
@@ -79,7 +95,7 @@ class Workers:
         """Add a number up over the workers."""
         if self.count == 1:
             return value
-        summed = torch.tensor([value], dtype=torch.float64)
+        summed = torch.tensor([value], dtype=torch.float64, device=self.device)
         distributed.all_reduce(summed)
         return float(summed)
 

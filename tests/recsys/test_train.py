@@ -22,7 +22,8 @@ from recsys.ranking_rows import (
     run_backfill,
 )
 from recsys.split import Periods, periods
-from recsys.train import BUNDLES, bundle_name, signals_of, train, train_text
+from recsys.train import BUNDLES, bundle_name, signals_of, train
+from recsys.train_text import train_text
 from recsys.workspace import CACHE, Workspace
 from tests.worlds import FailingTrack, InterruptionError, listing
 

@@ -1,0 +1,1 @@
+"""What of the encoder is trained: nothing, its top layers, adapters, or all of it."""

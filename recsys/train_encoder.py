@@ -118,6 +118,10 @@ def _sentences(workspace: Workspace, model: TextModel) -> Iterator[str]:
 def _by_several(root: Path, asked: EncoderTraining) -> None:
     """Train with Ray Train: the same loop in every worker, the first one writes.
 
+    Args:
+        root: The workspace.
+        asked: Mode, seed, workers.
+
     Raises:
         UsageError: Ray Train is not installed.
     """

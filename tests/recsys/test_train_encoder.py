@@ -88,10 +88,10 @@ def test_a_tuned_encoder_goes_into_the_bundle_with_its_own_vectors(
     record = TextRecord.model_validate_json((folder / TEXT_RECORD).read_bytes())
     assert record.encoder == encoder.fingerprint
     assert record.base_encoder == texts.encoder.fingerprint
-    first = next(place for place, known in enumerate(bundle.interest.known) if known)
+    first = next(place for place, known in enumerate(bundle.signals.interest.known) if known)
     title = own.scan("items").collect()["title"][first]
     assert isinstance(title, str)
-    table = bundle.interest
+    table = bundle.signals.interest
     caches = sorted(path.stem for path in (own.root / "cache").glob("*.safetensors"))
     assert encoder.fingerprint in caches
     vectors = load_file(own.root / "cache" / f"{encoder.fingerprint}.safetensors")["vectors"]

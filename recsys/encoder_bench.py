@@ -30,7 +30,8 @@ from recsys.text.head import InterestModel
 from recsys.text.opening import load_weights, open_backend
 from recsys.text.signals import signal_rows
 from recsys.text.template import item_texts
-from recsys.train import fit_scorer, signals_of, train_text
+from recsys.train import fit_scorer, signals_of
+from recsys.train_text import TextRun, train_text
 from recsys.workspace import CACHE, Workspace
 
 BACKENDS: tuple[Backend, ...] = ("torch", "torch-bf16", "onnx", "onnx-int8")
@@ -205,7 +206,7 @@ def _train_judge(workspace: Workspace, seed: int, track: Track) -> _Judge:
     run_backfill(workspace, log, track=track)
     texts = encode_texts(workspace, track)
     split = periods(config.split, config.labels.attribution_window_hours)
-    training = train_text(workspace, log, texts, split.text, seed, track)
+    training = train_text(workspace, log, texts, split.text, TextRun(seed, mode="head"), track)
     signals = signals_of(training.model, texts.vectors.items, config.text)
     ranker, validation = (
         ranking_rows(workspace, log, texts, signals, training.trained_until, period, track)

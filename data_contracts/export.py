@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
+from data_contracts.served import ServedFeatures
 from data_contracts.slates import WIRE_VERSION, RankRequest, RankResponse
 from data_contracts.storage import atomic_file
 
@@ -69,6 +70,7 @@ TABLES = (
     TableContract("items", Items, TABLE_VERSION),
     TableContract("impressions", Impressions, TABLE_VERSION),
     TableContract("interactions", Interactions, TABLE_VERSION),
+    TableContract("served_features", ServedFeatures, TABLE_VERSION),
 )
 BODIES = (
     WireContract("rank_request", RankRequest, "validation"),

@@ -105,3 +105,39 @@ def propose_features(
         console.print(f"wrote {path}: compute the features and train again")
     else:
         console.print(f"nothing was written: --write puts this into {path}")
+
+
+@features.command("parity")
+def compare_executors(
+    workspace: WorkspaceArgument,
+    since: Annotated[
+        str | None, typer.Option("--from", help="First day compared, YYYY-MM-DD.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="Last day compared, YYYY-MM-DD.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Requests compared, spread evenly; absent: all.")
+    ] = None,
+    logged: Annotated[
+        Path | None,
+        typer.Option(help="Features as a server logged them, .parquet or .jsonl, to compare."),
+    ] = None,
+) -> None:
+    """Compare the online executor's features, or a server's, with the backfill's."""
+    from rich.console import Console
+
+    from recsys.console import ConsoleTrack
+    from recsys.feature_parity import check_logged, check_parity, render_parity
+    from recsys.workspace import Workspace
+
+    console = Console()
+    opened = Workspace.open(workspace)
+    if logged is not None:
+        report = check_logged(opened, logged)
+    else:
+        report = check_parity(opened, since, until, limit, ConsoleTrack(console))
+    for line in render_parity(report):
+        console.print(line, markup=False, soft_wrap=True, highlight=False)
+    if not report.is_equal:
+        raise typer.Exit(1)

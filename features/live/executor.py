@@ -21,8 +21,8 @@ from features.settings import FeatureSettings
 from features.snapshots import Snapshot, empty_snapshot
 from features.state import FeatureState
 
-SnapshotSource = Callable[[int], Snapshot]
-"""Gives the snapshot due at a midnight, by its day number."""
+SnapshotSource = Callable[[int], Snapshot | None]
+"""Gives the snapshot due at a midnight by its day number; None keeps the last one."""
 _LARGEST = float(1 << 62)
 
 
@@ -261,7 +261,7 @@ class LiveFeatures:
             cadence = self.settings.snapshot_days
             due = self.state.day // cadence * cadence
             if due > self.snapshot.day:
-                self.snapshot = self._snapshots(due)
+                self.snapshot = self._snapshots(due) or self.snapshot
 
     def rows(
         self,

@@ -1,0 +1,21 @@
+"""The contract of features as a server computed them, to compare with the batch's."""
+
+import dataframely as dy
+
+
+class ServedFeatures(dy.Schema):
+    """One row a candidate of a served request, with the features the ranker got."""
+
+    request_id = dy.String(primary_key=True, min_length=1, description="The ranking call.")
+    item_id = dy.String(primary_key=True, min_length=1, description="The candidate.")
+    schema_hash = dy.String(
+        nullable=False,
+        min_length=1,
+        description="Hash of the declared features, which says what each value is.",
+    )
+    values = dy.List(
+        dy.Float32(nullable=True),
+        nullable=False,
+        min_length=1,
+        description="The features in the order of their declaration; null or NaN where missing.",
+    )

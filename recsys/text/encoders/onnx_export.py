@@ -1,6 +1,7 @@
 """An encoder as an ONNX file: pooling and normalisation inside, any batch and any length."""
 
 import copy
+import logging
 import tempfile
 import warnings
 from pathlib import Path
@@ -71,7 +72,8 @@ def _trace(encoder: TextEncoder, path: Path) -> None:
     model = _Pooled(copy.deepcopy(encoder.model).to("cpu").float()).eval()
     sizes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens")}
     try:
-        # The exporter warns of its own deprecated parts.
+        # The exporter warns of its own deprecated parts, and logs which libraries it misses.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")
             torch.onnx.export(

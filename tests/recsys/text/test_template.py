@@ -1,8 +1,8 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.items import Items
-from recsys.text.template import item_texts
+from recsys.text.template import item_texts, limit_words
 from tests.worlds import table
 
 TEMPLATE = ("title", "description", "category", "tags")
@@ -39,6 +39,7 @@ _WORDS = st.one_of(st.none(), st.sampled_from(["", " ", "red", "red.", "blue", "
 _Row = tuple[str | None, str | None, str | None]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_WORDS, _WORDS, _WORDS), min_size=1, max_size=5))
 def test_every_distinct_part_stands_once(
     rows: list[_Row],
@@ -51,3 +52,42 @@ def test_every_distinct_part_stands_once(
     for text, row in zip(texts(columns), rows, strict=True):
         parts = [(part or "").strip().rstrip(".") for part in row]
         assert text == ". ".join(dict.fromkeys(part for part in parts if part))
+
+
+def test_repeated_words_count_three_times_and_short_ones_always() -> None:
+    assert limit_words("Gift gift GIFT, gift! Gift mug", 20, 3) == "Gift gift GIFT, mug"
+    assert limit_words("the cat on the mat by the sea in the sun", 20, 3).count("the") == 4
+    assert limit_words("手机手机手机手机壳", 20, 3) == "手机壳"
+    assert limit_words("1000 x 1000 mm", 20, 3) == "1000 x 1000 mm"
+
+
+def test_a_title_ends_after_its_words_and_leaves_room_for_the_rest() -> None:
+    stuffed = " ".join(f"word{place}" for place in range(300))
+    columns: dict[str, list[object]] = {"title": [stuffed], "description": ["Blue."]}
+    (text,) = texts(columns)
+    assert text.startswith("word0 ")
+    assert text.endswith("word19. Blue")
+
+
+def test_control_and_invisible_characters_part_words_and_hide_nothing() -> None:
+    assert limit_words("red\x00scarf\u200b\r\nof\twool", 20, 3) == "red scarf of wool"
+    assert limit_words("\x07\u200b ", 20, 3) == ""
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["wool", "scarf", "a", "1000", "é", "手", "-"]), max_size=60))
+def test_limiting_twice_is_limiting_once_and_keeps_the_order(words: list[str]) -> None:
+    text = " ".join(words)
+    once = limit_words(text, 20, 3)
+    assert limit_words(once, 20, 3) == once
+    rest = iter(words)
+    assert all(word in rest for word in once.split())
+    assert len(once.split()) <= 20
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40))
+def test_any_text_is_read(text: str) -> None:
+    limited = limit_words(text, 20, 3)
+    assert len(limited) <= len(text)
+    limited.encode()

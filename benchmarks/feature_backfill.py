@@ -28,7 +28,8 @@ import polars as pl
 from measure import Cost, measure
 from simulated_log import configure, simulated_log
 
-from features.backfill import ROWS, feature_columns
+from features.backfill import ROWS
+from features.row_files import feature_columns
 from features.settings import FeatureSettings
 from recsys.ranking_rows import FEATURES
 from recsys.simulate import SimulationSettings

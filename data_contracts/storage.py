@@ -47,6 +47,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed left behind in a folder, at any depth.
+
+    Args:
+        folder: A folder that nobody writes to at the moment.
+    """
+    for path in sorted(folder.rglob(".*")) if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a table whole or not at all."""
     with atomic_file(path) as part:

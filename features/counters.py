@@ -7,12 +7,15 @@ the day before the instant are added, and for windows that begin at an hour the 
 window's first midnight and its first hour are taken off. Both are look-ups in one day's tile.
 """
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from features.clock import DAY, HOUR, NO_TIME, window_end
+from features.catalogue import MISSING
+from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME, window_end
+from features.key_index import KeyIndex, grown
 from features.tiles import EMPTY_TILE, Arrivals, LateEvents, Tile
 
 ITEM, USER = "item", "user"
@@ -119,11 +122,14 @@ class Counter:
     Attributes:
         spec: What is counted.
         day: Day number whose midnight this is; events of earlier days are in.
-        codes: int64 [n_keys], keys with any event so far, ascending.
+        codes: int64 [n_keys], keys with any event so far; ascending when the state was read or
+            tidied, later in any order, with room for more behind them.
         totals: int64 [n_keys, n_windows].
         first: int64 [n_keys], time of the first event.
         last: int64 [n_keys], time of the last event.
-        tiles: The days that a window still has to give up, by day number.
+        tiles: What became known on time on the days that a window still has to give up, by day
+            number.
+        late: The same of late events, by the day they happened.
     """
 
     spec: CounterSpec
@@ -132,33 +138,44 @@ class Counter:
     totals: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     first: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     last: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    tiles: dict[int, Tile] = field(default_factory=dict)
-    _rows_of: np.ndarray | None = field(default=None, compare=False)
+    tiles: MutableMapping[int, Tile] = field(default_factory=dict)
+    late: dict[int, Tile] = field(default_factory=dict)
+    _index: KeyIndex | None = field(default=None, compare=False, repr=False)
+    _size: int = field(default=0, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not len(self.codes) and not self.totals.size:
+        if not len(self.codes):
             self.totals = np.zeros((0, len(self.spec.windows)), np.int64)
+        self._size = len(self.codes)
 
     def find(self, codes: np.ndarray) -> np.ndarray:
         """Give the row of each key in the state, int64 [n]; -1 for keys without events."""
-        if not len(self.codes):
-            return np.full(len(codes), -1)
-        if (table := self._table()) is not None:
-            rows: np.ndarray = table[np.minimum(codes, len(table) - 1)]
-            return rows
-        rows = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
-        return np.where(self.codes[rows] == codes, rows, -1)
+        return self._keys.find(codes)
 
-    def _table(self) -> np.ndarray | None:
-        """Give the row of each code of a key of one part; -1 stands last, where `MISSING` looks."""
-        if self._rows_of is None and len(self.spec.key) == 1:
-            self._rows_of = np.full(int(self.codes[-1]) + 2, -1)
-            self._rows_of[self.codes] = np.arange(len(self.codes))
-        return self._rows_of
+    @property
+    def _keys(self) -> KeyIndex:
+        if self._index is None:
+            self._index = KeyIndex(self.codes[: self._size], dense=len(self.spec.key) == 1)
+        return self._index
+
+    def tidy(self) -> None:
+        """Put the keys in order, without room for more and without forgotten ones."""
+        kept = np.flatnonzero(self.first[: self._size] != NO_TIME)
+        kept = kept[np.argsort(self.codes[kept], kind="stable")]
+        if len(kept) == len(self.codes) and (np.diff(kept) == 1).all():
+            return
+        self.codes, self.totals = self.codes[kept], self.totals[kept]
+        self.first, self.last = self.first[kept], self.last[kept]
+        self._index, self._size = None, len(kept)
 
     def leaving(self, days: int) -> Tile:
         """Give the tile of the day on which the window of that length begins."""
-        return self.tiles.get(self.day - days, EMPTY_TILE)
+        return self.tile_of(self.day - days)
+
+    def tile_of(self, day: int) -> Tile:
+        """Give all that happened on a day and is known by now, to be taken off."""
+        tile = self.tiles.get(day, EMPTY_TILE)
+        return tile.joined(self.late[day]) if day in self.late else tile
 
     def advance(self, arrivals: Arrivals, forget_days: int) -> None:
         """Fold what became known on the day in, and go on to the next midnight.
@@ -173,7 +190,7 @@ class Counter:
             rows = self.find(tile.codes)
             self.totals[rows] += tile.totals[:, None]
             self._widen(rows, tile)
-            self.tiles[self.day] = tile.without_times()
+            self._keep(tile)
         if late is not None:
             self._add_late(late)
         for column, days in enumerate(self.spec.windows):
@@ -182,6 +199,13 @@ class Counter:
                 self.totals[self.find(leaving.codes), column] -= leaving.totals
         self.day += 1
         self._forget(forget_days)
+
+    def _keep(self, tile: Tile) -> None:
+        """Keep the day's tile for the windows that will leave it, no finer than they need."""
+        finite = [days for days in self.spec.windows if days != EVER]
+        if finite:
+            unit = HOUR if min(finite) <= HOURLY_WINDOW_DAYS else DAY
+            self.tiles[self.day] = tile.by(unit)
 
     def _widen(self, rows: np.ndarray, tile: Tile) -> None:
         """Move the first and last times of the tile's keys."""
@@ -201,30 +225,31 @@ class Counter:
             np.add.at(self.totals[:, column], rows[inside], late.values[inside])
         for day in np.unique(event_day[event_day >= self.day - max(self.spec.windows)]).tolist():
             of_day = event_day == day
-            self.tiles[day] = self.tiles.get(day, EMPTY_TILE).with_events(
-                late.codes[of_day], late.time[of_day] - day * DAY, late.values[of_day]
-            )
+            tile = Tile.of(late.codes[of_day], late.time[of_day] - day * DAY, late.values[of_day])
+            self.late[day] = self.late.get(day, EMPTY_TILE).joined(tile)
 
     def _make_room(self, codes: np.ndarray) -> None:
         new = codes[self.find(codes) < 0]
         if not len(new):
             return
-        self._rows_of = None
-        places = np.searchsorted(self.codes, new)
-        self.codes = np.insert(self.codes, places, new)
-        self.totals = np.insert(self.totals, places, 0, axis=0)
-        self.first = np.insert(self.first, places, NO_TIME)
-        self.last = np.insert(self.last, places, NO_TIME)
+        self._keys.add(new)
+        low, self._size = self._size, self._size + len(new)
+        self.codes = grown(self.codes, self._size, MISSING)
+        self.totals = grown(self.totals, self._size, 0)
+        self.first = grown(self.first, self._size, NO_TIME)
+        self.last = grown(self.last, self._size, NO_TIME)
+        self.codes[low : self._size] = new
 
     def _forget(self, forget_days: int) -> None:
         """Drop the tiles that have left every window, and a user's keys of long ago."""
         oldest = self.day - max(self.spec.windows)
-        for day in [day for day in self.tiles if day < oldest]:
-            del self.tiles[day]
+        for tiles in (self.tiles, self.late):
+            for day in [day for day in tiles if day < oldest]:
+                del tiles[day]
         if USER not in self.spec.key:
             return
-        kept = self.last >= (self.day - forget_days) * DAY
-        if not kept.all():
-            self._rows_of = None
-            self.codes, self.totals = self.codes[kept], self.totals[kept]
-            self.first, self.last = self.first[kept], self.last[kept]
+        gone = np.flatnonzero(self.last[: self._size] < (self.day - forget_days) * DAY)
+        self.totals[gone] = 0
+        self.first[gone] = self.last[gone] = NO_TIME
+        if 2 * len(gone) > self._size:
+            self.tidy()

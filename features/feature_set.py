@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -107,11 +107,34 @@ class FeatureSet:
         Returns:
             float32 [n_rows, n_features], NaN where a value is missing.
         """
-        done: dict[str, np.ndarray] = {}
         columns = np.empty((len(self.features), len(reader.rows)), np.float32)
-        for place, (name, feature) in enumerate(zip(self.names, self.features, strict=True)):
-            columns[place] = done[name] = feature.compute(reader, done)
+        for place, values in enumerate(self.columns(reader).values()):
+            columns[place] = values
         return np.ascontiguousarray(columns.T)
+
+    def columns(self, reader: Reader) -> dict[str, np.ndarray]:
+        """Compute every feature of a reader's rows, column by column.
+
+        Args:
+            reader: What is known of the rows.
+
+        Returns:
+            float32 [n_rows] by name, in order, NaN where a value is missing.
+        """
+        done: dict[str, np.ndarray] = {}
+        columns: dict[str, np.ndarray] = {}
+        for name, feature in zip(self.names, self.features, strict=True):
+            done[name] = feature.compute(reader, done)
+            columns[name] = done[name].astype(np.float32)
+        return columns
+
+    def subset(self, names: Collection[str]) -> "FeatureSet":
+        """Keep some features and those they look at, in order."""
+        kept = set(names)
+        for feature in reversed(self.features):
+            if feature.name in kept and feature.after is not None:
+                kept.add(feature.after)
+        return FeatureSet(tuple(feature for feature in self.features if feature.name in kept))
 
     def _all(self, of: Callable[[Feature], list[Part]]) -> tuple[Part, ...]:
         return tuple(dict.fromkeys(part for feature in self.features for part in of(feature)))

@@ -169,8 +169,8 @@ def encode_interactions(
     """
     user, session = Interactions.user_id.name, Interactions.session_id.name
     kind, event = Interactions.kind.name, Interactions.event_id.name
-    of_kinds = _with_times(interactions.filter(pl.col(kind).is_in(list(kinds)))).collect()
-    in_time = of_kinds.filter(pl.col(_LATENESS) <= late_days * DAY)
+    of_kinds = with_times(interactions, kinds).collect()
+    in_time = of_kinds.filter(in_time_for(late_days))
     once = in_time.sort(_KNOWN, _TIME, event, maintain_order=True).unique(
         [event, _DAY], keep="first", maintain_order=True
     )
@@ -194,13 +194,27 @@ def encode_interactions(
     return Taken(events, of_kinds.height - in_time.height, in_time.height - once.height)
 
 
-def _with_times(interactions: pl.LazyFrame) -> pl.LazyFrame:
-    """Add when interactions happened and were known, their visit, and values in millionths."""
+def in_time_for(late_days: int) -> pl.Expr:
+    """Choose, of the rows of `with_times`, those that arrived within so many days."""
+    return pl.col(_LATENESS) <= late_days * DAY
+
+
+def with_times(interactions: pl.LazyFrame, kinds: Sequence[str]) -> pl.LazyFrame:
+    """Give the interactions of some kinds with the times that count.
+
+    Args:
+        interactions: A table that keeps the contract of interactions.
+        kinds: The kinds to keep.
+
+    Returns:
+        What names each, `time` and `known` (UTC microseconds, as in `Events`), how long after its
+        time it arrived, its `day`, its visit, and its value in millionths.
+    """
     time = Interactions.timestamp.col.dt.timestamp("us")
     ingested = Interactions.ingested_at.col.dt.timestamp("us")
     user, session = Interactions.user_id.col, Interactions.session_id.col
     value = (Interactions.value.col * UNITS).round().cast(pl.Int64, strict=False).fill_null(0)
-    return interactions.select(
+    return interactions.filter(Interactions.kind.col.is_in(list(kinds))).select(
         Interactions.event_id.name,
         Interactions.kind.name,
         user,
@@ -239,6 +253,7 @@ def read_requests(
     item_ids: pl.Series,
     user_ids: pl.Series,
     given: Sequence[str] = (),
+    context: Sequence[str] = (),
 ) -> Shown:
     """Read impressions into requests, in order of time, request and position.
 
@@ -247,6 +262,7 @@ def read_requests(
         item_ids: The catalogue's items.
         user_ids: The users of the log.
         given: Keys of the impression's context that are caller-supplied numbers.
+        context: Keys of the impression's context whose words are read.
 
     Returns:
         The requests and the columns that name their rows.
@@ -260,6 +276,7 @@ def read_requests(
             time,
             Impressions.position.name,
             *(_context_number(name) for name in given),
+            *(_context_word(name).alias(_word_column(name)) for name in context),
         )
         .sort(time, request, Impressions.position.name)
         .collect()
@@ -272,32 +289,67 @@ def read_requests(
         offsets,
         encode(frame[Impressions.item_id.name], item_ids),
         {name: frame[_given_column(name)].to_numpy() for name in given},
+        {name: frame[_word_column(name)].gather(starts).to_list() for name in context},
     )
-    return Shown(rows, frame.drop([_given_column(name) for name in given]))
+    read = [*map(_given_column, given), *map(_word_column, context)]
+    return Shown(rows, frame.drop(read))
+
+
+def read_impressions(impressions: pl.LazyFrame, item_ids: pl.Series, user_ids: pl.Series) -> Events:
+    """Read impressions as events alone, for states that go on without rows.
+
+    Args:
+        impressions: A table that keeps the contract of impressions.
+        item_ids: The catalogue's items.
+        user_ids: The users of the log.
+
+    Returns:
+        The events, in order of time.
+    """
+    user, item = Impressions.user_id.name, Impressions.item_id.name
+    time = Impressions.timestamp.col.dt.timestamp("us").alias(_TIME)
+    frame = impressions.select(time, user, item).collect()
+    order = np.argsort(frame[_TIME].to_numpy(), kind="stable")
+    times = frame[_TIME].to_numpy()[order]
+    return _impressions(
+        times, encode(frame[user], user_ids)[order], encode(frame[item], item_ids)[order]
+    )
 
 
 def _given_column(name: str) -> str:
     return f"given_{name}"
 
 
-def _context_number(name: str) -> pl.Expr:
+def _word_column(name: str) -> str:
+    return f"word_{name}"
+
+
+def _context_word(name: str) -> pl.Expr:
     pair = pl.element()
-    value = (
+    return (
         pl.col(Impressions.context.name)
         .list.eval(pair.filter(pair.struct.field("key") == name).struct.field("value"))
         .list.first()
     )
+
+
+def _context_number(name: str) -> pl.Expr:
+    value = _context_word(name)
     return value.cast(pl.Float32, strict=False).fill_null(float("nan")).alias(_given_column(name))
 
 
 def impression_events(rows: Rows) -> Events:
     """Give the rows of requests as events of the kind `impression`, in order of time."""
-    count = len(rows)
+    return _impressions(rows.time, rows.request_user[rows.request], rows.item)
+
+
+def _impressions(time: np.ndarray, user: np.ndarray, item: np.ndarray) -> Events:
+    count = len(time)
     return Events(
-        rows.time,
-        rows.time,
-        rows.request_user[rows.request],
-        rows.item,
+        time,
+        time,
+        user,
+        item,
         np.zeros(count, np.int16),
         np.full(count, MISSING, np.int64),
         np.zeros(count, np.int64),

@@ -7,7 +7,7 @@ import numpy as np
 
 from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
 from features.counters import EVER, Counter
-from features.tiles import Arrivals, Before
+from features.tiles import Arrivals, Asked, Before
 
 
 @dataclass
@@ -17,36 +17,30 @@ class Reading:
     Attributes:
         counter: The state as of the day's midnight.
         today: What became known on the day.
-        codes: int64 [n], key of each row.
+        asked: The keys of the n rows.
         time: int64 [n], UTC microseconds within the day.
     """
 
     counter: Counter
     today: Arrivals
-    codes: np.ndarray
+    asked: Asked
     time: np.ndarray
 
     def __post_init__(self) -> None:
-        self._rows = self.counter.find(self.codes)
+        self._rows = self.counter.find(self.asked.keys)
         absent = self._rows < 0
         self._absent = absent if absent.any() else None
 
     def total(self, days: int) -> np.ndarray:
         """Give the total of a window of the counter, int64 [n]."""
-        total = self._totals[:, self.counter.spec.windows.index(days)]
-        if len(self.today.tile.codes):
-            total = total + self._before.total()
+        total = self._known(self.counter.totals[:, self.counter.spec.windows.index(days)], 0)
+        self._before.add_total(total)
         if self.today.late is not None:
             late = self.today.late.windows[days]
-            total = total + late.before(self.codes, self._of_day).total()
+            late.before(self.asked, self._of_day).add_total(total)
         if days != EVER and days <= HOURLY_WINDOW_DAYS and self._hour.any():
-            total = total - self.counter.leaving(days).before(self.codes, self._hour).total()
+            self.counter.leaving(days).before(self.asked, self._hour).add_total(total, -1)
         return total
-
-    @cached_property
-    def _totals(self) -> np.ndarray:
-        """The totals of all windows at midnight, int64 [n, n_windows]."""
-        return self._known(self.counter.totals, 0)
 
     @cached_property
     def _of_day(self) -> np.ndarray:
@@ -61,13 +55,13 @@ class Reading:
     @cached_property
     def _before(self) -> Before:
         """The key's events on time of the day that were known before each row's time."""
-        return self.today.tile.before(self.codes, self._of_day)
+        return self.today.tile.before(self.asked, self._of_day)
 
     @cached_property
     def _late(self) -> Before | None:
         """The key's late events that became known on the day, before each row's time."""
         late = self.today.late
-        return None if late is None else late.windows[EVER].before(self.codes, self._of_day)
+        return None if late is None else late.windows[EVER].before(self.asked, self._of_day)
 
     def last(self) -> np.ndarray:
         """Give the time of the last event, int64 [n]; `NO_TIME` where there is none."""
@@ -92,10 +86,10 @@ class Reading:
         return both if self._late is None else [*both, self._late]
 
     def _known(self, values: np.ndarray, absent: int) -> np.ndarray:
-        """Look the keys up in an array of the state, int64 [n, ...]."""
+        """Look the keys up in an array of the state, int64 [n], free to be changed."""
         if not len(values):
-            return np.full((len(self.codes), *values.shape[1:]), absent, np.int64)
+            return np.full(len(self.asked.key_of), absent, np.int64)
         found: np.ndarray = values[self._rows]
         if self._absent is not None:
             found[self._absent] = absent
-        return found
+        return found[self.asked.key_of]

@@ -87,11 +87,7 @@ class RowFacts:
             if self._slate_places is None:
                 self._slate_places = self.snapshot.places(self.rows.item)
             return self.snapshot.strength(how, past[0], self.rows.item, self._slate_places)
-        strength = np.zeros((width, len(self.rows)), np.float32).T
-        offsets = self.rows.offsets
-        for each, low, high in zip(past, offsets[:-1], offsets[1:], strict=True):
-            strength[low:high] = self.snapshot.strength(how, each, self.rows.item[low:high])
-        return strength
+        return self.snapshot.strengths(how, past[self.rows.request], self.rows.item)
 
     def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
         """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""

@@ -27,14 +27,16 @@ def day_name(day: int) -> str:
     return str(np.datetime64(day, "D"))
 
 
-def save_snapshot(snapshot: Snapshot, folder: Path) -> None:
+def save_snapshot(snapshot: Snapshot, folder: Path, inputs: str) -> None:
     """Write a snapshot into a folder named by its day.
 
     Args:
         snapshot: The snapshot.
         folder: The folder of all snapshots.
+        inputs: Hash of what it depends on.
     """
-    scalars = {"format": FORMAT, "n_items": len(snapshot.repeat_rate)} | snapshot_scalars(snapshot)
+    scalars = {"format": FORMAT, "inputs": inputs, "n_items": len(snapshot.repeat_rate)}
+    scalars |= snapshot_scalars(snapshot)
     with atomic_folder(folder / day_name(snapshot.day)) as new:
         save_file(snapshot_arrays(snapshot), new / _ARRAYS)
         (new / _ARRAYS).chmod(0o644)
@@ -87,6 +89,16 @@ def load_snapshot(folder: Path) -> Snapshot:
         raise DataError(
             f"{folder} cannot be read: {error}", "a snapshot written whole", _REBUILD
         ) from error
+
+
+def snapshot_inputs(folder: Path, day: int) -> str | None:
+    """Read what the snapshot of a day depends on; None when there is none."""
+    try:
+        scalars = json.loads((folder / day_name(day) / _SCALARS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    inputs: str | None = scalars.get("inputs")
+    return inputs
 
 
 def snapshot_arrays(snapshot: Snapshot) -> Arrays:

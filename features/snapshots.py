@@ -1,7 +1,7 @@
 """Slow aggregates taken at a cadence: co-visitation, repeat rates, and the priors of rates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
@@ -9,6 +9,7 @@ from scipy import sparse
 from features.catalogue import MISSING
 from features.clock import DAY
 from features.log import SESSION, Events
+from features.pair_table import PairTable
 
 _ITEMS_PER_GROUP = 200
 _SHRINK = 5.0
@@ -40,6 +41,7 @@ class Snapshot:
     repeat_days: np.ndarray
     shares: Mapping[str, np.ndarray]
     rates: Mapping[str, float]
+    _tables: dict[str, PairTable] = field(default_factory=dict, compare=False, repr=False)
 
     def strength(
         self, how: str, past: np.ndarray, item: np.ndarray, place: np.ndarray | None = None
@@ -85,6 +87,21 @@ class Snapshot:
         place = np.full(len(self.repeat_rate) + 1, -1, np.int32)
         place[item] = np.arange(len(item))
         return place
+
+    def strengths(self, how: str, past: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """Give the same for many histories, looking each pair up.
+
+        Args:
+            how: How items met: `session` or `user`.
+            past: int32 [n, k], the history of each candidate's request.
+            item: int32 [n], the candidates.
+
+        Returns:
+            float32 [n, k], 0 for pairs that never met.
+        """
+        if how not in self._tables:
+            self._tables[how] = PairTable(self.together[how])
+        return self._tables[how].look_up(past, item)
 
 
 def snapshot(

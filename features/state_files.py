@@ -41,7 +41,11 @@ Arrays = dict[str, np.ndarray]
 
 
 def save_state(
-    state: FeatureState, catalogue: Catalogue, user_ids: pl.Series, folder: Path
+    state: FeatureState,
+    catalogue: Catalogue,
+    user_ids: pl.Series,
+    folder: Path,
+    inputs: str | None = None,
 ) -> None:
     """Write a state with the dictionaries its codes refer to; the folder is replaced whole.
 
@@ -50,9 +54,11 @@ def save_state(
         catalogue: The items.
         user_ids: The users, in the order of their codes.
         folder: Where to write.
+        inputs: Hash of what the state was computed from.
     """
     arrays: Arrays = {}
     for name, counter in state.counters.items():
+        counter.tidy()
         arrays |= _counter_arrays(f"counters/{name}", counter)
     for part in EVENT_ARRAYS:
         arrays[f"recent/{part}"] = getattr(state.recent.events, part)
@@ -66,6 +72,7 @@ def save_state(
     arrays["catalogue/listed_at"] = catalogue.listed_at
     scalars = {
         "format": FORMAT,
+        "inputs": inputs,
         "day": state.day,
         "history": state.recent.k,
         "forget_days": state.recent.forget_days,
@@ -90,6 +97,15 @@ def save_state(
         )
         pl.DataFrame({_ATTRIBUTE: attribute, _VALUE: value}, strings).write_parquet(new / _VALUES)
         (new / _SCALARS).write_text(json.dumps(scalars, indent=2), encoding="utf-8")
+
+
+def state_inputs(folder: Path) -> str | None:
+    """Read what a state was computed from; None when there is none or it does not say."""
+    try:
+        inputs: str | None = _read_scalars(folder / _SCALARS).get("inputs")
+    except BundleError:
+        return None
+    return inputs
 
 
 def load_state(folder: Path, features: FeatureSet) -> tuple[FeatureState, Catalogue, list[str]]:
@@ -131,8 +147,9 @@ def load_state(folder: Path, features: FeatureSet) -> tuple[FeatureState, Catalo
 def _counter_arrays(prefix: str, counter: Counter) -> Arrays:
     """Name a counter's arrays; its tiles are laid end to end, with the sizes of each."""
     arrays = {f"{prefix}/{part}": getattr(counter, part) for part in _COUNTER_PARTS}
-    tiles = list(counter.tiles.values())
-    arrays[f"{prefix}/tiles/days"] = np.array(list(counter.tiles), np.int64)
+    days = sorted({*counter.tiles, *counter.late})
+    tiles = [counter.tile_of(day) for day in days]
+    arrays[f"{prefix}/tiles/days"] = np.array(days, np.int64)
     for part in _TILE_PARTS:
         pieces = [getattr(tile, part) for tile in tiles]
         arrays[f"{prefix}/tiles/{part}"] = np.concatenate([np.zeros(0, np.int64), *pieces])

@@ -80,37 +80,56 @@ class Tile:
         first = self.moments[self.starts[:-1]] % DAY
         return midnight + first, midnight + self.moments[last] % DAY
 
-    def before(self, codes: np.ndarray, moment: np.ndarray) -> "Before":
+    def before(self, asked: "Asked", moment: np.ndarray) -> "Before":
         """Find, per question, the key's events of this day that lie before a moment of the day.
 
         Args:
-            codes: int64 [n], the key asked for; absent keys have no events.
+            asked: The keys asked for, n questions; absent keys have no events.
             moment: int64 [n], microseconds since midnight UTC, at most a day.
 
         Returns:
             Where these events begin and end.
         """
+        nothing = np.zeros(0, np.int64)
+        if not len(self.codes) or not len(asked.keys):
+            return Before(self, len(moment), nothing, nothing, nothing)
+        rank = np.minimum(np.searchsorted(self.codes, asked.keys), len(self.codes) - 1)
+        present = self.codes[rank] == asked.keys
+        question = np.flatnonzero(present[asked.key_of])
+        rank = rank[asked.key_of[question]]
+        end = np.searchsorted(self.moments, rank * DAY + moment[question])
+        return Before(self, len(moment), question, self.starts[rank], end)
+
+    def by(self, unit: int) -> "Tile":
+        """Give the tile for taking totals off, which is asked at whole hours or days only.
+
+        Args:
+            unit: Microseconds of an hour or a day; what happens within one becomes one event.
+
+        Returns:
+            A smaller tile with the same answers at the full units, without times.
+        """
+        whole = self.moments // unit
+        begins = np.flatnonzero(np.append(True, whole[1:] != whole[:-1])[: len(whole)])
+        running = np.append(self.running[begins], self.running[-1])
+        moments = whole[begins] * unit
+        starts = np.searchsorted(begins, self.starts)
+        return Tile(self.codes, moments, running, starts)
+
+    def joined(self, other: "Tile") -> "Tile":
+        """Give the events of both tiles, without times."""
+        if not len(other.codes):
+            return self
         if not len(self.codes):
-            nothing = np.zeros(len(codes), np.int64)
-            return Before(self, nothing, nothing)
-        rank = np.searchsorted(self.codes, codes)
-        rank[rank == len(self.codes)] = 0
-        start = self.starts[rank]
-        end = np.searchsorted(self.moments, rank * DAY + moment)
-        return Before(self, start, np.where(self.codes[rank] == codes, end, start))
+            return other
+        parts = [tile.events() for tile in (self, other)]
+        codes, moments, values = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return Tile.of(codes, moments, values)
 
-    def without_times(self) -> "Tile":
-        """Give the tile for taking totals off, which needs no times."""
-        return Tile(self.codes, self.moments, self.running, self.starts)
-
-    def with_events(self, codes: np.ndarray, moment: np.ndarray, values: np.ndarray) -> "Tile":
-        """Add events that were learned of later, by the moment they happened."""
+    def events(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give the key, the moment of the day and the value of each event, int64 [n_events]."""
         rank = np.repeat(np.arange(len(self.codes)), np.diff(self.starts))
-        return Tile.of(
-            np.concatenate([self.codes[rank], codes]),
-            np.concatenate([self.moments - rank * DAY, moment]),
-            np.concatenate([np.diff(self.running), values]),
-        )
+        return self.codes[rank], self.moments - rank * DAY, np.diff(self.running)
 
 
 def _extremes(rank: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,40 +150,65 @@ def _extremes(rank: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Keys that are asked for, each once in order, so that finding them is quick and shared.
+
+    Attributes:
+        keys: int64 [n_keys], ascending.
+        key_of: int64 [n], the place among `keys` of each question's key.
+    """
+
+    keys: np.ndarray
+    key_of: np.ndarray
+
+    @classmethod
+    def of(cls, codes: np.ndarray) -> "Asked":
+        """Sort the keys of some questions, int64 [n]."""
+        keys, key_of = np.unique(codes, return_inverse=True)
+        return cls(keys, key_of)
+
+
+@dataclass(frozen=True)
 class Before:
-    """Runs of events of a tile, one run a question.
+    """Runs of events of a tile, one run a question whose key has events on the day.
 
     Attributes:
         tile: The tile.
-        start: int64 [n], first event of the run.
-        end: int64 [n], the event after its last one.
+        count: Number of questions, n.
+        question: int64 [n_runs], place of the run's question.
+        start: int64 [n_runs], first event of the run.
+        end: int64 [n_runs], the event after its last one.
     """
 
     tile: Tile
+    count: int
+    question: np.ndarray
     start: np.ndarray
     end: np.ndarray
 
-    def total(self) -> np.ndarray:
-        """Sum the values of each run, int64 [n]."""
-        total: np.ndarray = self.tile.running[self.end] - self.tile.running[self.start]
-        return total
+    def add_total(self, total: np.ndarray, sign: int = 1) -> None:
+        """Add the sum of the values of each run to its question's number, int64 [n]."""
+        if len(self.question):
+            running = self.tile.running
+            total[self.question] += sign * (running[self.end] - running[self.start])
 
     def last(self, midnight: int) -> np.ndarray:
-        """Give the time of each run's last event, int64 [n]; `NO_TIME` for an empty run."""
+        """Give the time of each question's last event, int64 [n]; `NO_TIME` for none."""
         return self._time(self.end - 1, midnight, self.tile.newest)
 
     def first(self, midnight: int) -> np.ndarray:
-        """Give the time of each run's first event, int64 [n]; `NO_TIME` for an empty run."""
+        """Give the time of each question's first event, int64 [n]; `NO_TIME` for none."""
         if self.tile.oldest is not None:
             return self._time(self.end - 1, midnight, self.tile.oldest)
         return self._time(self.start, midnight, None)
 
     def _time(self, place: np.ndarray, midnight: int, times: np.ndarray | None) -> np.ndarray:
-        if not len(self.tile.moments):
-            return np.full(len(place), NO_TIME)
-        place = np.clip(place, 0, len(self.tile.moments) - 1)
+        found = np.full(self.count, NO_TIME)
+        some = np.flatnonzero(self.end > self.start)
+        place = place[some]
         time = midnight + self.tile.moments[place] % DAY if times is None else times[place]
-        return np.where(self.end > self.start, time, NO_TIME)
+        found[self.question[some]] = time
+        return found
 
 
 EMPTY_TILE = Tile.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))

@@ -18,10 +18,10 @@ import numpy as np
 from data_contracts.errors import UsageError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
-from features.backfill import Log
 from features.clock import NO_TIME
 from features.counters import ITEM
 from features.log import IMPRESSION
+from features.log_days import Log
 from recsys.bundle import FULL, NO_TEXT
 from recsys.config import TableSettings
 from recsys.dataset import read_slates
@@ -111,13 +111,10 @@ def without(log: Log, withheld: np.ndarray) -> Log:
     Returns:
         The log as if nobody had met them.
     """
-    events = log.interactions
-    kept = (events.item < 0) | ~withheld[np.maximum(events.item, 0)]
     catalogue = replace(
         log.catalogue, listed_at=np.where(withheld, NO_TIME, log.catalogue.listed_at)
     )
-    taken = replace(log.taken, events=events.take(np.flatnonzero(kept)))
-    return replace(log, catalogue=catalogue, taken=taken)
+    return log.without(withheld, catalogue)
 
 
 @dataclass(frozen=True)
@@ -234,7 +231,7 @@ def _text_model(world: _World, seed: int, track: Track) -> tuple[TextSignals, in
         slates.only(known),
         FrozenSource(world.texts.vectors),
         config.labels.label_gain,
-        len(log.interactions.kinds),
+        len(log.kinds),
         config.text,
         Run(seed),
         track,

@@ -4,8 +4,9 @@ Each command imports what it needs when it runs, so that `recsys --help` answers
 """
 # ruff: noqa: PLC0415
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -200,23 +201,47 @@ def validate(workspace: WorkspaceArgument) -> None:
 @app.command()
 def backfill(
     workspace: WorkspaceArgument,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day; else where the split says."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="The day after the last; else the end."),
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Columns to compute, with commas between; else all.")
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Processes here, or a Ray cluster.")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Blocks of days computed at once.")] = 1,
     again: Annotated[
-        bool, typer.Option("--again", help="Compute even when nothing has changed.")
+        bool, typer.Option("--again", help="Compute even what is there and still holds.")
     ] = False,
 ) -> None:
-    """Compute the features of every request after the text model's period."""
+    """Bring the features of every request after the text model's period up to date."""
     from rich.console import Console
 
     from recsys.console import ConsoleTrack
+    from recsys.feature_columns import row_features
+    from recsys.feature_commands import backfill_scope
     from recsys.ranking_rows import open_workspace_log, run_backfill
     from recsys.workspace import Workspace
 
     console = Console()
-    opened = Workspace.open(workspace)
-    log = open_workspace_log(opened)
     track = ConsoleTrack(console)
-    console.print(run_backfill(opened, log, again=again, track=track))
-    show_quality(opened, console, track)
+    opened = Workspace.open(workspace)
+    names = row_features(opened.config).names
+    scope = backfill_scope(first, until, features, names, engine, workers, again=again)
+    log = open_workspace_log(opened)
+    console.print(f"set aside: {log.late:,} too late, {log.duplicates:,} copies")
+    folder = run_backfill(
+        opened, log, scope=scope, track=track, tell=lambda line: console.print(f"stale: {line}")
+    )
+    console.print(folder)
+    if scope.columns is None:
+        show_quality(opened, console, track)
 
 
 @training.command(DEFAULT)

@@ -7,8 +7,9 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -17,10 +18,24 @@ from rich.table import Table
 from rich.text import Text
 
 from data_contracts.errors import RecsysError
+from data_contracts.progress import OfRows
 from recsys.importers.report import ImportReport
 from recsys.simulate.settings import SimulationReport
 
 T = TypeVar("T")
+
+
+class _Pace(ProgressColumn):
+    """How many of how many steps; of rows also how many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Write the figures of a task."""
+        done, total = int(task.completed), int(task.total or 0)
+        if not task.fields.get("rows"):
+            return Text(f"{done}/{total}", style="progress.download")
+        seconds = task.finished_time if task.finished else task.elapsed
+        pace = f", {done / seconds:,.0f}/s" if seconds else ""
+        return Text(f"{done:,}/{total:,} rows{pace}", style="progress.download")
 
 
 class ConsoleTrack:
@@ -38,7 +53,7 @@ class ConsoleTrack:
         with Progress(
             TextColumn("{task.description:<30}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            _Pace(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -47,7 +62,10 @@ class ConsoleTrack:
             task = progress.add_task(label, total=total)
             for step in steps:
                 yield step
-                progress.advance(task)
+                if isinstance(step, OfRows):
+                    progress.update(task, advance=step.rows, rows=True)
+                else:
+                    progress.advance(task)
 
 
 def import_table(report: ImportReport) -> Table:

@@ -7,11 +7,11 @@ import polars as pl
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
-from features.backfill import Log
 from features.catalogue import encode
 from features.clock import HOUR
 from features.history import History, last_interactions
 from features.log import Rows, read_requests, without_sessions
+from features.log_days import Log
 from recsys.labels import grade_impressions
 from recsys.split import Period
 from recsys.workspace import Workspace

@@ -9,8 +9,8 @@ import numpy as np
 from data_contracts.errors import UsageError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
-from features.backfill import Log
 from features.kinds.base import Feature
+from features.log_days import Log
 from recsys.bootstrap import bootstrap_means
 from recsys.bundle import Bundle, load_bundle
 from recsys.feature_columns import EvaluationColumns, features_of

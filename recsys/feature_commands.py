@@ -4,8 +4,10 @@ Each command imports what it needs when it runs, so that `recsys --help` answers
 """
 # ruff: noqa: PLC0415
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from data_contracts.progress import Track
+    from features.backfill import Scope
     from recsys.workspace import Workspace
 
 WorkspaceArgument = Annotated[
@@ -68,7 +71,7 @@ def check_features(workspace: WorkspaceArgument) -> None:
 
 def show_quality(workspace: "Workspace", console: "Console", track: "Track") -> None:
     """Look at the features that were computed, print what stands out, and write the reports."""
-    from features.backfill import ROWS
+    from features.walk import ROWS
     from recsys.evaluate import REPORTS
     from recsys.quality_report import check_quality, render_quality, save_quality
     from recsys.ranking_rows import FEATURES
@@ -141,3 +144,47 @@ def compare_executors(
         console.print(line, markup=False, soft_wrap=True, highlight=False)
     if not report.is_equal:
         raise typer.Exit(1)
+
+
+def backfill_scope(
+    first: datetime | None,
+    until: datetime | None,
+    features: str | None,
+    names: Sequence[str],
+    engine: Literal["local", "ray"],
+    workers: int,
+    *,
+    again: bool,
+) -> "Scope":
+    """Read what a backfill is asked for.
+
+    Args:
+        first: First day, None for where the split says.
+        until: The day after the last, None for the end of the log.
+        features: Names of columns with commas between, None for all.
+        names: The columns that the workspace declares.
+        engine: Who computes.
+        workers: How many at once.
+        again: Whether to compute what still holds.
+
+    Returns:
+        The scope.
+
+    Raises:
+        UsageError: A column is not declared.
+    """
+    from data_contracts.errors import UsageError
+    from features.backfill import Scope
+
+    chosen = None if features is None else [name.strip() for name in features.split(",")]
+    unknown = sorted(set(chosen or ()) - set(names))
+    if unknown:
+        raise UsageError(
+            f"no column {', '.join(unknown)}",
+            f"some of {', '.join(names)}",
+            "see `recsys features list`",
+        )
+    low, high = (
+        None if day is None else (day - datetime(1970, 1, 1)).days for day in (first, until)
+    )
+    return Scope(low, high, chosen, again, engine, workers)

@@ -1,9 +1,7 @@
 """Requests with features and interest match: what the ranker learns from and is judged on."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +10,13 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
-from data_contracts.storage import atomic_file
-from features.backfill import ROWS, Log, backfill, feature_columns, open_log
+from features.backfill import Scope, backfill
+from features.catalogue import Catalogue
 from features.clock import DAY
-from features.state_files import save_state
-from recsys.bundle import STATE
+from features.log_days import Log, open_log
+from features.provenance import digest
+from features.row_files import feature_columns
+from features.walk import ROWS
 from recsys.dataset import LabelledSlates, Requests, query_texts, read_slates
 from recsys.feature_columns import (
     EvaluationColumns,
@@ -36,71 +36,69 @@ from recsys.text.vectors import encoded_of
 from recsys.workspace import CACHE, TABLES, Workspace
 
 FEATURES = "features"
-INPUTS = "inputs.json"
+LOG = "log"
 
 
 def open_workspace_log(workspace: Workspace) -> Log:
-    """Open the log of a workspace for the feature executors."""
+    """Open the log of a workspace for the feature executors.
+
+    What opening makes is kept under `features/log/` until a table or its settings change.
+    """
+    config = workspace.config
+    items = workspace.scan("items")
+    columns = row_features(config).item_columns
+    kinds, late_days = interaction_kinds(config), config.features.late_days
+    stamps = [_stamp(workspace.location(table)) for table in TABLES]
+    known = [stamp for stamp in stamps if stamp is not None]
     return open_log(
-        workspace.scan("items"),
+        items,
         workspace.scan("impressions"),
         workspace.scan("interactions"),
-        row_features(workspace.config).item_columns,
-        interaction_kinds(workspace.config),
-        workspace.config.features.late_days,
+        Catalogue.of(items.collect(), columns),
+        kinds,
+        late_days,
+        workspace.root / FEATURES / LOG,
+        digest(*known, *kinds, str(late_days)) if len(known) == len(TABLES) else None,
     )
 
 
 def run_backfill(
-    workspace: Workspace, log: Log, *, again: bool = False, track: Track = silent
+    workspace: Workspace,
+    log: Log,
+    *,
+    scope: Scope | None = None,
+    track: Track = silent,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Compute the features of the ranker's, the validation's and the test's requests.
-
-    What is there is kept when the tables and the configuration have not changed since.
+    """Bring the features of the ranker's, the validation's and the test's requests up to date.
 
     Args:
         workspace: The workspace.
         log: The same, opened.
-        again: Compute even when nothing changed.
+        scope: What is asked for; when it names no first day, rows begin after the text model's
+            period.
         track: Shows progress.
+        tell: Is told what was found stale, and why.
 
     Returns:
         The folder with `rows/` (a Parquet file a day), `snapshots/` (a folder each) and `state/`
         (as of the end of the log).
     """
     folder = workspace.root / FEATURES
-    inputs = _inputs(workspace)
-    stamp = folder / INPUTS
-    if not again and stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == inputs:
-        return folder
-    stamp.unlink(missing_ok=True)
+    asked = scope or Scope()
+    if asked.first_day is None:
+        start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
+        asked = replace(asked, first_day=start_day)
     features = row_features(workspace.config)
-    start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
-    state = backfill(log, features, workspace.config.executor, folder, start_day, track=track)
-    save_state(state, log.catalogue, log.user_ids, folder / STATE)
-    with atomic_file(stamp) as part:
-        part.write_text(json.dumps(inputs), encoding="utf-8")
+    backfill(log, features, workspace.config.executor, folder, asked, track, tell)
     return folder
 
 
-def _inputs(workspace: Workspace) -> dict[str, str]:
-    """Give what features depend on: settings, and size and time of the tables."""
-    config = workspace.config
-    settings = [
-        config.executor.model_dump_json(),
-        config.labels.model_dump_json(),
-        config.split.text_end.isoformat(),
-        row_features(config).schema_hash,
-    ]
-    digest = hashlib.sha256("\n".join(settings).encode()).hexdigest()
-    return {"settings": digest} | {table: _stamp(workspace.location(table)) for table in TABLES}
-
-
-def _stamp(location: str) -> str:
-    """Tell a local file's state, wherever its folder moves; a remote table's URL has to do."""
+def _stamp(location: str) -> str | None:
+    """Tell a local file's state, wherever its folder moves; None for tables elsewhere."""
     path = Path(location)
     if not path.is_file():
-        return location
+        return None
     status = path.stat()
     return f"{path.name} {status.st_size} {status.st_mtime_ns}"
 
@@ -253,7 +251,12 @@ def _columns_of_rows(workspace: Workspace, frame: pl.DataFrame, period: Period) 
     _, names = feature_columns(folder)
     keys = [Impressions.request_id.name, Impressions.item_id.name]
     inside = period.contains(Impressions.timestamp.col)
-    rows = pl.scan_parquet(folder / "*.parquet").filter(inside).select(keys + names).collect()
+    rows = (
+        pl.scan_parquet(folder / "*.parquet", extra_columns="ignore")
+        .filter(inside)
+        .select(keys + names)
+        .collect()
+    )
     if not rows.select(keys).equals(frame.select(keys)):
         raise DataError(
             f"features of {rows.height} rows in {folder}",

@@ -10,8 +10,8 @@ import polars as pl
 
 from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_folder
-from features.backfill import Log
 from features.clock import DAY
+from features.log_days import Log
 from recsys.bundle import (
     ENCODER,
     FULL,

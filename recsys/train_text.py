@@ -10,7 +10,7 @@ import torch
 
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
-from features.backfill import Log
+from features.log_days import Log
 from recsys.dataset import LabelledSlates, read_slates
 from recsys.ranking_rows import Texts
 from recsys.split import Period, periods

@@ -14,10 +14,10 @@ from data_contracts.events import Impressions
 from data_contracts.items import Items
 from data_contracts.progress import Track
 from data_contracts.slates import Candidate, RankRequest, RankResponse
-from features.backfill import Log
 from features.clock import DAY
 from features.history import last_interactions
 from features.log import without_sessions
+from features.log_days import Log
 from recsys.console import ConsoleTrack, import_table
 from recsys.dataset import Requests, query_texts, read_slates
 from recsys.evaluate import evaluate, save_reports

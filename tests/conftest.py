@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from features.backfill import Log
+from features.log_days import Log
 from recsys.bundle import Bundle, load_bundle
 from recsys.ranking_rows import Texts, encode_texts, open_workspace_log
 from recsys.simulate import SimulationSettings, simulate

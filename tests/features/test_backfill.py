@@ -13,8 +13,11 @@ from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import T
 from features import backfill as backfill_module
-from features.backfill import MANIFEST, ROWS, SNAPSHOTS, backfill, feature_columns, open_log
+from features.backfill import ROWS, SNAPSHOTS, STATE, backfill
+from features.catalogue import Catalogue
 from features.clock import DAY
+from features.log_days import open_log
+from features.row_files import MANIFEST, feature_columns
 from tests.features.worlds import (
     BY_DAY,
     FEATURES,
@@ -32,11 +35,18 @@ FIRST_DAY = FIRST // DAY
 
 def assert_same_files(one: Path, other: Path) -> None:
     """Compare two folders, all files below them, by their bytes."""
-    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+    files = _files(one)
     assert files
-    assert sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file()) == files
+    assert _files(other) == files
     for file in files:
         assert (one / file).read_bytes() == (other / file).read_bytes(), file
+
+
+def _files(folder: Path) -> list[Path]:
+    parts = (folder / part for part in (ROWS, SNAPSHOTS, STATE))
+    return sorted(
+        path.relative_to(folder) for part in parts for path in part.rglob("*") if path.is_file()
+    )
 
 
 def _name(day: int) -> str:
@@ -95,21 +105,27 @@ def test_a_later_start_leaves_rows_out_and_changes_none(tmp_path: Path, start: i
     ) == [_name(day) for day in BY_DAY if day >= start]
 
 
-def test_a_failing_run_leaves_the_old_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "rows"
-    _, _, before = SHOP.backfill(folder)
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill_module, "BLOCK_ROWS", 7)
+    SHOP.backfill(tmp_path / "whole")
+    folder = tmp_path / "part"
 
     def stop(steps: Iterable[T], label: str, total: int) -> Iterator[T]:
         yield from islice(steps, 10)
         raise KeyboardInterrupt
 
+    log = SHOP.open(folder)
     with pytest.raises(KeyboardInterrupt):
-        backfill(SHOP.open(), FEATURES, SETTINGS, folder, 0, stop)
-    assert feature_columns(folder / ROWS)[1] == FEATURES.names
-    assert pl.concat(pl.read_parquet(f) for f in sorted((folder / ROWS).glob("*.parquet"))).equals(
-        before
-    )
-    assert sorted(path.name for path in folder.iterdir()) == [ROWS, SNAPSHOTS]
+        backfill(log, FEATURES, SETTINGS, folder, track=stop)
+    with pytest.raises(DataError, match="recsys backfill"):
+        feature_columns(folder / ROWS)
+    told: list[str] = []
+    report = backfill(log, FEATURES, SETTINGS, folder, tell=told.append)
+    assert report.days == 1
+    assert told == ["1 day not computed yet"]
+    assert_same_files(tmp_path / "whole", folder)
 
 
 def test_features_that_were_never_computed_say_what_to_run(tmp_path: Path) -> None:
@@ -117,13 +133,14 @@ def test_features_that_were_never_computed_say_what_to_run(tmp_path: Path) -> No
         feature_columns(tmp_path)
 
 
-def test_a_log_without_the_kinds_asked_for_names_those_it_has() -> None:
+def test_a_log_without_the_kinds_asked_for_names_those_it_has(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\['click'\].*\['buy'\]"):
         open_log(
             items_table(),
             impressions_table(SHOP.requests),
             interactions_table(SHOP.events),
-            (),
+            Catalogue.of(items_table().collect(), ()),
             ("buy",),
             SETTINGS.late_days,
+            tmp_path,
         )

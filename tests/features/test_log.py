@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.clock import DAY, HOUR
@@ -31,6 +31,7 @@ def _taken(events: list[Event]) -> Taken:
     return encode_interactions(interactions_table(events), items, users, KINDS, LATE_DAYS)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(EVENTS, max_size=40))
 def test_every_interaction_is_an_event_or_counted(events: list[Event]) -> None:
     taken = _taken(events)
@@ -42,6 +43,7 @@ def test_every_interaction_is_an_event_or_counted(events: list[Event]) -> None:
     assert (np.diff(taken.events.known) >= 0).all()
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(EVENTS, max_size=40))
 def test_events_are_those_of_the_oracle(events: list[Event]) -> None:
     found = _taken(events).events

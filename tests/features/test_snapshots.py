@@ -81,6 +81,8 @@ def test_strength_looks_every_pair_up(
     none = empty_snapshot(0, N_ITEMS, {}, {})
     met = Snapshot(0, {"user": sparse.csr_array(dense)}, none.repeat_rate, none.repeat_days, {}, {})
     found = met.strength("user", np.array(past, np.int32), np.array(item, np.int32))
+    many = met.strengths("user", np.tile(np.array(past, np.int32), (len(item), 1)), np.array(item))
+    np.testing.assert_array_equal(many.reshape(found.shape), found)
     expected = [
         [dense[before, now] if before >= 0 and now >= 0 else 0 for before in past] for now in item
     ]

@@ -96,7 +96,7 @@ def test_an_array_missing_or_cut_short_is_named(folder: Path, array: str, gone: 
 def test_each_scalar_is_missed(folder: Path) -> None:
     path = folder / "state.json"
     scalars = json.loads(path.read_text())
-    for name in scalars:
+    for name in scalars.keys() - {"inputs"}:
         path.write_text(json.dumps({key: value for key, value in scalars.items() if key != name}))
         with pytest.raises(BundleError, match=name):
             load_state(folder, FEATURES)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
-from features.backfill import ROWS, Log, backfill, open_log
-from features.catalogue import PRICE_BAND
+from features.backfill import ROWS, STATE, Scope, backfill
+from features.catalogue import PRICE_BAND, Catalogue
 from features.clock import DAY, HOUR
 from features.counters import EVER
 from features.feature_set import FeatureSet, default_features
@@ -20,8 +20,10 @@ from features.kinds.counts import FirstSeen, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import AttributeCode, AttributeNumber
 from features.kinds.slate import SlateDifference, SlateRank
+from features.log_days import Log, open_log
 from features.settings import FeatureSettings
 from features.state import FeatureState
+from features.state_files import load_state
 
 KINDS = ("click", "purchase")
 START = datetime(2024, 2, 25, tzinfo=UTC)
@@ -119,25 +121,30 @@ class World:
     def with_more(self, events: Sequence[Event], requests: Sequence[Request] = ()) -> "World":
         return replace(self, events=[*self.events, *events], requests=[*self.requests, *requests])
 
-    def open(self, settings: FeatureSettings = SETTINGS) -> Log:
-        interactions = interactions_table(self.events)
-        impressions = impressions_table(self.requests)
+    def open(self, folder: Path, settings: FeatureSettings = SETTINGS) -> Log:
+        items = items_table()
         return open_log(
-            items_table(),
-            impressions,
-            interactions,
-            FEATURES.item_columns,
+            items,
+            impressions_table(self.requests),
+            interactions_table(self.events),
+            Catalogue.of(items.collect(), FEATURES.item_columns),
             KINDS,
             settings.late_days,
+            folder / "log",
         )
 
     def backfill(
-        self, folder: Path, start_day: int = 0, features: FeatureSet = FEATURES
+        self,
+        folder: Path,
+        start_day: int | None = None,
+        features: FeatureSet = FEATURES,
+        settings: FeatureSettings = SETTINGS,
     ) -> tuple[Log, FeatureState, pl.DataFrame]:
-        log = self.open()
-        state = backfill(log, features, SETTINGS, folder, start_day)
+        log = self.open(folder, settings)
+        backfill(log, features, settings, folder, Scope(first_day=start_day))
         files = sorted((folder / ROWS).glob("*.parquet"))
-        return log, state, pl.concat([pl.read_parquet(file) for file in files])
+        rows = pl.concat([pl.read_parquet(file) for file in files])
+        return log, load_state(folder / STATE, features)[0], rows
 
 
 def moment(time: int) -> datetime:

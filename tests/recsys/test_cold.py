@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from data_contracts.errors import UsageError
-from features.backfill import Log
 from features.clock import NO_TIME
 from features.counters import ITEM
 from features.kinds.counts import WindowCount
+from features.log_days import Log
 from recsys.cold import AGAINST_ALL, COLD, LAUNCHED, Launch, evaluate_cold, without
 from recsys.feature_columns import features_of
 from recsys.metrics import AUC

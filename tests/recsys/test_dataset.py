@@ -8,7 +8,7 @@ import pytest
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
-from features.backfill import Log
+from features.log_days import Log
 from recsys.dataset import query_texts, read_slates
 from recsys.labels import grade_impressions
 from recsys.split import Period, periods

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import LeakError, UsageError
-from features.backfill import Log
+from features.log_days import Log
 from recsys.bundle import Bundle
 from recsys.config import CONFIG_NAME, write_config
 from recsys.evaluate import ALL, NEW_TO_USER, REPORTS, evaluate, save_reports

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from data_contracts.slates import RankedSlate, Rung, Slate
-from features.backfill import Log
 from features.catalogue import MISSING
 from features.clock import DAY
 from features.history import last_interactions
 from features.log import Rows, without_sessions
+from features.log_days import Log
 from recsys.bundle import Bundle, load_bundle
 from recsys.dataset import LabelledSlates
 from recsys.rank import rank, texts_to_encode

@@ -1,4 +1,3 @@
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,13 +7,15 @@ import pytest
 from safetensors.numpy import load_file
 
 from data_contracts.errors import DataError, LeakError
-from features.backfill import Log
+from features.backfill import Scope
+from features.log_days import Log
+from features.row_files import MANIFEST
+from features.walk import ROWS
 from recsys.bundle import Bundle, load_bundle
 from recsys.config import CONFIG_NAME, write_config
 from recsys.ranker import TEXT_COLUMNS
 from recsys.ranking_rows import (
     FEATURES,
-    INPUTS,
     Texts,
     encode_texts,
     open_workspace_log,
@@ -138,26 +139,24 @@ def test_a_backfill_that_fails_midway_is_done_again(tiny_workspace: Workspace) -
     log = open_workspace_log(tiny_workspace)
     rows = sorted((tiny_workspace.root / FEATURES / "rows").iterdir())
     content = [path.read_bytes() for path in rows]
+    failing, scope = FailingTrack("Computing features", []), Scope(again=True)
     with pytest.raises(InterruptionError):
-        run_backfill(tiny_workspace, log, again=True, track=FailingTrack("Computing features", []))
-    assert not (tiny_workspace.root / FEATURES / INPUTS).exists()
+        run_backfill(tiny_workspace, log, scope=scope, track=failing)
+    assert not (tiny_workspace.root / FEATURES / ROWS / MANIFEST).exists()
     assert [
         path for path in (tiny_workspace.root / FEATURES).iterdir() if path.name[0] == "."
     ] == []
-    track = FailingTrack(None, [])
-    run_backfill(tiny_workspace, log, track=track)
-    assert track.seen == ["Computing features"]
+    run_backfill(tiny_workspace, log)
     assert [path.read_bytes() for path in rows] == content
 
 
 def test_features_are_computed_again_only_when_something_changed(
     tiny_workspace: Workspace,
 ) -> None:
-    log = open_workspace_log(tiny_workspace)
 
     def computed(workspace: Workspace) -> bool:
         track = FailingTrack(None, [])
-        run_backfill(workspace, log, track=track)
+        run_backfill(workspace, open_workspace_log(workspace), track=track)
         return bool(track.seen)
 
     assert not computed(tiny_workspace)
@@ -224,8 +223,3 @@ def test_only_new_texts_are_encoded(tiny_workspace: Workspace) -> None:
     assert before.items() <= listing(cache).items()
     assert len(load_file(cache / added)["keys"]) == 1
     assert np.isfinite(texts.vectors.items).all()
-
-
-def test_the_stamp_is_readable(trained_workspace: Workspace) -> None:
-    stamp = json.loads((trained_workspace.root / FEATURES / INPUTS).read_text())
-    assert {"settings", "items", "impressions", "interactions"} == set(stamp)

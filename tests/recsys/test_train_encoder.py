@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from data_contracts.errors import DataError, UsageError
-from features.backfill import Log
+from features.log_days import Log
 from recsys.bundle import ENCODER, TEXT_RECORD, load_bundle
 from recsys.config import CONFIG_NAME, write_config
 from recsys.manifest import read_manifest

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from features.backfill import Log
 from features.clock import DAY
 from features.live.arrivals import Incoming
 from features.live.executor import LiveFeatures, SnapshotSource
+from features.log_days import Log
 from tests.features.worlds import FEATURES, KINDS, SETTINGS, Event, Request, World
 
 

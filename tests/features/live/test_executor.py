@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.events import Impressions
-from features.backfill import Log
 from features.clock import DAY
 from features.live.executor import LiveFeatures
 from features.log import impression_events, read_requests
+from features.log_days import Log
 from features.snapshot_files import snapshot_at
 from features.state import FeatureState
 from tests.features.live.replay import Replay, by_arrival, empty, incoming
@@ -56,8 +56,8 @@ def test_it_gives_the_values_of_the_batch(world: World, sizes: "cycle[int]") -> 
             _assert_equal(replay.ask(live, request), wanted[request.request_id])
         replay.finish(live)
         live.advance(log.end_day * DAY)
-    assert live.tally.duplicates == log.taken.duplicates
-    assert live.tally.too_late == log.taken.late
+    assert live.tally.duplicates == log.duplicates
+    assert live.tally.too_late == log.late
     assert live.tally.passed_by == sum(event.kind not in KINDS for event in world.events)
     assert live.tally.shown == sum(len(request.items) for request in world.requests)
     dropped = live.tally.duplicates + live.tally.too_late + live.tally.passed_by

@@ -1,0 +1,96 @@
+"""Kills a backfill at random moments, lets it end, and compares its bytes with a calm run's.
+
+    python benchmarks/backfill_kill.py FOLDER [--events 300K] [--kills 20] [--workers 1]
+
+A simulated log is made in FOLDER when it is not there. Each kill is SIGKILL at a moment drawn
+evenly over the length of the undisturbed run. The last line printed is a JSON object.
+"""
+
+import argparse
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from features.backfill import ROWS, SNAPSHOTS, STATE
+from recsys.config import CONFIG_NAME
+from recsys.ranking_rows import FEATURES
+
+
+def recsys(*arguments: str) -> list[str]:
+    """Give a command of this installation."""
+    return [sys.executable, "-c", "from serving.cli import main; main()", *arguments]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Hash every file that a backfill leaves for others."""
+    files = [path for part in (ROWS, SNAPSHOTS, STATE) for path in (folder / part).rglob("*")]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(files)
+        if path.is_file()
+    }
+
+
+def run_killed(command: list[str], after: float) -> bool:
+    """Begin the command and kill it after so many seconds; tell whether it was still running."""
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+        return False
+
+
+def main() -> None:
+    """Make the log, run undisturbed and disturbed, and print the outcome."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--events", default="300000")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    workspace = arguments.folder / f"kill-{arguments.events}"
+    if not (workspace / CONFIG_NAME).exists():
+        subprocess.run(recsys("simulate", str(workspace), "--events", arguments.events), check=True)
+    command = recsys("backfill", str(workspace), "--workers", str(arguments.workers))
+    features = workspace / FEATURES
+    shutil.rmtree(features, ignore_errors=True)
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - begun
+    undisturbed = hashes(features)
+    shutil.rmtree(features)
+    draw = random.Random(arguments.seed)
+    moments = [draw.uniform(0, seconds) for _ in range(arguments.kills)]
+    killed = 0
+    for moment in moments:
+        killed += run_killed(command, moment)
+        print(f"killed after {moment:.1f} s; {len(hashes(features))} files", flush=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    disturbed = hashes(features)
+    outcome = {
+        "events": arguments.events,
+        "workers": arguments.workers,
+        "seconds": round(seconds, 2),
+        "kills": killed,
+        "ended_before_the_kill": len(moments) - killed,
+        "files": len(undisturbed),
+        "same_bytes": disturbed == undisturbed,
+    }
+    print(json.dumps(outcome))
+    sys.exit(disturbed != undisturbed)
+
+
+if __name__ == "__main__":
+    main()

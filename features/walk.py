@@ -1,0 +1,202 @@
+"""Walks over the days of a log with the state, and writes the rows of the days that are wanted."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from features.checkpoints import Checkpoints
+from features.clock import DAY
+from features.counters import CounterSpec
+from features.feature_set import FeatureSet
+from features.log import (
+    IMPRESSION,
+    Events,
+    Rows,
+    Shown,
+    impression_events,
+    read_impressions,
+    read_requests,
+)
+from features.provenance import Provenance
+from features.row_files import Made, made_from, row_file, write_rows
+from features.state import FeatureState
+from features.taking import Snapshots
+
+ROWS, SNAPSHOTS, CARRY = "rows", "snapshots", "carry"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A day that was walked over.
+
+    Attributes:
+        day: Day number.
+        rows: Rows written.
+        file: Name and SHA-256 of the file; None without one.
+    """
+
+    day: int
+    rows: int
+    file: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be computed, in a form that other processes can be given.
+
+    Attributes:
+        provenance: The log, the features, the settings.
+        folder: Where `rows/`, `snapshots/` and `carry/` are.
+        wanted: Columns to compute by day number.
+        specs: The counters to carry.
+    """
+
+    provenance: Provenance
+    folder: Path
+    wanted: Mapping[int, tuple[str, ...]]
+    specs: tuple[CounterSpec, ...]
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The folder of states."""
+        return Checkpoints(self.folder / CARRY, self.provenance)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """The folder of snapshots."""
+        return Snapshots(self.folder / SNAPSHOTS, self.provenance)
+
+    def state(self, day: int, *, writes: bool) -> FeatureState:
+        """Give the state as of a midnight, from its checkpoint or from the log's beginning."""
+        snapshot = self.snapshots.at(day)
+        if day == self.provenance.log.first_day:
+            return self.checkpoints.begin(self.specs, snapshot, writes=writes)
+        return self.checkpoints.load(day, self.specs, snapshot, writes=writes)
+
+
+class Walk:
+    """Goes from midnight to midnight.
+
+    Args:
+        work: What is to be computed.
+        state: The state to begin with, which goes along.
+    """
+
+    def __init__(self, work: Work, state: FeatureState) -> None:
+        self.work = work
+        self.state = state
+        self._subsets: dict[tuple[str, ...], FeatureSet] = {}
+        self._counts_shown = any(spec.kind == IMPRESSION for spec in work.specs)
+
+    def days(self, end_day: int, *, rows: bool) -> Iterator[Done]:
+        """Walk on to a midnight.
+
+        Args:
+            end_day: Day number of that midnight.
+            rows: Whether to write the rows that are wanted.
+
+        Yields:
+            Each day, when its rows are written and it is in the state.
+        """
+        log = self.work.provenance.log
+        first_day = self.state.day
+        wanted = [day for day in range(first_day, end_day) if rows and day in self.work.wanted]
+        low = first_day if self._counts_shown else min(wanted, default=end_day)
+        shown: Shown | None = None
+        light: Events | None = None
+        if wanted:
+            shown = read_requests(
+                log.shown(low, end_day),
+                log.item_ids,
+                log.user_ids,
+                self.work.provenance.features.given,
+                self.work.provenance.features.context,
+            )
+        elif self._counts_shown:
+            light = read_impressions(log.shown(low, end_day), log.item_ids, log.user_ids)
+        for day in range(first_day, end_day):
+            of_day = None if shown is None or day < low else _cut_day(shown, day)
+            if of_day is not None:
+                impressions = impression_events(of_day.rows)
+            elif light is not None:
+                impressions = light.between(day * DAY, (day + 1) * DAY)
+            else:
+                impressions = Events.none((IMPRESSION,))
+            yield self._day(of_day if day in wanted else None, impressions)
+
+    def _day(self, shown: Shown | None, impressions: Events) -> Done:
+        state, log = self.state, self.work.provenance.log
+        day = state.day
+        events = log.arrivals(day, day + 1)
+        today = state.arrivals(log.catalogue, events, impressions)
+        done = Done(day, 0, None)
+        if shown is not None and shown.frame.height:
+            if state.snapshot.day != self.work.snapshots.due(day):
+                state.snapshot = self.work.snapshots.at(day)
+            features = self._subset(self.work.wanted[day])
+            reader = state.reader(shown.rows, log.catalogue, today, events)
+            done = self._write(day, shown.frame, features.columns(reader))
+        state.advance(today, events)
+        return done
+
+    def _subset(self, names: tuple[str, ...]) -> FeatureSet:
+        if names not in self._subsets:
+            self._subsets[names] = self.work.provenance.features.subset(names)
+        return self._subsets[names]
+
+    def _write(self, day: int, keys: pl.DataFrame, columns: Mapping[str, np.ndarray]) -> Done:
+        """Write a day's rows: the columns computed, beside those of the file that still hold."""
+        provenance = self.work.provenance
+        path = row_file(self.work.folder / ROWS, day)
+        new = {name: columns[name] for name in self.work.wanted[day]}
+        made, kept = made_from(path), dict[str, pl.Series]()
+        if made is not None and made.inputs == provenance.rows(day):
+            still = [
+                name
+                for name, digest in made.columns.items()
+                if name not in new and provenance.columns.get(name) == digest
+            ]
+            kept = pl.read_parquet(path, columns=still).to_dict() if still else {}
+        names = [name for name in provenance.features.names if name in new or name in kept]
+        frame = keys.with_columns(
+            kept[name] if name in kept else pl.Series(name, new[name]) for name in names
+        )
+        made = Made(
+            provenance.base,
+            provenance.rows(day),
+            {name: provenance.columns[name] for name in names},
+        )
+        return Done(day, frame.height, (path.name, write_rows(frame, path, made)))
+
+
+def _cut_day(shown: Shown, day: int) -> Shown:
+    """Cut one day out of the requests of several."""
+    rows = shown.rows
+    low, high = np.searchsorted(rows.request_time, (day * DAY, (day + 1) * DAY))
+    first, last = rows.offsets[low], rows.offsets[high]
+    cut = Rows(
+        rows.request_time[low:high],
+        rows.request_user[low:high],
+        rows.offsets[low : high + 1] - first,
+        rows.item[first:last],
+        {name: values[first:last] for name, values in rows.given.items()},
+        {name: words[low:high] for name, words in rows.context.items()},
+    )
+    return Shown(cut, shown.frame.slice(int(first), int(last - first)))
+
+
+def walk_block(work: Work, first_day: int, end_day: int) -> list[Done]:
+    """Write the rows of a run of days from the checkpoint at its beginning.
+
+    Args:
+        work: What is to be computed.
+        first_day: Day number.
+        end_day: The day after the last one.
+
+    Returns:
+        The days.
+    """
+    return list(Walk(work, work.state(first_day, writes=False)).days(end_day, rows=True))

@@ -119,6 +119,13 @@ def _run(block: Block) -> list[Done]:
 def ray_pool(work: Work, workers: int) -> Iterator[Pool]:
     """Give the workers of a Ray cluster, or of one begun here for the while.
 
+    Args:
+        work: What is to be computed.
+        workers: Processes of a cluster that is begun here.
+
+    Yields:
+        The pool.
+
     Raises:
         UsageError: Ray is not installed.
     """

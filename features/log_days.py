@@ -335,6 +335,14 @@ def _sort_arrivals(
     Copies and visits are told apart within the day an interaction happened, so blocks of such days
     are read; what arrives after its block waits in memory for its day.
 
+    Args:
+        interactions: A table that keeps the contract of interactions.
+        item_ids: The catalogue's items.
+        user_ids: The users of the log.
+        kinds: The kinds to keep.
+        late_days: Interactions that arrived later than so many days are set aside.
+        folder: Where the files go.
+
     Returns:
         How many interactions arrived too late, and how many were copies.
     """

@@ -83,7 +83,7 @@ def train_text(
         The trained model, with the last moment its labels know of.
     """
     job = _job(workspace, log, texts, period, run)
-    kinds = len(log.interactions.kinds)
+    kinds = len(log.kinds)
     source: TextSource = FrozenSource(texts.vectors)
     if job.settings.mode != "head":
         require_precision(run.precision, run.device)

@@ -16,8 +16,8 @@ from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_file
 from recsys.text.encoder import TOKEN_BUDGET
 from recsys.text.encoders.batching import batch_bounds
+from recsys.text.store import text_key
 from recsys.text.tokens import TokenTable
-from recsys.text.vectors import text_key
 
 Compute = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Token ids and mask, int64 [b, w], to states, float [b, w, dim]."""

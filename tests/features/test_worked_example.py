@@ -59,8 +59,8 @@ def test_the_batch_executor_gives_the_values_of_the_page(tmp_path: Path) -> None
         assert found == pytest.approx(values, abs=5e-5)
 
 
-def test_the_online_executor_gives_them_too() -> None:
-    log = world().open()
+def test_the_online_executor_gives_them_too(tmp_path: Path) -> None:
+    log = world().open(tmp_path)
     first = min(event.time for event in world().events) // 86_400_000_000
     live = LiveFeatures.empty(log.catalogue, FEATURES, SETTINGS, KINDS, first)
     live.fold(incoming(world().events))

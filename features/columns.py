@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Discriminator
 
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.base import declaration
-from features.kinds.context import Given, LocalTime
+from features.kinds.context import ContextWord, Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import Age, AttributeCode, AttributeNumber, Price
@@ -46,6 +46,7 @@ AnyKind = (
     | AttributeNumber
     # The request.
     | LocalTime
+    | ContextWord
     | Given
     # The candidate among the others; after the column they look at.
     | SlateRank

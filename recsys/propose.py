@@ -16,7 +16,7 @@ from features.catalogue import PRICE_BAND
 from features.columns import AnyKind, columns_toml
 from features.counters import EVER, ITEM, USER
 from features.kinds.affinity import Affinity, PriceAgainstUsual
-from features.kinds.context import Given, LocalTime
+from features.kinds.context import ContextWord, Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import Age, AttributeNumber, Price
@@ -304,7 +304,9 @@ class _Chooser:
                 yield self._words(title, key, told, found)
 
     def _words(self, title: str, key: str, told: str, found: ColumnFacts) -> Group:
-        return Group(title, told)
+        if found.distinct > _MOST_WORDS:
+            return Group(title, f"{told}: more than {_MOST_WORDS} words")
+        return Group(title, told, [ContextWord(key, tuple(found.values))])
 
     def _impressions(self) -> Group:
         title = "what was shown"

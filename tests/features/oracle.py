@@ -13,7 +13,7 @@ from features.catalogue import PRICE_BAND
 from features.clock import DAY, HOUR
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.base import Feature
-from features.kinds.context import Given, LocalTime
+from features.kinds.context import ContextWord, Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import Age, AttributeCode, AttributeNumber, Price
@@ -131,6 +131,8 @@ class Oracle:
             case LocalTime(part, timezone):
                 local = moment(time).astimezone(ZoneInfo(timezone))
                 return local.hour if part == "hour" else local.weekday()
+            case ContextWord(_, words):
+                return words.index(request.device) if request.device in words else NAN
             case Given():
                 return request.score.get(item, NAN)
         raise AssertionError(feature)

@@ -115,6 +115,10 @@ def test_a_set_knows_what_it_reads() -> None:
     )
     assert features.attributes == ("category", "brand")
     assert FEATURES.given == ("score",)
-    assert FEATURES.codes == ("item_category_code", "item_price_band_code")
+    assert FEATURES.codes == (
+        "request_device",
+        "item_category_code",
+        "item_price_band_code",
+    )
     assert FEATURES.numbers == ("weight",)
     assert set(FEATURES.item_columns) == {"category", "price_band", "weight", "tags"}

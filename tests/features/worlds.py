@@ -16,6 +16,7 @@ from features.clock import DAY, HOUR
 from features.counters import EVER
 from features.feature_set import FeatureSet, default_features
 from features.kinds.affinity import Affinity
+from features.kinds.context import ContextWord
 from features.kinds.counts import FirstSeen, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item_facts import AttributeCode, AttributeNumber
@@ -45,6 +46,7 @@ MORE = (
     LastShare("item", 3),
     LastShare("category", 2),
     TagAffinity(3, 2.0),
+    ContextWord("device", ("phone", "desktop")),
     AttributeCode("category"),
     AttributeNumber("weight"),
     AttributeCode(PRICE_BAND),
@@ -109,6 +111,17 @@ class Request:
     time: int
     items: tuple[str, ...]
     score: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str | None:
+        """What the user held: phone, desktop, another or unknown."""
+        return (None, "phone", "desktop", "fridge")[sum(map(ord, self.request_id)) % 4]
+
+    def context(self, item: str) -> list[dict[str, str]] | None:
+        """Give what the caller knew, as the table of impressions has it."""
+        known = {"score": self.score.get(item), "device": self.device}
+        pairs = [{"key": k, "value": str(v)} for k, v in known.items() if v is not None]
+        return pairs or None
 
 
 @dataclass(frozen=True)
@@ -192,9 +205,7 @@ def impressions_table(requests: Sequence[Request]) -> pl.LazyFrame:
             Impressions.user_id.name: request.user,
             Impressions.position.name: position,
             Impressions.timestamp.name: moment(request.time),
-            Impressions.context.name: [{"key": "score", "value": str(request.score[item])}]
-            if item in request.score
-            else None,
+            Impressions.context.name: request.context(item),
         }
         for request in requests
         for position, item in enumerate(request.items, start=1)

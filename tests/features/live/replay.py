@@ -56,7 +56,8 @@ class Replay:
     def ask(self, live: LiveFeatures, request: Request) -> np.ndarray:
         self.fold_before(live, request.time)
         score = np.array([request.score.get(item, np.nan) for item in request.items], np.float32)
-        rows = live.rows(request.items, request.user, request.time, {"score": score})
+        words = {} if request.device is None else {"device": request.device}
+        rows = live.rows(request.items, request.user, request.time, {"score": score}, words)
         matrix, _ = live.read(rows)
         live.fold_shown(rows, request.user)
         return matrix

@@ -139,6 +139,8 @@ def _by_several(root: Path, asked: EncoderTraining) -> None:
 
     gpu = torch.device(asked.place).type == "cuda"
     running = ray.is_initialized()
+    if not running:
+        ray.init(include_dashboard=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as results:
         trainer = TorchTrainer(
             _worker,

@@ -152,6 +152,14 @@ def test_an_interrupted_training_is_gone_on_with_and_a_finished_one_not_done_aga
     assert track.seen == []
 
 
+# Ray's own: it sets options of its data library that it has deprecated itself, and leaves sockets
+# to the collector.
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 @pytest.mark.slow
 @pytest.mark.serve
 @pytest.mark.parametrize("mode", ["head", "full"])

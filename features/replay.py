@@ -174,7 +174,9 @@ class _Player:
         events, known = self._interactions(block)
         chosen = self.tables.impressions.filter(self._in_days(*block))
         nobody = pl.Series([], dtype=pl.String)
-        shown = read_requests(chosen, self._item_ids, nobody, self.features.given)
+        shown = read_requests(
+            chosen, self._item_ids, nobody, self.features.given, self.features.context
+        )
         found = np.full((len(shown.rows), len(self.features.names)), np.nan, np.float32)
         compared = np.zeros(len(shown.rows), np.bool_)
         at = 0

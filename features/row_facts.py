@@ -24,6 +24,8 @@ class RowFacts:
         catalogue: The items.
         history: Last interactions of each request's user before the moment, [n_requests, k].
         snapshot: The last one taken at or before the midnight that began the rows' day.
+        slate_places: What `Snapshot.places` gives for the rows of a single request; made when
+            needed, unless it is set.
     """
 
     rows: Rows
@@ -33,7 +35,7 @@ class RowFacts:
     snapshot: Snapshot
     _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
-    _slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
+    slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
     _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -84,9 +86,9 @@ class RowFacts:
     def _strength(self, how: str, width: int) -> np.ndarray:
         past = self.history.item[:, :width]
         if len(past) == 1:
-            if self._slate_places is None:
-                self._slate_places = self.snapshot.places(self.rows.item)
-            return self.snapshot.strength(how, past[0], self.rows.item, self._slate_places)
+            if self.slate_places is None:
+                self.slate_places = self.snapshot.places(self.rows.item)
+            return self.snapshot.strength(how, past[0], self.rows.item, self.slate_places)
         return self.snapshot.strengths(how, past[self.rows.request], self.rows.item)
 
     def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:

@@ -65,6 +65,7 @@ class LiveFeatures:
         self.snapshot = snapshot
         self._snapshots = snapshots
         self._silence = silence
+        self._places = np.full(len(catalogue) + 1, MISSING, np.int32)
         self._heard = state.clock
         self._kind = {kind: place for place, kind in enumerate(state.kinds[:-1])}
 
@@ -328,7 +329,14 @@ class LiveFeatures:
             self.snapshot,
             state.tables,
         )
-        return self.features.matrix(reader), reader
+        # One array for all requests: a fresh one of the catalogue's size would cost much of a read.
+        reader.slate_places = self._places
+        self._places[rows.item] = np.arange(len(rows.item))
+        try:
+            return self.features.matrix(reader), reader
+        finally:
+            self._places[rows.item] = MISSING
+            reader.slate_places = None
 
 
 def _word(value: str | float | None) -> str | None:

@@ -85,6 +85,11 @@ class RankedItem(BaseModel):
     contributions: dict[str, float] | None = Field(
         None, description="TreeSHAP share of each feature in the score, strongest first."
     )
+    history_shares: dict[str, float] | None = Field(
+        None,
+        description="What past items add to the interest match, by item_id, strongest first, the "
+        "ten strongest; given with the contributions, null when the item has no text.",
+    )
 
 
 class RankResponse(BaseModel):
@@ -136,6 +141,8 @@ class RankedSlate:
         unknown_items: Candidates the catalogue does not know.
         contributions: Of the best items, as many as were asked for: feature name to TreeSHAP
             contribution, strongest first; None without any.
+        history_shares: Of the same items: past item to what it adds to the interest match,
+            strongest first; None for an item without text, and None when text was not used.
         timings_ms: Milliseconds by stage.
     """
 
@@ -146,4 +153,5 @@ class RankedSlate:
     rung: Rung
     unknown_items: Sequence[str] = ()
     contributions: Sequence[dict[str, float]] | None = None
+    history_shares: Sequence[dict[str, float] | None] | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)

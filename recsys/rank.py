@@ -17,6 +17,9 @@ from recsys.text.signals import INTEREST_MATCH, SIGNALS
 
 Vectors = Mapping[str, np.ndarray]
 
+_MOST_SHARES = 10
+"""Past items named in an explanation."""
+
 
 def texts_to_encode(bundle: Bundle, slate: Slate) -> list[str]:
     """List the distinct texts of a slate that have no vector yet: unknown items', and the query."""
@@ -70,8 +73,11 @@ def rank(
     scores = scorer.ranker.score(matrix)
     order = np.argsort(-scores, kind="stable")
     clock.lap("score")
-    contributions = _contributions(scorer, matrix[order[:explain]]) if explain else None
+    contributions, history_shares = None, None
     if explain:
+        contributions = _contributions(scorer, matrix[order[:explain]])
+        if match is not None:
+            history_shares = _history_shares(bundle, slate, rows, reader, vectors, order[:explain])
         clock.lap("explain")
     return RankedSlate(
         item_ids=[slate.item_ids[place] for place in order],
@@ -81,6 +87,7 @@ def rank(
         rung=rung,
         unknown_items=_unknown(bundle, slate),
         contributions=contributions,
+        history_shares=history_shares,
         timings_ms=clock.laps,
     )
 
@@ -100,20 +107,48 @@ def text_signals(
     Returns:
         float32 [n_candidates, n_signals]; NaN for candidates without text.
     """
-    known = bundle.signals.interest.known
-    inline = {
-        place: vectors[text]
-        for place, text in enumerate(slate.texts)
-        if text and text in vectors and (rows.item[place] < 0 or not known[rows.item[place]])
-    }
     query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
     return bundle.signals.read(
         rows.item,
-        inline,
+        _inline(bundle, slate, rows, vectors),
         reader.history.newest(bundle.signals.history),
         int(reader.moment[0]),
         query,
     )
+
+
+def _inline(bundle: Bundle, slate: Slate, rows: Rows, vectors: Vectors) -> dict[int, np.ndarray]:
+    """Give the vectors of candidates that brought their text, by place, where none is known."""
+    known = bundle.signals.interest.known
+    return {
+        place: vectors[text]
+        for place, text in enumerate(slate.texts)
+        if text and text in vectors and (rows.item[place] < 0 or not known[rows.item[place]])
+    }
+
+
+def _history_shares(
+    bundle: Bundle,
+    slate: Slate,
+    rows: Rows,
+    reader: LiveReader,
+    vectors: Vectors,
+    places: np.ndarray,
+) -> list[dict[str, float] | None]:
+    """Name the past items that speak for or against some candidates, strongest first."""
+    interest, item_ids = bundle.signals.interest, bundle.item_ids
+    history = reader.history.newest(bundle.signals.newest)
+    candidates = interest.candidates(rows.item, _inline(bundle, slate, rows, vectors))[places]
+    past, shares = interest.by_past_item(
+        candidates, rows.item[places], history, int(reader.moment[0])
+    )
+    strongest = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_MOST_SHARES]
+    return [
+        None
+        if np.isnan(candidate[0])
+        else {item_ids[past[at]]: float(row[at]) for at in order if row[at] != 0}
+        for candidate, row, order in zip(candidates, shares, strongest, strict=True)
+    ]
 
 
 def _contributions(scorer: Scorer, matrix: np.ndarray) -> list[dict[str, float]]:

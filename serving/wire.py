@@ -103,6 +103,7 @@ def to_response(
         The body of the answer.
     """
     contributions = _padded(ranked.contributions or [], count)
+    history_shares = _padded(ranked.history_shares or [], count)
     items = [
         {
             "item_id": item_id,
@@ -110,13 +111,15 @@ def to_response(
             "p_click": p_click,
             "interest_match": match,
             "contributions": contributions,
+            "history_shares": shares,
         }
-        for item_id, score, p_click, match, contributions in zip(
+        for item_id, score, p_click, match, contributions, shares in zip(
             ranked.item_ids[:count],
             _values(ranked.scores, count),
             _values(ranked.p_click, count),
             _values(ranked.interest_match, count),
             contributions,
+            history_shares,
             strict=True,
         )
     ]
@@ -133,8 +136,10 @@ def to_response(
     )
 
 
-def _padded(contributions: Sequence[dict[str, float]], count: int) -> list[dict[str, float] | None]:
-    return [*contributions[:count], *[None] * (count - len(contributions))]
+def _padded(
+    explained: Sequence[dict[str, float] | None], count: int
+) -> list[dict[str, float] | None]:
+    return [*explained[:count], *[None] * (count - len(explained))]
 
 
 def _values(column: np.ndarray | None, count: int) -> list[float | None]:

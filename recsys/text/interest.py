@@ -122,6 +122,30 @@ class InterestTable:
             score = score + self.weights["scales"][2] * (candidates @ self.project("query", query))
         return score.astype(np.float32)
 
+    def by_past_item(
+        self, candidates: np.ndarray, item: np.ndarray, history: History, time: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Share the part of the match that the history makes out among the items in it.
+
+        Args:
+            candidates: From `candidates`, float32 [n, space].
+            item: int32 [n], places in the catalogue; negative for unknown items.
+            history: Of the request's user, [1, k].
+            time: UTC microseconds of the request.
+
+        Returns:
+            Places of the distinct past items with text, int32 [p], and what each adds to each
+            candidate's match, all its interactions together, float32 [n, p].
+        """
+        past = history.item[0]
+        usable = (past >= 0) & self.known[past]
+        distinct, which = np.unique(past[usable], return_inverse=True)
+        found = np.zeros((len(item), len(distinct)), np.float32)
+        if len(distinct):
+            shares = self.shares(candidates, item, history, usable, time)
+            np.add.at(found, (slice(None), which), shares)
+        return distinct, found
+
     def shares(
         self,
         candidates: np.ndarray,

@@ -91,6 +91,28 @@ def test_contributions_sum_to_the_score_up_to_the_same_number(
     assert best == ranked.contributions[:2]
 
 
+def test_history_shares_are_what_the_history_adds_to_the_match(
+    tiny_bundle: Bundle, slate: Slate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys.rank._MOST_SHARES", 10_000)
+    count = len(slate.item_ids)
+    ranked = rank(tiny_bundle, slate, {}, explain=count)
+    assert ranked.history_shares is not None
+    assert ranked.interest_match is not None
+    guest = rank(tiny_bundle, replace(slate, user_id=None), {}, explain=count)
+    assert guest.history_shares == [{}] * count
+    alone = by_item(guest, guest.interest_match)
+    for item, match, shares in zip(
+        ranked.item_ids, ranked.interest_match, ranked.history_shares, strict=True
+    ):
+        assert shares is not None
+        assert item not in shares
+        assert sum(shares.values()) == pytest.approx(match - alone[item], abs=1e-3)
+        assert (np.diff(np.abs(list(shares.values()))) <= 0).all()
+    assert rank(tiny_bundle, slate, {}).history_shares is None
+    assert rank(tiny_bundle, slate, {}, rung="no_text", explain=1).history_shares is None
+
+
 def with_texts(slate: Slate, *extra: tuple[str, str | None]) -> Slate:
     """Append candidates with their texts."""
     ids = [*slate.item_ids, *(item for item, _ in extra)]

@@ -139,6 +139,7 @@ def test_the_answer_is_a_rank_response_with_null_for_what_is_missing() -> None:
         rung="full",
         unknown_items=["b"],
         contributions=[{"price": np.float64(1.5)}, {}, {}],
+        history_shares=[None, {"z": 0.25}],
     )
     body = wire.to_response(slate, ranked, policy="p", count=2, timings_ms={"total": 1.23456})
     answer = RankResponse.model_validate_json(body)
@@ -146,5 +147,6 @@ def test_the_answer_is_a_rank_response_with_null_for_what_is_missing() -> None:
     assert [item.interest_match for item in answer.items] == [None, 0.25]
     assert [item.p_click for item in answer.items] == [None, None]
     assert answer.items[0].contributions == {"price": 1.5}
+    assert [item.history_shares for item in answer.items] == [None, {"z": 0.25}]
     assert (answer.request_id, answer.policy, answer.unknown_items) == ("r", "p", ["b"])
     assert answer.timings_ms == {"total": 1.235}

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from likeness import LIKENESS, LikenessTable
 
+from features.kinds.slate import slate_percentile
 from recsys.bootstrap import Estimate, bootstrap_means, signed
 from recsys.bundle import Bundle, load_bundle
 from recsys.evaluate import ALL, NEW_TO_USER
@@ -34,7 +36,6 @@ from recsys.train import BUNDLES, bundle_name
 from recsys.workspace import Workspace
 
 _MATCH = ("interest_match", "slate_percentile_interest_match")
-_LIKENESS = ("text_nearest", "text_likeness", "slate_percentile_text_likeness")
 _PARTS = ("ranker", "validation", "test")
 
 
@@ -47,25 +48,27 @@ class Choice:
         columns: Names among `TEXT_COLUMNS`.
         newest: Past items of the match; None for the bundle's own number.
         scales: Factors on the two attentions, the blind and the sharp one.
+        beside: Of the frozen likeness: nearest, kernel, and the percentile of that; so many.
     """
 
     name: str
     columns: tuple[str, ...]
     newest: int | None = None
     scales: tuple[float, float] = (1.0, 1.0)
+    beside: int = 0
 
 
 BEHAVIOUR = Choice("behaviour only", ())
 CHOICES = (
     BEHAVIOUR,
-    Choice("frozen: maximum over 300 items", ("text_nearest",)),
-    Choice("frozen: maximum and kernel over 300 items", _LIKENESS),
+    Choice("frozen: maximum over 300 items", (), beside=1),
+    Choice("frozen: maximum and kernel over 300 items", (), beside=3),
     Choice("fine-tuned: newest 30 items", _MATCH, 30),
     Choice("fine-tuned: newest 100 items", _MATCH, 100),
     Choice("fine-tuned: newest 300 items", _MATCH),
     Choice("fine-tuned: 300 items, the blind attention alone", _MATCH, None, (1.0, 0.0)),
     Choice("fine-tuned: 300 items, the sharp attention alone", _MATCH, None, (0.0, 1.0)),
-    Choice("fine-tuned: 300 items, with both companions", (*_MATCH, *_LIKENESS)),
+    Choice("fine-tuned: 300 items, with both companions", _MATCH, beside=3),
 )
 
 
@@ -88,8 +91,23 @@ class World:
             if changed:
                 signals = signal_rows(self.signals(choice), rows.slates, self.texts.vectors.queries)
                 columns = text_columns(signals, rows.slates.rows.request)
-            found[part] = columns[:, wanted]
+            found[part] = np.hstack([columns[:, wanted], self.frozen(rows)[:, : choice.beside]])
         return found
+
+    def frozen(self, rows: RankingRows) -> np.ndarray:
+        """Compare each candidate with the history in the frozen encoder's space, [n_rows, 3]."""
+        table = LikenessTable.of(
+            self.texts.vectors.items, dimensions=128, width=0.1, history=self.bundle.signals.newest
+        )
+        slates = rows.slates
+        found = np.empty((len(slates.rows), 2), np.float32)
+        for request in range(len(slates)):
+            low, high = slates.rows.offsets[request : request + 2]
+            item = slates.rows.item[low:high]
+            history = slates.history.take(np.array([request]))
+            found[low:high] = table.read(table.candidates(item), item, history)
+        place = slate_percentile(found[:, 1].astype(np.float64), slates.rows.request)
+        return np.column_stack([found, place]).astype(np.float32)
 
     def signals(self, choice: Choice) -> TextSignals:
         """Change how the bundle's text model looks at the history."""
@@ -124,7 +142,7 @@ def values(world: World, choice: Choice, part: str, seed: int) -> np.ndarray:
         without = world.rows[name].for_ranker(with_text=False)
         return replace(without, matrix=np.hstack([without.matrix, text[name]]))
 
-    names = [*features_of(config).names, *choice.columns]
+    names = [*features_of(config).names, *choice.columns, *LIKENESS[: choice.beside]]
     gains = config.labels.label_gain
     ranker = fit_ranker(rows("ranker"), rows("validation"), names, gains, config.ranker, seed)
     judged = world.rows[part]

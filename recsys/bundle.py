@@ -32,7 +32,6 @@ from recsys.feature_columns import features_of
 from recsys.manifest import COPY_AGAIN, Manifest, file_hashes, read_manifest
 from recsys.ranker import TEXT_COLUMNS, Ranker
 from recsys.text.interest import InterestTable
-from recsys.text.likeness import LikenessTable
 from recsys.text.settings import TextSettings
 from recsys.text.signals import TextSignals
 
@@ -105,13 +104,11 @@ class Bundle:
 
 def save_signals(signals: TextSignals, folder: Path) -> None:
     """Write the catalogue as the text model sees it."""
-    table, likeness = signals.interest, signals.likeness
+    table = signals.interest
     arrays = {
         "items": table.items,
         "past": table.past,
         "logits": table.logits,
-        "likeness.vectors": likeness.vectors,
-        "likeness.basis": likeness.basis,
     }
     weights = {f"weights.{name}": array for name, array in table.weights.items()}
     contiguous = {name: np.ascontiguousarray(array) for name, array in (arrays | weights).items()}
@@ -175,12 +172,6 @@ def _read_signals(folder: Path, settings: TextSettings) -> TextSignals:
     }
     return TextSignals(
         InterestTable(arrays["items"], arrays["past"], arrays["logits"], weights),
-        LikenessTable(
-            arrays["likeness.vectors"],
-            arrays["likeness.basis"],
-            settings.likeness_width,
-            settings.likeness_history,
-        ),
         settings.history,
     )
 

@@ -84,7 +84,7 @@ class WorkspaceConfig(BaseModel):
     @property
     def executor(self) -> FeatureSettings:
         """Settings of the feature executors: they remember as much as the text model looks at."""
-        history = max(self.features.history, self.text.history, self.text.likeness_history)
+        history = max(self.features.history, self.text.history)
         return self.features.model_copy(update={"history": history})
 
 

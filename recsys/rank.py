@@ -111,7 +111,7 @@ def text_signals(
     return bundle.signals.read(
         rows.item,
         _inline(bundle, slate, rows, vectors),
-        reader.history.newest(bundle.signals.history),
+        reader.history.newest(bundle.signals.newest),
         int(reader.moment[0]),
         query,
     )

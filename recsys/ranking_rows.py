@@ -231,7 +231,7 @@ def ranking_rows(
         LeakError: The text model was trained on labels of the period.
         DataError: The computed features are not those of the period's impressions.
     """
-    requests = read_slates(workspace, log, texts.queries, period, signals.history)
+    requests = read_slates(workspace, log, texts.queries, period, signals.newest)
     slates = requests.slates
     require_time_forward(trained_until, int(slates.rows.request_time[0]))
     columns = _columns_of_rows(workspace, requests.frame, period)

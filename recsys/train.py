@@ -47,7 +47,6 @@ from recsys.ranking_rows import (
 from recsys.split import periods
 from recsys.text.encoder import TextEncoder
 from recsys.text.head import InterestModel, table_of
-from recsys.text.likeness import LikenessTable
 from recsys.text.model import TextModel
 from recsys.text.settings import TextSettings
 from recsys.text.signals import TextSignals
@@ -63,18 +62,12 @@ def signals_of(model: InterestModel, vectors: np.ndarray, settings: TextSettings
     Args:
         model: The trained head.
         vectors: Of the items, float32 [n_items, dim]; NaN rows for items without text.
-        settings: How far back to look, and how.
+        settings: How far back to look.
 
     Returns:
         What the ranker's text columns come from.
     """
-    likeness = LikenessTable.of(
-        vectors,
-        dimensions=settings.likeness_dimensions,
-        width=settings.likeness_width,
-        history=settings.likeness_history,
-    )
-    return TextSignals(table_of(model, vectors), likeness, settings.history)
+    return TextSignals(table_of(model, vectors), settings.history)
 
 
 def train(

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 
 from recsys.text.interest import HIDDEN, InterestTable
-from recsys.text.likeness import leading_directions
 
 _ATTENTION = 64
 
@@ -91,6 +90,21 @@ class InterestModel(nn.Module):
         even = torch.where(some, broad.softmax(-1) * similarity, zero).sum(-1)
         peaked = torch.where(some, sharp.softmax(-1) * similarity, zero).sum(-1)
         return self.scale * even + self.sharp_scale * peaked
+
+
+def leading_directions(vectors: np.ndarray, count: int) -> np.ndarray:
+    """Find the directions that hold most of the length of some vectors.
+
+    Args:
+        vectors: float32 [n, dim]; NaN rows are passed by.
+        count: Directions at the most.
+
+    Returns:
+        float32 [dim, count], columns of length 1, orthogonal, the weightiest first.
+    """
+    known = vectors[~np.isnan(vectors[:, 0])].astype(np.float64)
+    _, directions = np.linalg.eigh(known.T @ known)
+    return directions[:, ::-1][:, :count].astype(np.float32)
 
 
 def _identity(dim: int, space: int) -> nn.Linear:

@@ -48,15 +48,6 @@ class TextSettings(BaseModel):
     dimensions: int = Field(
         128, ge=1, description="Dimensions of the space in which texts are matched, at the most."
     )
-    likeness_history: int = Field(
-        300, ge=1, le=1000, description="Last interactions that a candidate's text is likened to."
-    )
-    likeness_width: float = Field(
-        0.1, gt=0, description="Width of the kernel over them, in cosine."
-    )
-    likeness_dimensions: int = Field(
-        128, ge=1, description="Dimensions that text vectors are brought down to for it."
-    )
 
     mode: Literal["auto"] | Mode = Field(
         "auto",

@@ -1,6 +1,7 @@
-"""What the text says of each candidate: the interest match, and how near its text lies.
+"""What the text says of each candidate: the signals that the ranker's text columns come from.
 
-The first column is the model's score. The others are companions that the ranker uses beside it.
+There is one, the interest match. Companions that were tried beside it added nothing once it looked
+at the whole history (docs/text.md).
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,10 @@ from data_contracts.progress import Track, silent
 from features.history import History
 from recsys.dataset import LabelledSlates
 from recsys.text.interest import InterestTable
-from recsys.text.likeness import LIKENESS, LikenessTable
 
 INTEREST_MATCH = "interest_match"
-SIGNALS = (INTEREST_MATCH, *LIKENESS)
-RANKED_SIGNALS = (INTEREST_MATCH, LIKENESS[-1])
+SIGNALS = (INTEREST_MATCH,)
+RANKED_SIGNALS = (INTEREST_MATCH,)
 """Those whose place in the slate is a column of the ranker too."""
 
 
@@ -26,18 +26,11 @@ class TextSignals:
 
     Attributes:
         interest: For the interest match.
-        likeness: For the companions.
         newest: Interactions that make the profile of the interest match.
     """
 
     interest: InterestTable
-    likeness: LikenessTable
     newest: int
-
-    @property
-    def history(self) -> int:
-        """Interactions per user that are looked at."""
-        return max(self.newest, self.likeness.history)
 
     def read(
         self,
@@ -57,13 +50,11 @@ class TextSignals:
             query: Text vector of the query, float32 [dim]; None or NaN without one.
 
         Returns:
-            float32 [n, 3] in the order of `SIGNALS`; NaN for candidates without text.
+            float32 [n, n_signals] in the order of `SIGNALS`; NaN for candidates without text.
         """
-        interest, likeness = self.interest, self.likeness
-        candidates = interest.candidates(item, inline)
-        match = interest.match(candidates, item, history.newest(self.newest), time, query)
-        near = likeness.read(likeness.candidates(item, inline), item, history)
-        return np.column_stack([match, near])
+        candidates = self.interest.candidates(item, inline)
+        match = self.interest.match(candidates, item, history.newest(self.newest), time, query)
+        return match[:, None]
 
 
 def signal_rows(
@@ -76,13 +67,13 @@ def signal_rows(
 
     Args:
         signals: The catalogue as the text model sees it.
-        slates: The requests, with at least `signals.history` interactions of each history; their
+        slates: The requests, with at least `signals.newest` interactions of each history; their
             grades are not looked at.
         query_vectors: float32 [n_queries, dim].
         track: Shows progress.
 
     Returns:
-        float32 [n_rows, 3] in the order of `SIGNALS`; NaN for items without text.
+        float32 [n_rows, n_signals] in the order of `SIGNALS`; NaN for items without text.
     """
     rows = slates.rows
     found = np.empty((len(rows), len(SIGNALS)), np.float32)

@@ -212,7 +212,7 @@ def test_a_request_is_scored_as_the_evaluation_scores_its_rows(
         without_sessions(tiny_log.interactions),
         rows.request_user,
         time,
-        tiny_bundle.signals.history,
+        tiny_bundle.signals.newest,
         tiny_bundle.config.features.forget_days,
     )
     slates = LabelledSlates(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from likeness import LikenessTable
 
 from features.catalogue import MISSING
 from features.history import History
-from recsys.text.likeness import LikenessTable
 
 ITEMS, DIM, WIDTH = 12, 6, 0.2
 

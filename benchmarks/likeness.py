@@ -1,8 +1,7 @@
-"""Likeness: how near a candidate's text lies to anything its user ever took.
+"""Likeness: how near a candidate's text lies to anything its user ever took, nothing trained.
 
-The interest match looks at the newest interactions and learns which of them count. What it cannot
-hold is the whole history of a user who took hundreds of items, where one like the candidate may lie
-far back. With the cosine s_j of the candidate's text to that of each past item:
+What the fine-tuned match is measured against, and companions of it that were tried: docs/text.md.
+With the cosine s_j of the candidate's text to that of each past item:
 
     nearest = max_j s_j
     likeness = width * log sum_j exp((s_j - 1) / width)
@@ -17,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.history import History
+from recsys.text.head import leading_directions
 
-LIKENESS = ("text_nearest", "text_likeness")
-"""Names of the two columns."""
+LIKENESS = ("text_nearest", "text_likeness", "slate_percentile_text_likeness")
+"""Names of its columns in a ranker."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class LikenessTable:
         past = history.item[0, : self.history]
         past = past[past >= 0]
         past = past[~np.isnan(self.vectors[past, 0])]
-        found = np.full((len(item), len(LIKENESS)), np.nan, np.float32)
+        found = np.full((len(item), 2), np.nan, np.float32)
         if not len(past):
             return found
         similarity = candidates @ self.vectors[past].T
@@ -100,21 +100,6 @@ class LikenessTable:
         found[some, 0] = nearest[some]
         found[some, 1] = nearest[some] - 1 + np.float32(self.width) * np.log(mass)
         return found
-
-
-def leading_directions(vectors: np.ndarray, count: int) -> np.ndarray:
-    """Find the directions that hold most of the length of some vectors.
-
-    Args:
-        vectors: float32 [n, dim]; NaN rows are passed by.
-        count: Directions at the most.
-
-    Returns:
-        float32 [dim, count], columns of length 1, orthogonal, the weightiest first.
-    """
-    known = vectors[~np.isnan(vectors[:, 0])].astype(np.float64)
-    _, directions = np.linalg.eigh(known.T @ known)
-    return directions[:, ::-1][:, :count].astype(np.float32)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What `recsys backfill` does, stage by stage; `feature_backfill.py` runs this in a process.
 
-    python benchmarks/backfill_stages.py WORKSPACE
+    python benchmarks/backfill_stages.py WORKSPACE [--workers N]
 
 The last line printed is a JSON object: per stage (opening the log, computing the features, looking
 at their quality) the seconds on the clock, and those of all processors.
@@ -15,6 +15,7 @@ from time import perf_counter
 
 from rich.console import Console
 
+from features.backfill import Scope
 from recsys.console import ConsoleTrack
 from recsys.feature_commands import show_quality
 from recsys.ranking_rows import open_workspace_log, run_backfill
@@ -25,6 +26,7 @@ def main() -> None:
     """Run the stages one after the other and tell their seconds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workspace", type=Path)
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     console = Console()
     track = ConsoleTrack(console)
@@ -32,7 +34,7 @@ def main() -> None:
     workspace = Workspace.open(arguments.workspace)
     log = open_workspace_log(workspace)
     moments.append(_now())
-    run_backfill(workspace, log, track=track)
+    run_backfill(workspace, log, scope=Scope(workers=arguments.workers), track=track)
     moments.append(_now())
     show_quality(workspace, console, track)
     moments.append(_now())

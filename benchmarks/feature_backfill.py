@@ -10,7 +10,7 @@ their quality, which follows and reads them all, is told apart. Memory is that o
    windows, histories and snapshots of at most 28 days: after these 28 days of its 30 the state of
    the short log has its full size, so that only the length of the log differs.
 
-    python benchmarks/feature_backfill.py FOLDER [--events 10M] [--scaling-events 10M]
+    python benchmarks/feature_backfill.py FOLDER [--events 10M] [--scaling-events 10M] [--workers N]
 
 The logs are made in FOLDER when they are not there. The last line printed is a JSON object.
 """
@@ -90,14 +90,15 @@ class Run:
         }
 
 
-def backfill(workspace: Workspace) -> Run:
+def backfill(workspace: Workspace, workers: int) -> Run:
     """Compute the features of a workspace from nothing, and tell what it cost."""
     folder = workspace.root / FEATURES
     shutil.rmtree(folder, ignore_errors=True)
     print(f"backfill of {workspace.root}", flush=True)
     said = workspace.root / "backfill.log"
     stages = Path(__file__).with_name("backfill_stages.py")
-    cost = measure([sys.executable, str(stages), str(workspace.root)], said)
+    command = [sys.executable, str(stages), str(workspace.root), "--workers", str(workers)]
+    cost = measure(command, said)
     told = json.loads(said.read_text(encoding="utf-8").splitlines()[-1])
     events = sum(_rows(workspace.location(table)) for table in TABLES[1:])
     _, names = feature_columns(folder / ROWS)
@@ -109,15 +110,15 @@ def _rows(path: str) -> int:
     return int(pl.scan_parquet(path).select(pl.len()).collect().item())
 
 
-def speed(folder: Path, events: int) -> Run:
+def speed(folder: Path, events: int, workers: int) -> Run:
     """Compute the default features of a log of the given size."""
     settings = sized_settings(events, {})
     workspace = simulated_log(folder / f"events-{events}", settings)
     defaults = FeatureSettings(attributes=workspace.config.features.attributes)
-    return backfill(configure(workspace, settings, defaults, ROWS_FROM))
+    return backfill(configure(workspace, settings, defaults, ROWS_FROM), workers)
 
 
-def scaling(folder: Path, events: int) -> tuple[Run, Run]:
+def scaling(folder: Path, events: int, workers: int) -> tuple[Run, Run]:
     """Compute features of two logs of the same daily volume, the second over ten times the days."""
     runs = []
     for days in (SHORT_DAYS, SHORT_DAYS * TIMES):
@@ -130,7 +131,7 @@ def scaling(folder: Path, events: int) -> tuple[Run, Run]:
             forget_days=LONGEST_DAYS,
             late_days=7,
         )
-        runs.append(backfill(configure(workspace, settings, features, ROWS_FROM)))
+        runs.append(backfill(configure(workspace, settings, features, ROWS_FROM), workers))
     return runs[0], runs[1]
 
 
@@ -158,11 +159,15 @@ def main(options: Sequence[str] | None = None) -> None:
         "--scaling-events", type=parse_count, help="of the longer log; those of --events if absent"
     )
     parser.add_argument("--no-scaling", action="store_true", help="measure the speed alone")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="blocks of days computed at once"
+    )
     arguments = parser.parse_args(options)
-    run = speed(arguments.folder, arguments.events)
+    run = speed(arguments.folder, arguments.events, arguments.workers)
     result: dict[str, object] = {
         "benchmark": "feature_backfill",
         "cpus": os.cpu_count(),
+        "workers": arguments.workers,
         "load_before": [round(load, 1) for load in os.getloadavg()],
         "speed": run.summary(),
         "target_rows_per_second": TARGET_ROWS_PER_S,
@@ -171,7 +176,7 @@ def main(options: Sequence[str] | None = None) -> None:
     print(f"{run.summary()}")
     if not arguments.no_scaling:
         events = arguments.scaling_events or arguments.events
-        short, long = scaling(arguments.folder, events)
+        short, long = scaling(arguments.folder, events, arguments.workers)
         result |= {
             "short": short.summary(),
             "long": long.summary(),

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from data_contracts.errors import DataError
+from features.catalogue import Catalogue
 from features.clock import DAY
 from features.parity import ParityReport, compare_served
 from features.replay import Compared, Tables, replay
@@ -18,6 +19,7 @@ from tests.features.worlds import (
     SHOP,
     impressions_table,
     interactions_table,
+    items_table,
 )
 
 EVERY_DAY = Compared(0, 10**6)
@@ -33,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _play(folder: Path, compared: Compared = EVERY_DAY) -> ParityReport:
     tables = Tables(
-        SHOP.open().catalogue,
+        Catalogue.of(items_table().collect(), FEATURES.item_columns),
         impressions_table(SHOP.requests),
         interactions_table(SHOP.events),
         KINDS,

@@ -97,8 +97,10 @@ def test_no_feature_counts_anything_of_the_launched_items(
     assert (np.nan_to_num(of_withheld.select(counted).to_numpy()) == 0).all()
 
 
-def test_the_folder_of_the_workspace_itself_is_left_alone(
+def test_the_features_of_the_workspace_itself_are_left_alone(
     result: EvaluationResult, shop: Workspace
 ) -> None:
     assert result.values
-    assert sorted(path.name for path in Path(shop.root).iterdir()) == ["cache", COLD]
+    made = {path.name for path in Path(shop.root).iterdir()}
+    assert made == {"cache", COLD, "features"}
+    assert [path.name for path in (shop.root / "features").iterdir()] == ["log"]

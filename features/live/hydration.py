@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.catalogue import Catalogue
+from features.catalogue import MISSING, Catalogue
 from features.clock import DAY, NO_TIME
 from features.counters import USER, Counter, CounterSpec
 from features.history import Recent
-from features.live.counters import NEVER, CounterTable
+from features.live.counters import CounterTable
 from features.live.histories import Histories
 from features.live.keys import HashedKeys
 from features.live.state import LiveState, Memory
@@ -50,21 +50,21 @@ def hydrate(
 
 def _take_counter(table: CounterTable, counter: Counter, spec: CounterSpec) -> None:
     """Copy the totals, ends and tiles of a counter into its columns."""
-    rows = table.keys.add(counter.codes)
+    kept = np.flatnonzero((counter.codes != MISSING) & (counter.first != NO_TIME))
+    rows = table.keys.add(counter.codes[kept])
     table.make_room()
     series = table.series[spec.name]
     for column, days in zip(series.columns, spec.windows, strict=True):
-        table.totals[rows, column] = counter.totals[:, counter.spec.windows.index(days)]
+        table.totals[rows, column] = counter.totals[kept, counter.spec.windows.index(days)]
     last, first = 2 * series.track, 2 * series.track + 1
-    table.ends[rows, last] = np.where(counter.last == NO_TIME, -NEVER, counter.last)
-    table.ends[rows, first] = np.where(counter.first == NO_TIME, NEVER, counter.first)
+    table.ends[rows, last], table.ends[rows, first] = counter.last[kept], counter.first[kept]
     for tiles in series.tiles:
-        for day in counter.tiles:
+        for day in sorted({*counter.tiles, *counter.late}):
             _take_tile(tiles, counter, day, table)
 
 
 def _take_tile(tiles: Tiles, counter: Counter, day: int, table: CounterTable) -> None:
-    tile = counter.tiles[day]
+    tile = counter.tile_of(day)
     sizes = np.diff(tile.starts)
     time = day * DAY + tile.moments - np.repeat(np.arange(len(sizes)), sizes) * DAY
     rows = np.repeat(table.keys.find(tile.codes), sizes)

@@ -10,7 +10,7 @@ Mode = Literal["head", "top_layers", "lora", "full"]
 
 
 class TextLimits(BaseModel):
-    """What an item's text may hold, so that filling it with popular words gains little."""
+    """What an item's text may hold: a bound on stuffing, no cure; benchmarks/stuffing.py has figures."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

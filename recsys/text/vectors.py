@@ -71,6 +71,8 @@ def add_missing(
         encoder: The encoder of the store.
         track: Shows progress, a step a text when one shard holds them all, else a step a shard.
     """
+    if not texts:
+        return
     shards = -(-len(texts) // SHARD_ROWS)
     within = track if shards == 1 else silent
     across = silent if shards == 1 else track

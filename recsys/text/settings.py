@@ -10,7 +10,7 @@ Mode = Literal["head", "top_layers", "lora", "full"]
 
 
 class TextLimits(BaseModel):
-    """What an item's text may hold: a bound on stuffing, no cure; benchmarks/stuffing.py has figures."""
+    """What an item's text may hold: a bound on stuffing, no cure."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

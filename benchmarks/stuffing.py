@@ -48,7 +48,7 @@ def places(
     config = workspace.config
     log = open_workspace_log(workspace)
     split = periods(config.split, config.labels.attribution_window_hours)
-    slates = read_slates(workspace, log, texts.queries, split.validation, signals.history).slates
+    slates = read_slates(workspace, log, texts.queries, split.validation, signals.newest).slates
     items = workspace.scan("items").collect()
     title = Items.title.name
     random = np.random.default_rng(0)

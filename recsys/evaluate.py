@@ -50,6 +50,9 @@ NEW_ITEMS = "items under 30 days old"
 """Items whose first interaction is less than 30 days old, or still to come."""
 NEW_USERS = "users with at most 2 visits"
 
+_READS = ("encoder", "template", "limits", "max_tokens")
+"""Settings of [text] that decide what the encoder reads of an item."""
+
 _HISTORIES = ((0, 0, "none"), (1, 5, "1 to 5"), (6, 20, "6 to 20"), (21, None, "21 and more"))
 
 
@@ -147,6 +150,14 @@ def _require_same_workspace(bundle: Bundle, workspace: Workspace) -> None:
         raise UsageError(
             f"bundle {bundle.folder} of {found.data} with feature schema {found.schema_hash}",
             f"a bundle of {workspace.config.name} with feature schema {expected}",
+            "train it on this workspace: `recsys train`",
+        )
+    read, asked = bundle.config.text, workspace.config.text
+    others = [name for name in _READS if getattr(read, name) != getattr(asked, name)]
+    if others:
+        raise UsageError(
+            f"bundle {bundle.folder}, which reads texts with another {' and '.join(others)}",
+            "one that reads them as [text] in recsys.toml says",
             "train it on this workspace: `recsys train`",
         )
 

@@ -143,7 +143,7 @@ class InterestTable:
         found = np.zeros((len(item), len(distinct)), np.float32)
         if len(distinct):
             shares = self.shares(candidates, item, history, usable, time)
-            np.add.at(found, (slice(None), which), shares)
+            np.add.at(found.T, which, shares.T)
         return distinct, found
 
     def shares(

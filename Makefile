@@ -1,11 +1,13 @@
 # make quickstart [DATA=simulated|complete-journey|online-retail] [DATA_PATH=folder]
-# make test | make check | make bench
+# make test | make check | make bench [EVENTS=10M]
 #
 # Each makes .venv first when it is missing, and installs again only when pyproject.toml or
 # constraints.txt changed. PYTHON=/path/to/python chooses the interpreter.
 
 DATA ?= simulated
 DATA_PATH ?=
+# Size of the simulated log of the backfill's benchmarks.
+EVENTS ?= 1M
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for name in python3.11 python3 python3.12; do \
@@ -19,6 +21,7 @@ DEVELOPMENT := .venv/.development-installed
 PACKAGES := data_contracts features recsys serving
 BENCH := workspaces/bench
 BENCH_BUNDLE := $(BENCH)/bundles/current
+BENCH_LOGS := $(BENCH)-logs
 
 .PHONY: quickstart test check bench
 .DELETE_ON_ERROR:
@@ -39,6 +42,14 @@ check: $(DEVELOPMENT)
 bench: $(DEVELOPMENT) | $(BENCH_BUNDLE)
 	$(BIN)/python benchmarks/text_gain.py $(BENCH)
 	$(BIN)/python benchmarks/serving_latency.py $(BENCH_BUNDLE)
+	$(BIN)/python benchmarks/online_features.py
+	$(BIN)/python benchmarks/feature_backfill.py $(BENCH_LOGS) --events $(EVENTS) --scaling-events $(EVENTS)
+	$(BIN)/python benchmarks/feature_baselines.py $(BENCH_LOGS) --events 1M
+	$(BIN)/python benchmarks/backfill_kill.py $(BENCH_LOGS)/killed
+	$(BIN)/python benchmarks/encoding.py $(BENCH)
+	$(BIN)/python benchmarks/stuffing.py $(BENCH)
+	$(BIN)/python benchmarks/text_training.py $(BENCH)
+	$(BIN)/python benchmarks/text_profiles.py $(BENCH)
 
 $(BENCH_BUNDLE): | $(RUNTIME)
 	$(BIN)/recsys simulate $(BENCH) --overwrite

@@ -29,6 +29,7 @@ WARM_UP_SIZES = (1, 10, 100)
 WARM_UP_ROUNDS = 3
 RETRY_AFTER_S = 1
 CLIENT_GONE = 499
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class RankingService:
@@ -56,7 +57,8 @@ class RankingService:
         user_id = next(iter(self.model.sample_users(1)), None)
         for rung, size in product(LADDER, WARM_UP_SIZES):
             ids = items[:size]
-            slate = Slate("warm-up", ids, datetime.now(UTC), user_id, texts=[None] * len(ids))
+            # Before any event: answered as of the state's own clock, which only callers move on.
+            slate = Slate("warm-up", ids, EPOCH, user_id, texts=[None] * len(ids))
             for explain in (0, size):
                 self._warm_up_rung(slate, rung, explain)
         self.is_warm = True

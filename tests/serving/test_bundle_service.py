@@ -1,12 +1,13 @@
 """A trained bundle with its real encoder behind the whole service."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from data_contracts.slates import Candidate, RankRequest, RankResponse, Slate
-from recsys.bundle import Bundle
+from recsys.bundle import Bundle, load_bundle
 from recsys.rank import rank
 from recsys.ranking_rows import Texts
 from serving.client import RankingClient
@@ -17,6 +18,12 @@ pytestmark = [
     pytest.mark.serve,
     pytest.mark.parametrize("bundle_folder", [BUNDLE], indirect=True, scope="session"),
 ]
+
+
+@pytest.fixture
+def unasked(tiny_bundle_folder: Path) -> Bundle:
+    """The bundle as it is served: its clock, which requests move on, stands at the cut-off."""
+    return load_bundle(tiny_bundle_folder)
 
 
 @pytest.fixture
@@ -44,13 +51,11 @@ def slate_of(request: RankRequest, bundle: Bundle) -> Slate:
     )
 
 
-def test_a_slate_is_ranked_as_in_process(client: RankingClient, tiny_bundle: Bundle) -> None:
-    request = request_for(tiny_bundle, explain=True)
-    expected = rank(
-        tiny_bundle, slate_of(request, tiny_bundle), {}, explain=len(request.candidates)
-    )
+def test_a_slate_is_ranked_as_in_process(client: RankingClient, unasked: Bundle) -> None:
+    request = request_for(unasked, explain=True)
+    expected = rank(unasked, slate_of(request, unasked), {}, explain=len(request.candidates))
     answer = client.rank(request)
-    assert (answer.rung, answer.policy) == ("full", tiny_bundle.name)
+    assert (answer.rung, answer.policy) == ("full", unasked.name)
     assert [item.item_id for item in answer.items] == expected.item_ids
     assert [item.score for item in answer.items] == pytest.approx(expected.scores.tolist())
     assert expected.p_click is not None
@@ -61,18 +66,18 @@ def test_a_slate_is_ranked_as_in_process(client: RankingClient, tiny_bundle: Bun
 
 
 def test_a_text_is_encoded_on_the_spot_by_the_bundles_encoder(
-    client: RankingClient, tiny_bundle: Bundle, tiny_texts: Texts
+    client: RankingClient, unasked: Bundle, tiny_texts: Texts
 ) -> None:
     text = "a warm scarf of soft wool, " * 30
     candidates = [
-        Candidate(item_id=tiny_bundle.item_ids[0]),
+        Candidate(item_id=unasked.item_ids[0]),
         Candidate(item_id="new-with-text", text=text),
         Candidate(item_id="new-without-text"),
     ]
-    request = request_for(tiny_bundle, candidates=candidates)
+    request = request_for(unasked, candidates=candidates)
     answer = client.rank(request)
     vectors = {text: tiny_texts.encoder.encode([text])[0]}
-    expected = rank(tiny_bundle, slate_of(request, tiny_bundle), vectors)
+    expected = rank(unasked, slate_of(request, unasked), vectors)
     assert expected.interest_match is not None
     match = {item.item_id: item.interest_match for item in answer.items}
     at = expected.item_ids.index("new-with-text")

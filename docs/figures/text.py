@@ -68,7 +68,7 @@ def picture() -> str:
 def main() -> None:
     """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", type=Path, nargs="?", default=Path("docs/pictures/text.svg"))
+    parser.add_argument("target", type=Path, nargs="?", default=Path("docs/figures/text.svg"))
     parser.parse_args().target.write_text(picture(), encoding="utf-8")
 
 

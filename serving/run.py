@@ -206,7 +206,12 @@ def _start_ray(settings: ServiceSettings, cleanup: ExitStack) -> None:
         cleanup.callback(ray.shutdown)
         ray.init(address=settings.ray_address, log_to_driver=settings.log_to_console)
         return
-    changes = {"RAY_USAGE_STATS_ENABLED": "0"}
+    # Ranking takes a few milliseconds and the encoder has threads of its own, so that handlers may
+    # run in the replica's own loop: in a thread of Serve's, each message of a request costs a hop.
+    changes = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    }
     if settings.haproxy:
         folder = cleanup.enter_context(
             tempfile.TemporaryDirectory(prefix="recsys-", dir=SOCKET_FOLDER)

@@ -13,7 +13,17 @@ ROOT = Path(__file__).parents[1]
 # Each package may import itself and those before it.
 PACKAGES = ("data_contracts", "features", "recsys", "serving")
 # What takes long to import: commands load it when they run.
-HEAVY = {"lightgbm", "matplotlib", "polars", "pyarrow", "ray", "scipy", "torch", "transformers"}
+HEAVY = {
+    "lightgbm",
+    "matplotlib",
+    "numba",
+    "polars",
+    "pyarrow",
+    "ray",
+    "scipy",
+    "torch",
+    "transformers",
+}
 
 IMPORT_ALL = """
 import importlib, json, sys, threading

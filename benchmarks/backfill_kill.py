@@ -18,7 +18,7 @@ from pathlib import Path
 
 from features.backfill import ROWS, SNAPSHOTS, STATE
 from recsys.config import CONFIG_NAME
-from recsys.ranking_rows import FEATURES
+from recsys.workspace_features import FEATURES
 
 
 def recsys(*arguments: str) -> list[str]:

@@ -18,8 +18,8 @@ from rich.console import Console
 from features.backfill import Scope
 from recsys.console import ConsoleTrack
 from recsys.feature_commands import show_quality
-from recsys.ranking_rows import open_workspace_log, run_backfill
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
 
 
 def main() -> None:

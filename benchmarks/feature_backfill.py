@@ -31,10 +31,10 @@ from simulated_log import configure, simulated_log
 from features.backfill import ROWS
 from features.row_files import feature_columns
 from features.settings import FeatureSettings
-from recsys.ranking_rows import FEATURES
 from recsys.simulate import SimulationSettings
 from recsys.simulate.sizing import INTERACTIONS_PER_IMPRESSION, parse_count, sized_settings
 from recsys.workspace import TABLES, Workspace
+from recsys.workspace_features import FEATURES
 
 TARGET_ROWS_PER_S = 200_000
 TARGET_PEAK_GB = 4.0

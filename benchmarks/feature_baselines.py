@@ -42,9 +42,9 @@ from features.backfill import ROWS
 from features.clock import DAY
 from features.kinds.counts import WindowCount
 from features.settings import FeatureSettings
-from recsys.ranking_rows import FEATURES, open_workspace_log, run_backfill
 from recsys.simulate.sizing import parse_count, sized_settings
 from recsys.workspace import Workspace
+from recsys.workspace_features import FEATURES, open_workspace_log, run_backfill
 
 TARGET_FEAST, TARGET_PLAIN = 10.0, 100.0
 COUNTS = (

@@ -17,7 +17,7 @@ import polars as pl
 
 from data_contracts.items import Items
 from recsys.dataset import read_slates
-from recsys.ranking_rows import Texts, encode_texts, open_workspace_log
+from recsys.ranking_rows import Texts, encode_texts
 from recsys.split import periods
 from recsys.text.head import InterestModel
 from recsys.text.settings import TextLimits
@@ -25,6 +25,7 @@ from recsys.text.signals import TextSignals
 from recsys.text.template import item_texts
 from recsys.train import signals_of
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log
 
 NONE = TextLimits(title_words=10**6, column_words=10**6, word_repeats=10**6)
 

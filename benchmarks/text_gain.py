@@ -10,10 +10,10 @@ from pathlib import Path
 from recsys.bootstrap import Estimate
 from recsys.evaluate import evaluate
 from recsys.metrics import NDCG_AT_10
-from recsys.ranking_rows import open_workspace_log
 from recsys.report import BEHAVIOUR_ONLY, sentence
 from recsys.train import BUNDLES, bundle_name
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log
 
 
 def main() -> None:

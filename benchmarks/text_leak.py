@@ -17,17 +17,12 @@ from recsys.config import WorkspaceConfig
 from recsys.feature_columns import EvaluationColumns, features_of
 from recsys.metrics import ndcg_at_k, rank_rows
 from recsys.ranker import TEXT_COLUMNS, fit_ranker
-from recsys.ranking_rows import (
-    RankingRows,
-    encode_texts,
-    open_workspace_log,
-    ranking_rows,
-    run_backfill,
-)
+from recsys.ranking_rows import RankingRows, encode_texts, ranking_rows
 from recsys.split import periods
 from recsys.train import signals_of
 from recsys.train_text import TextRun, train_text
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
 
 ALWAYS = 0
 """What the check is told instead of the text model's real end: it lets everything pass."""

@@ -22,18 +22,12 @@ from recsys.feature_columns import EvaluationColumns, features_of
 from recsys.measure import clusters_of, slice_of, values_of
 from recsys.metrics import NDCG_AT_10
 from recsys.ranker import TEXT_COLUMNS, RankerRows, fit_ranker, text_columns
-from recsys.ranking_rows import (
-    RankingRows,
-    Texts,
-    encode_texts,
-    open_workspace_log,
-    ranking_rows,
-    run_backfill,
-)
+from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows
 from recsys.split import periods
 from recsys.text.signals import TextSignals, signal_rows
 from recsys.train import BUNDLES, bundle_name
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
 
 _MATCH = ("interest_match", "slate_percentile_interest_match")
 _PARTS = ("ranker", "validation", "test")

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from recsys.dataset import LabelledSlates, read_slates
-from recsys.ranking_rows import Texts, encode_texts, open_workspace_log
+from recsys.ranking_rows import Texts, encode_texts
 from recsys.simulate import SimulationSettings, simulate
 from recsys.split import periods
 from recsys.text.encoder import mean_pooled
@@ -35,6 +35,7 @@ from recsys.text.sources import FrozenSource, TextSource, as_frozen, texts_of_sl
 from recsys.text.template import item_texts
 from recsys.text.tokens import TokenTable
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log
 
 PLAIN_BATCH = 32
 HELD_OUT = 200

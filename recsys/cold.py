@@ -27,14 +27,7 @@ from recsys.config import TableSettings
 from recsys.dataset import read_slates
 from recsys.feature_columns import EvaluationColumns, features_of
 from recsys.measure import clusters_of, estimates_of, slice_of, values_by_key
-from recsys.ranking_rows import (
-    RankingRows,
-    Texts,
-    encode_texts,
-    open_workspace_log,
-    ranking_rows,
-    run_backfill,
-)
+from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows
 from recsys.report import (
     BEHAVIOUR_ONLY,
     POPULARITY,
@@ -49,6 +42,7 @@ from recsys.text.sources import FrozenSource
 from recsys.text.training import Run, finetune
 from recsys.train import fit_scorer, signals_of
 from recsys.workspace import TABLES, Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
 
 COLD = "cold"
 LAUNCHED = "launched items among themselves"

@@ -226,8 +226,8 @@ def backfill(
     from recsys.console import ConsoleTrack
     from recsys.feature_columns import row_features
     from recsys.feature_commands import backfill_scope
-    from recsys.ranking_rows import open_workspace_log, run_backfill
     from recsys.workspace import Workspace
+    from recsys.workspace_features import open_workspace_log, run_backfill
 
     console = Console()
     track = ConsoleTrack(console)
@@ -344,10 +344,10 @@ def evaluate(
     from recsys.console import ConsoleTrack
     from recsys.evaluate import EVALUATION, save_reports
     from recsys.evaluate import evaluate as run
-    from recsys.ranking_rows import open_workspace_log, run_backfill
     from recsys.report import render_markdown, render_terminal
     from recsys.train import BUNDLES, bundle_name
     from recsys.workspace import Workspace
+    from recsys.workspace_features import open_workspace_log, run_backfill
 
     console = Console()
     track = ConsoleTrack(console)

@@ -16,13 +16,7 @@ from recsys.bundle import FULL
 from recsys.config import CONFIG_NAME, WorkspaceConfig, read_config
 from recsys.metrics import ndcg_at_k, rank_rows
 from recsys.ranker import Ranker, text_columns
-from recsys.ranking_rows import (
-    RankingRows,
-    encode_texts,
-    open_workspace_log,
-    ranking_rows,
-    run_backfill,
-)
+from recsys.ranking_rows import RankingRows, encode_texts, ranking_rows
 from recsys.split import periods
 from recsys.text.encoders.base import Encoder
 from recsys.text.encoders.settings import Backend, EncodingSettings
@@ -33,6 +27,7 @@ from recsys.text.template import item_texts
 from recsys.train import fit_scorer, signals_of
 from recsys.train_text import TextRun, train_text
 from recsys.workspace import CACHE, Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
 
 BACKENDS: tuple[Backend, ...] = ("torch", "torch-bf16", "onnx", "onnx-int8")
 _ROUNDS = 3

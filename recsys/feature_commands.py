@@ -74,7 +74,7 @@ def show_quality(workspace: "Workspace", console: "Console", track: "Track") -> 
     from features.walk import ROWS
     from recsys.evaluate import REPORTS
     from recsys.quality_report import check_quality, render_quality, save_quality
-    from recsys.ranking_rows import FEATURES
+    from recsys.workspace_features import FEATURES
 
     report = check_quality(workspace, workspace.root / FEATURES / ROWS, track)
     console.print(render_quality(report))

@@ -15,8 +15,8 @@ from features.catalogue import Catalogue
 from features.parity import ParityReport, compare_served
 from features.replay import Compared, Tables, replay
 from recsys.feature_columns import features_of, interaction_kinds, row_features
-from recsys.ranking_rows import FEATURES
 from recsys.workspace import Workspace
+from recsys.workspace_features import FEATURES
 
 _EPOCH = date(1970, 1, 1)
 

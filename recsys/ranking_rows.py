@@ -1,8 +1,7 @@
 """Requests with features and interest match: what the ranker learns from and is judged on."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -10,20 +9,11 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
-from features.backfill import Scope, backfill
-from features.catalogue import Catalogue
-from features.clock import DAY
-from features.log_days import Log, open_log
-from features.provenance import digest
+from features.log_days import Log
 from features.row_files import feature_columns
 from features.walk import ROWS
 from recsys.dataset import LabelledSlates, Requests, query_texts, read_slates
-from recsys.feature_columns import (
-    EvaluationColumns,
-    features_of,
-    interaction_kinds,
-    row_features,
-)
+from recsys.feature_columns import EvaluationColumns, features_of
 from recsys.ranker import RankerRows, text_columns
 from recsys.split import Period, require_time_forward
 from recsys.text.encoder import TextEncoder
@@ -33,74 +23,8 @@ from recsys.text.sampling import FrozenVectors
 from recsys.text.signals import INTEREST_MATCH, SIGNALS, TextSignals, signal_rows
 from recsys.text.template import item_texts
 from recsys.text.vectors import encoded_of
-from recsys.workspace import CACHE, TABLES, Workspace
-
-FEATURES = "features"
-LOG = "log"
-
-
-def open_workspace_log(workspace: Workspace) -> Log:
-    """Open the log of a workspace for the feature executors.
-
-    What opening makes is kept under `features/log/` until a table or its settings change.
-    """
-    config = workspace.config
-    items = workspace.scan("items")
-    columns = row_features(config).item_columns
-    kinds, late_days = interaction_kinds(config), config.features.late_days
-    stamps = [_stamp(workspace.location(table)) for table in TABLES]
-    known = [stamp for stamp in stamps if stamp is not None]
-    return open_log(
-        items,
-        workspace.scan("impressions"),
-        workspace.scan("interactions"),
-        Catalogue.of(items.collect(), columns),
-        kinds,
-        late_days,
-        workspace.root / FEATURES / LOG,
-        digest(*known, *kinds, str(late_days)) if len(known) == len(TABLES) else None,
-    )
-
-
-def run_backfill(
-    workspace: Workspace,
-    log: Log,
-    *,
-    scope: Scope | None = None,
-    track: Track = silent,
-    tell: Callable[[str], None] = lambda line: None,
-) -> Path:
-    """Bring the features of the ranker's, the validation's and the test's requests up to date.
-
-    Args:
-        workspace: The workspace.
-        log: The same, opened.
-        scope: What is asked for; when it names no first day, rows begin after the text model's
-            period.
-        track: Shows progress.
-        tell: Is told what was found stale, and why.
-
-    Returns:
-        The folder with `rows/` (a Parquet file a day), `snapshots/` (a folder each) and `state/`
-        (as of the end of the log).
-    """
-    folder = workspace.root / FEATURES
-    asked = scope or Scope()
-    if asked.first_day is None:
-        start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
-        asked = replace(asked, first_day=start_day)
-    features = row_features(workspace.config)
-    backfill(log, features, workspace.config.executor, folder, asked, track, tell)
-    return folder
-
-
-def _stamp(location: str) -> str | None:
-    """Tell a local file's state, wherever its folder moves; None for tables elsewhere."""
-    path = Path(location)
-    if not path.is_file():
-        return None
-    status = path.stat()
-    return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+from recsys.workspace import CACHE, Workspace
+from recsys.workspace_features import FEATURES
 
 
 @dataclass(frozen=True)

@@ -35,15 +35,7 @@ from recsys.manifest import (
 )
 from recsys.metrics import ndcg_at_k, rank_rows
 from recsys.ranker import TEXT_COLUMNS, Ranker, fit_ranker
-from recsys.ranking_rows import (
-    RankingRows,
-    Texts,
-    encode_texts,
-    open_workspace_log,
-    ranking_rows,
-    run_backfill,
-    texts_of,
-)
+from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows, texts_of
 from recsys.split import periods
 from recsys.text.encoder import TextEncoder
 from recsys.text.head import InterestModel, table_of
@@ -52,6 +44,7 @@ from recsys.text.settings import TextSettings
 from recsys.text.signals import TextSignals
 from recsys.train_text import text_model
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
 
 BUNDLES = "bundles"
 

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_contracts.errors import DataError, UsageError
 from data_contracts.progress import Track, silent
-from recsys.ranking_rows import encode_texts, open_workspace_log
+from recsys.ranking_rows import encode_texts
 from recsys.text.model import TextModel, load_text_model
 from recsys.text.modes.source import require_precision
 from recsys.text.settings import Mode
 from recsys.text.workers import Workers
 from recsys.train_text import TextRun, model_folder, resolved_mode, train_encoder, work_folder
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log
 
 
 class EncoderTraining(BaseModel):

@@ -23,7 +23,6 @@ from recsys.dataset import Requests, query_texts, read_slates
 from recsys.evaluate import evaluate, save_reports
 from recsys.importers.complete_journey import import_complete_journey
 from recsys.importers.online_retail import import_online_retail
-from recsys.ranking_rows import open_workspace_log
 from recsys.report import render_terminal
 from recsys.simulate import SimulationSettings, simulate
 from recsys.split import periods
@@ -31,6 +30,7 @@ from recsys.text.template import item_texts
 from recsys.train import train
 from recsys.validate import render, validate
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log
 from serving.client import RankingClient
 from serving.run import free_ports, serve_bundle
 from serving.settings import ServiceSettings

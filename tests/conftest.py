@@ -4,10 +4,11 @@ import pytest
 
 from features.log_days import Log
 from recsys.bundle import Bundle, load_bundle
-from recsys.ranking_rows import Texts, encode_texts, open_workspace_log
+from recsys.ranking_rows import Texts, encode_texts
 from recsys.simulate import SimulationSettings, simulate
 from recsys.train import BUNDLES, train
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log
 from tests.worlds import copy_folder, small_encoder, with_quick_training
 
 _BERT = "bert"

@@ -10,7 +10,6 @@ from recsys.bundle import Bundle
 from recsys.config import CONFIG_NAME, write_config
 from recsys.evaluate import ALL, NEW_TO_USER, REPORTS, evaluate, save_reports
 from recsys.metrics import AUC, MRR, NDCG_AT_10
-from recsys.ranking_rows import open_workspace_log, run_backfill
 from recsys.report import (
     BEHAVIOUR_ONLY,
     LOGGED_ORDER,
@@ -23,6 +22,7 @@ from recsys.report import (
 from recsys.split import periods
 from recsys.train import train
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
 
 MODELS = {RANDOM, POPULARITY, LOGGED_ORDER, TEXT_ONLY, BEHAVIOUR_ONLY, TEXT_AND_BEHAVIOUR}
 

@@ -14,18 +14,12 @@ from features.walk import ROWS
 from recsys.bundle import Bundle, load_bundle
 from recsys.config import CONFIG_NAME, write_config
 from recsys.ranker import TEXT_COLUMNS
-from recsys.ranking_rows import (
-    FEATURES,
-    Texts,
-    encode_texts,
-    open_workspace_log,
-    ranking_rows,
-    run_backfill,
-)
+from recsys.ranking_rows import Texts, encode_texts, ranking_rows
 from recsys.split import Periods, periods
 from recsys.train import BUNDLES, bundle_name, signals_of, train
 from recsys.train_text import train_text
 from recsys.workspace import CACHE, Workspace
+from recsys.workspace_features import FEATURES, open_workspace_log, run_backfill
 from tests.worlds import FailingTrack, InterruptionError, listing
 
 PICKLE_ENDINGS = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".npy", ".npz", ".py"}

@@ -12,7 +12,7 @@ from features.log_days import Log
 from recsys.bundle import ENCODER, TEXT_RECORD, load_bundle
 from recsys.config import CONFIG_NAME, write_config
 from recsys.manifest import read_manifest
-from recsys.ranking_rows import Texts, encode_texts, open_workspace_log
+from recsys.ranking_rows import Texts, encode_texts
 from recsys.text.curves import CURVE
 from recsys.text.encoder import TextEncoder
 from recsys.text.model import HEAD, RECORD, TextRecord, load_text_model
@@ -21,6 +21,7 @@ from recsys.train import train
 from recsys.train_encoder import EncoderTraining, train_and_tell
 from recsys.train_text import TEXT_MODELS, TRAINING, TextRun, text_model, train_encoder
 from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log
 from tests.worlds import FailingTrack, InterruptionError, copy_folder, small_encoder
 
 QUICK = {

@@ -108,8 +108,9 @@ class FeatureSet:
             float32 [n_rows, n_features], NaN where a value is missing.
         """
         columns = np.empty((len(self.features), len(reader.rows)), np.float32)
-        for place, values in enumerate(self.columns(reader).values()):
-            columns[place] = values
+        done: dict[str, np.ndarray] = {}
+        for place, feature in enumerate(self.features):
+            columns[place] = done[self.names[place]] = feature.compute(reader, done)
         return np.ascontiguousarray(columns.T)
 
     def columns(self, reader: Reader) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from features.catalogue import MISSING, Catalogue
+from features.compiled import compiled
 from features.counters import Measure
 from features.history import History
 from features.log import Rows
@@ -107,6 +108,23 @@ def attribute_of(catalogue: Catalogue, name: str, item: np.ndarray) -> np.ndarra
 
 
 def pair_codes(user: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Join a user and a part of an item into one key, int64; `MISSING` where either is null."""
-    codes = (user.astype(np.int64) << _PAIR_BITS) | part.astype(np.int64)
-    return np.where((user < 0) | (part < 0), MISSING, codes)
+    """Join users and parts of items into keys.
+
+    Args:
+        user: int [n], or [1] for one user that all rows share; negative for a guest.
+        part: int [n], the item or an attribute's code; negative where it is null.
+
+    Returns:
+        int64 [n], `MISSING` where either is null.
+    """
+    return _joined(user, part)
+
+
+@compiled
+def _joined(user: np.ndarray, part: np.ndarray) -> np.ndarray:
+    codes = np.empty(len(part), np.int64)
+    for place in range(len(part)):
+        owner = np.int64(user[place if len(user) == len(part) else 0])
+        is_null = owner < 0 or part[place] < 0
+        codes[place] = MISSING if is_null else (owner << _PAIR_BITS) | np.int64(part[place])
+    return codes

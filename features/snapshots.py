@@ -8,6 +8,7 @@ from scipy import sparse
 
 from features.catalogue import MISSING
 from features.clock import DAY
+from features.compiled import compiled
 from features.log import SESSION, Events
 from features.pair_table import PairTable
 
@@ -61,23 +62,9 @@ class Snapshot:
         """
         together = self.together[how]
         place = self.places(item) if place is None else place
-        strength = np.zeros((len(past), len(item)), np.float32).T
-        columns = np.flatnonzero(past >= 0)
-        if not len(columns):
-            return strength
-        start = together.indptr[past[columns]].astype(np.int64)
-        end = together.indptr[past[columns] + 1].astype(np.int64)
-        runs = zip(start.tolist(), end.tolist(), strict=True)
-        row = place[np.concatenate([together.indices[low:high] for low, high in runs])]
-        met = np.flatnonzero(row >= 0)
-        after = np.cumsum(end - start)
-        of = np.searchsorted(after, met, side="right")
-        entry = met - after[of] + end[of]
-        strength[row[met], columns[of]] = together.data[entry]
-        own = place[item]
-        if np.array_equal(own, np.arange(len(item))):
-            return strength
-        return strength[own]
+        strength = np.zeros((len(past), len(item)), np.float32)
+        _meet(together.indptr, together.indices, together.data, past, item, place, strength)
+        return strength.T
 
     def places(self, item: np.ndarray) -> np.ndarray:
         """Give the place of each item among candidates, int32 [n_items + 1]; -1 for others.
@@ -102,6 +89,31 @@ class Snapshot:
         if how not in self._tables:
             self._tables[how] = PairTable(self.together[how])
         return self._tables[how].look_up(past, item)
+
+
+@compiled
+def _meet(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray,
+    past: np.ndarray,
+    item: np.ndarray,
+    place: np.ndarray,
+    strength: np.ndarray,
+) -> None:
+    """Set what the items of a history and the candidates have in common, float32 [k, n]."""
+    for column in range(len(past)):
+        if past[column] < 0:
+            continue
+        for entry in range(indptr[past[column]], indptr[past[column] + 1]):
+            row = place[indices[entry]]
+            if row >= 0:
+                strength[column, row] = data[entry]
+    for row in range(len(item)):
+        # An item that stands twice has its values at its last place.
+        own = place[item[row]]
+        if own != row:
+            strength[:, row] = strength[:, own]
 
 
 def snapshot(

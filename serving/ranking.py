@@ -8,6 +8,7 @@ from time import perf_counter
 from uuid import uuid4
 
 import numpy as np
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -132,10 +133,15 @@ class RankingService:
         body = wire.to_response(
             slate, ranked, policy=self.model.name, count=shown, timings_ms=timings
         )
-        self.telemetry.answered(
-            slate.request_id, ranked.rung, len(slate.item_ids), len(ranked.unknown_items), timings
-        )
-        return Response(body, media_type="application/json")
+        unknown = len(ranked.unknown_items)
+
+        async def tell() -> None:
+            self.telemetry.answered(
+                slate.request_id, ranked.rung, len(slate.item_ids), unknown, timings
+            )
+
+        # The caller has the answer before it is logged and counted.
+        return Response(body, media_type="application/json", background=BackgroundTask(tell))
 
     async def _vectors(
         self, slate: Slate, explain: int, deadline: Deadline

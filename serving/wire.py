@@ -1,6 +1,5 @@
 """From a request's bytes to a slate, and from a ranked slate to the answer's bytes."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -12,6 +11,9 @@ from data_contracts.slates import Candidate, RankedSlate, RankRequest, Slate
 from serving import problems
 from serving.problems import Problem
 from serving.settings import ServiceSettings
+
+_DIGITS = 8
+"""Of probabilities and matches, behind the point."""
 
 
 def check_headers(
@@ -74,8 +76,11 @@ def to_slate(request: RankRequest, now: datetime) -> Slate:
 
 def _given(candidates: list[Candidate]) -> dict[str, np.ndarray]:
     given: dict[str, np.ndarray] = {}
-    for index, candidate in enumerate(candidates):
-        for name, value in (candidate.features or {}).items():
+    features = [candidate.features for candidate in candidates]
+    for index, numbers in enumerate(features):
+        if not numbers:
+            continue
+        for name, value in numbers.items():
             if name not in given:
                 given[name] = np.full(len(candidates), np.nan, dtype=np.float32)
             given[name][index] = value
@@ -102,27 +107,20 @@ def to_response(
     Returns:
         The body of the answer.
     """
-    contributions = _padded(ranked.contributions or [], count)
-    history_shares = _padded(ranked.history_shares or [], count)
-    items = [
-        {
-            "item_id": item_id,
-            "score": score,
-            "p_click": p_click,
-            "interest_match": match,
-            "contributions": contributions,
-            "history_shares": shares,
-        }
-        for item_id, score, p_click, match, contributions, shares in zip(
+    items: list[dict[str, object]] = [
+        {"item_id": item_id, "score": score, "p_click": p_click, "interest_match": match}
+        for item_id, score, p_click, match in zip(
             ranked.item_ids[:count],
-            _values(ranked.scores, count),
+            ranked.scores[:count].tolist(),
             _values(ranked.p_click, count),
             _values(ranked.interest_match, count),
-            contributions,
-            history_shares,
             strict=True,
         )
     ]
+    for item, contributions in zip(items, ranked.contributions or (), strict=False):
+        item["contributions"] = contributions
+    for item, shares in zip(items, ranked.history_shares or (), strict=False):
+        item["history_shares"] = shares
     return orjson.dumps(
         {
             "request_id": slate.request_id,
@@ -136,11 +134,8 @@ def to_response(
     )
 
 
-def _padded(
-    explained: Sequence[dict[str, float] | None], count: int
-) -> list[dict[str, float] | None]:
-    return [*explained[:count], *[None] * (count - len(explained))]
-
-
 def _values(column: np.ndarray | None, count: int) -> list[float | None]:
-    return [None] * count if column is None else column[:count].tolist()
+    """Give numbers with as many digits as say something, which makes half the answer's length."""
+    if column is None:
+        return [None] * count
+    return list(np.round(column[:count].astype(np.float64), _DIGITS).tolist())

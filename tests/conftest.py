@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from features.log_days import Log
 from recsys.bundle import Bundle, load_bundle
@@ -12,6 +13,10 @@ from recsys.workspace_features import open_workspace_log
 from tests.worlds import copy_folder, small_encoder, with_quick_training
 
 _BERT = "bert"
+
+# Nothing is timed in a test, and the first call of a compiled loop waits for its compilation.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

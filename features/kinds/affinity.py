@@ -59,11 +59,19 @@ class Affinity(Feature):
         """Give the column."""
         taken = reader.total((USER, self.attribute), self.events, self.days)
         of_all = reader.total((USER,), self.events, self.days)
-        shares = reader.snapshot.shares[self.attribute]
         code = reader.attribute_code(self.attribute)
-        usual = np.append(shares, np.nan)[code]
+        usual = _shares(reader.snapshot.shares[self.attribute], code)
         own = (taken + self.smoothing * usual) / (of_all + self.smoothing)
         return np.log(own / usual)
+
+
+def _shares(shares: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Look the share of each value of an attribute up, float64 [n]; NaN for `MISSING`."""
+    if not len(shares):
+        return np.full(len(code), np.nan)
+    found: np.ndarray = shares[code]
+    found[code < 0] = np.nan
+    return found
 
 
 @dataclass(frozen=True, config=CHECKED)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.catalogue import MISSING
 from features.clock import DAY, window_start
+from features.compiled import compiled
 from features.counters import EVER, USER, CounterSpec, Measure
 from features.live.growing import grown
 from features.live.keys import HashedKeys, PlainKeys
@@ -140,6 +142,20 @@ class CounterTable:
             ends[:had] = self.ends
             self.ends = ends
 
+    def read(self, codes: np.ndarray, moment: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Look keys up for all kinds and windows at once.
+
+        Args:
+            codes: int64 [count], or [1] for one key that all rows share.
+            moment: UTC microseconds, the clock's.
+            count: Number of rows.
+
+        Returns:
+            Totals, float64 [n_columns, count], NaN for a key that is `MISSING`; and days since the
+            last and the first event of each track, float64 [2 * n_tracks, count], NaN without one.
+        """
+        return _read(self.totals, self.ends, self.keys.find(codes), codes, moment, count)
+
     def add(self, kind: str, codes: np.ndarray, counted: Counted) -> None:
         """Count events of one kind.
 
@@ -250,3 +266,26 @@ class CounterTable:
         self.totals = grown(totals, max(_LEAST_ROWS, count + 1), 0)
         self.ends = self._no_ends(len(self.totals))
         self.ends[: len(ends)] = ends
+
+
+@compiled
+def _read(
+    totals: np.ndarray,
+    ends: np.ndarray,
+    rows: np.ndarray,
+    codes: np.ndarray,
+    moment: int,
+    count: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.empty((totals.shape[1], count))
+    since = np.empty((ends.shape[1], count))
+    for place in range(count):
+        at = place if len(rows) == count else 0
+        row, is_missing = rows[at], codes[at] == MISSING
+        for column in range(totals.shape[1]):
+            counts[column, place] = np.nan if is_missing else np.float64(totals[row, column])
+        for column in range(ends.shape[1]):
+            end = ends[row, column]
+            never = end >= NEVER or end <= -NEVER
+            since[column, place] = np.nan if never else (moment - end) / DAY
+    return counts, since

@@ -3,6 +3,7 @@
 import numpy as np
 
 from features.catalogue import MISSING
+from features.compiled import compiled
 from features.history import History
 from features.live.growing import grown
 
@@ -120,13 +121,26 @@ class Histories:
 
     def of_user(self, user: int) -> History:
         """Give one user's history, newest first, [1, k]; empty for a guest or an unknown user."""
-        count = int(self.count[user]) if 0 <= user < len(self.count) else 0
-        item = np.full((1, self.k), MISSING, np.int32)
-        kind = np.full((1, self.k), MISSING, np.int16)
-        time = np.zeros((1, self.k), np.int64)
-        if count:
-            places = (int(self.newest[user]) - np.arange(count)) % self.k
-            item[0, :count] = self.item[user, places]
-            kind[0, :count] = self.kind[user, places]
-            time[0, :count] = self.time[user, places]
-        return History(item, kind, time)
+        return History(*_unrolled(self.item, self.kind, self.time, self.newest, self.count, user))
+
+
+@compiled
+def _unrolled(
+    items: np.ndarray,
+    kinds: np.ndarray,
+    times: np.ndarray,
+    newest: np.ndarray,
+    counts: np.ndarray,
+    user: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    k = items.shape[1]
+    item = np.full((1, k), np.int32(MISSING))
+    kind = np.full((1, k), np.int16(MISSING))
+    time = np.zeros((1, k), np.int64)
+    if 0 <= user < len(counts):
+        for back in range(counts[user]):
+            place = (newest[user] - back) % k
+            item[0, back] = items[user, place]
+            kind[0, back] = kinds[user, place]
+            time[0, back] = times[user, place]
+    return item, kind, time

@@ -8,13 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from features.catalogue import MISSING
+from features.compiled import compiled
 
-BUCKET = 8
-"""Keys of a bucket: one cache line, compared at once."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_MIX_INT = int(_MIX)
-_LOW_BITS = (1 << 64) - 1
-_LEAST_BITS = 4
+"""An odd number with bits everywhere: the golden ratio's, Knuth, TAOCP 6.4."""
+_LEAST_BITS = 5
 _EMPTY = MISSING
 
 
@@ -73,10 +71,10 @@ class PlainKeys:
 
 
 class HashedKeys:
-    """Rows of keys of 64 bits: a hash table of buckets, at most half full.
+    """Rows of keys of 64 bits: a hash table with open addressing, at most half full.
 
-    A key lies in the bucket its hash says, or in the first one after it that had room; buckets
-    only ever gain keys, so a search may end at the first bucket that is not full.
+    A key lies in the slot its hash says, or in the first one after it that was free; slots are
+    only ever filled, so a search may end at the first empty one.
     """
 
     def __init__(self, codes: np.ndarray | None = None) -> None:
@@ -88,9 +86,8 @@ class HashedKeys:
 
     def _allot(self, bits: int) -> None:
         self._shift = 64 - bits
-        self._keys = np.full((1 << bits, BUCKET), _EMPTY, np.int64)
-        self._rows = np.zeros((1 << bits, BUCKET), np.int32)
-        self._filled = np.zeros(1 << bits, np.int64)
+        self._keys = np.full(1 << bits, _EMPTY, np.int64)
+        self._rows = np.zeros(1 << bits, np.int32)
 
     @property
     def codes(self) -> np.ndarray:
@@ -100,34 +97,15 @@ class HashedKeys:
     @property
     def bytes_used(self) -> int:
         """Memory of the table, in bytes."""
-        return sum(a.nbytes for a in (self._codes, self._keys, self._rows, self._filled))
+        return sum(a.nbytes for a in (self._codes, self._keys, self._rows))
 
     def find(self, codes: np.ndarray) -> np.ndarray:
         """Give the row of each key, int64 [n]; 0 for keys without one, and for `MISSING`."""
-        bucket = self._bucket(codes)
-        keys = self._keys.take(bucket, axis=0)
-        hit = np.flatnonzero(keys == codes[:, None])
-        place = hit // BUCKET
-        rows = np.zeros(len(codes), np.int64)
-        rows[place] = self._rows.reshape(-1)[bucket[place] * BUCKET + hit % BUCKET]
-        is_full = keys[:, -1] != _EMPTY
-        if is_full.any():
-            for at in np.flatnonzero(is_full & (rows == 0)).tolist():
-                rows[at] = self.find_one(int(codes[at]))
-        return rows
+        return _find(self._keys, self._rows, self._shift, codes)
 
     def find_one(self, code: int) -> int:
         """Give the row of a key, 0 when it has none."""
-        if code == MISSING:
-            return 0
-        bucket = self._bucket_of(code)
-        while True:
-            keys = self._keys[bucket].tolist()
-            if code in keys:
-                return int(self._rows[bucket, keys.index(code)])
-            if keys[-1] == _EMPTY:
-                return 0
-            bucket = (bucket + 1) % len(self._filled)
+        return _find_one(self._keys, self._rows, self._shift, code)
 
     def add(self, codes: np.ndarray) -> np.ndarray:
         """Give the row of each key, int64 [n], and one to those that have none.
@@ -138,68 +116,80 @@ class HashedKeys:
         Returns:
             The rows; new ones in the order in which their keys stand first.
         """
-        rows = self.find(codes)
-        missing = np.flatnonzero(rows == 0)
-        if len(missing):
-            new, first, which = np.unique(codes[missing], return_index=True, return_inverse=True)
-            order = np.argsort(first)
-            given = np.empty(len(new), np.int64)
-            given[order] = self.rows_used + np.arange(len(new))
-            self._append(new[order])
-            rows[missing] = given[which]
+        self._make_room(len(codes))
+        rows = np.empty(len(codes), np.int64)
+        self.rows_used = _add(
+            self._keys, self._rows, self._shift, self._codes, self.rows_used, codes, rows
+        )
         return rows
 
     def add_one(self, code: int) -> int:
         """Give the row of a key, a new one when it has none."""
-        row = self.find_one(code)
-        if row:
-            return row
-        row = self.rows_used
-        if row == len(self._codes) or 2 * row + 2 > self._keys.size:
-            self._append(np.array([code], np.int64))
-            return row
-        self._codes[row] = code
-        self.rows_used = row + 1
-        bucket = self._bucket_of(code)
-        while (slot := int(self._filled[bucket])) == BUCKET:
-            bucket = (bucket + 1) % len(self._filled)
-        self._keys[bucket, slot] = code
-        self._rows[bucket, slot] = row
-        self._filled[bucket] = slot + 1
+        self._make_room(1)
+        row = _add_one(self._keys, self._rows, self._shift, self._codes, self.rows_used, code)
+        self.rows_used = max(self.rows_used, row + 1)
         return row
 
-    def _append(self, new: np.ndarray) -> None:
-        first, end = self.rows_used, self.rows_used + len(new)
+    def _make_room(self, more: int) -> None:
+        end = self.rows_used + more
         if end > len(self._codes):
             longer = np.full(max(2 * len(self._codes), end), _EMPTY, np.int64)
-            longer[:first] = self._codes[:first]
+            longer[: self.rows_used] = self._codes[: self.rows_used]
             self._codes = longer
-        self._codes[first:end] = new
-        self.rows_used = end
-        if 2 * end > self._keys.size:
-            self._allot((4 * end // BUCKET - 1).bit_length())
-            first = 1
-        self._place(self._codes[first:end], np.arange(first, end))
+        if 2 * end > len(self._keys):
+            self._allot((4 * end - 1).bit_length())
+            rows = np.empty(self.rows_used - 1, np.int64)
+            _add(self._keys, self._rows, self._shift, self._codes, 1, self.codes, rows)
 
-    def _place(self, codes: np.ndarray, rows: np.ndarray) -> None:
-        """Put keys into their buckets, or into the next ones with room."""
-        bucket = self._bucket(codes)
-        while len(codes):
-            order = np.argsort(bucket, kind="stable")
-            codes, rows, bucket = codes[order], rows[order], bucket[order]
-            rank = np.arange(len(bucket)) - np.searchsorted(bucket, bucket)
-            slot = self._filled[bucket] + rank
-            fits = slot < BUCKET
-            self._keys[bucket[fits], slot[fits]] = codes[fits]
-            self._rows[bucket[fits], slot[fits]] = rows[fits]
-            np.add.at(self._filled, bucket[fits], 1)
-            rest = ~fits
-            codes, rows = codes[rest], rows[rest]
-            bucket = (bucket[rest] + 1) % len(self._filled)
 
-    def _bucket(self, codes: np.ndarray) -> np.ndarray:
-        mixed = (codes.view(np.uint64) * _MIX) >> np.uint64(self._shift)
-        return mixed.view(np.int64)
+@compiled
+def _slot(keys: np.ndarray, shift: int, code: int) -> int:
+    """Give the slot that holds a key, or the empty one where the search for it ends."""
+    slot = int(np.int64((np.uint64(code) * _MIX) >> np.uint64(shift)))
+    while keys[slot] != code and keys[slot] != _EMPTY:
+        slot = (slot + 1) & (len(keys) - 1)
+    return slot
 
-    def _bucket_of(self, code: int) -> int:
-        return (((code & _LOW_BITS) * _MIX_INT) & _LOW_BITS) >> self._shift
+
+@compiled
+def _find_one(keys: np.ndarray, rows: np.ndarray, shift: int, code: int) -> int:
+    return 0 if code == _EMPTY else int(rows[_slot(keys, shift, code)])
+
+
+@compiled
+def _find(keys: np.ndarray, rows: np.ndarray, shift: int, codes: np.ndarray) -> np.ndarray:
+    found = np.empty(len(codes), np.int64)
+    for place in range(len(codes)):
+        found[place] = _find_one(keys, rows, shift, codes[place])
+    return found
+
+
+@compiled
+def _add_one(
+    keys: np.ndarray, rows: np.ndarray, shift: int, codes: np.ndarray, rows_used: int, code: int
+) -> int:
+    """Give a key's row; a new one is the next, and the key is noted in `codes`."""
+    slot = _slot(keys, shift, code)
+    if keys[slot] == _EMPTY:
+        keys[slot] = code
+        rows[slot] = rows_used
+        codes[rows_used] = code
+    return int(rows[slot])
+
+
+@compiled
+def _add(
+    keys: np.ndarray,
+    rows: np.ndarray,
+    shift: int,
+    codes: np.ndarray,
+    rows_used: int,
+    new: np.ndarray,
+    found: np.ndarray,
+) -> int:
+    """Give keys their rows; returns how many rows are used then."""
+    for place in range(len(new)):
+        row = _add_one(keys, rows, shift, codes, rows_used, new[place])
+        rows_used = max(rows_used, row + 1)
+        found[place] = row
+    return rows_used

@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.catalogue import MISSING
-from features.clock import DAY
 from features.counters import ITEM, UNITS, USER, Measure
-from features.live.counters import NEVER, CounterTable
+from features.live.counters import CounterTable
 from features.reader import Key, pair_codes
 from features.row_facts import RowFacts
 
@@ -17,8 +15,8 @@ from features.row_facts import RowFacts
 class LiveReader(RowFacts):
     """Everything known of one request's candidates as of its moment.
 
-    A key's totals are gathered once for all kinds and windows. The arrays it gives are shared:
-    whoever reads them must not change them.
+    A key's totals and times are gathered once for all kinds and windows. The arrays it gives are
+    shared: whoever reads them must not change them.
 
     Attributes:
         tables: The counters, by key.
@@ -26,9 +24,7 @@ class LiveReader(RowFacts):
 
     tables: Mapping[Key, CounterTable]
     _keys: dict[Key, np.ndarray] = field(default_factory=dict)
-    _places: dict[Key, np.ndarray] = field(default_factory=dict)
-    _totals: dict[Key, np.ndarray] = field(default_factory=dict)
-    _days: dict[Key, np.ndarray] = field(default_factory=dict)
+    _read: dict[Key, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def total(self, key: Key, kind: str, days: int, measure: Measure = "events") -> np.ndarray:
         """Add up a key's events in a window, float64 [n_rows]; NaN where the key has a null part.
@@ -42,47 +38,29 @@ class LiveReader(RowFacts):
         Returns:
             Counts of events, or the sum of what is measured.
         """
-        values: np.ndarray = self._counted(key)[self.tables[key].column[kind, measure, days]]
+        totals, _ = self._gathered(key)
+        values: np.ndarray = totals[self.tables[key].column[kind, measure, days]]
         return values / UNITS if measure in ("log_price", "value") else values
 
     def days_since_last(self, key: Key, kind: str) -> np.ndarray:
         """Give the days since a key's last event, float64 [n_rows]; NaN when there is none."""
-        column: np.ndarray = self._since(key)[2 * self.tables[key].track[kind, False]]
+        _, since = self._gathered(key)
+        column: np.ndarray = since[2 * self.tables[key].track[kind, False]]
         return column
 
     def days_since_first(self, key: Key, kind: str) -> np.ndarray:
         """Give the days since a key's first event, float64 [n_rows]; NaN when there is none."""
-        column: np.ndarray = self._since(key)[2 * self.tables[key].track[kind, False] + 1]
+        _, since = self._gathered(key)
+        column: np.ndarray = since[2 * self.tables[key].track[kind, False] + 1]
         return column
 
-    def _since(self, key: Key) -> np.ndarray:
-        """Give the days since the last and the first event of each track, [2 n_tracks, n_rows]."""
-        since = self._days.get(key)
-        if since is None:
-            ends = self._gather(key, self.tables[key].ends)
-            since = (self.moment[0] - ends) / DAY
-            since[np.abs(ends) >= NEVER] = np.nan
-            self._days[key] = since
-        return since
-
-    def _counted(self, key: Key) -> np.ndarray:
-        """Give the totals of all kinds and windows, float64 [n_columns, n_rows]."""
-        totals = self._totals.get(key)
-        if totals is None:
-            totals = self._gather(key, self.tables[key].totals).astype(np.float64, order="C")
-            blank = self._codes(key) == MISSING
-            if blank.any():
-                totals[:, np.broadcast_to(blank, len(self.rows))] = np.nan
-            self._totals[key] = totals
-        return totals
-
-    def _gather(self, key: Key, columns: np.ndarray) -> np.ndarray:
-        """Look the rows' keys up, [n_columns, n_rows]."""
-        rows = self._places.get(key)
-        if rows is None:
-            rows = self._places[key] = self.tables[key].keys.find(self._codes(key))
-        found = columns.take(rows, axis=0).T
-        return np.repeat(found, len(self.rows), axis=1) if key == (USER,) else found
+    def _gathered(self, key: Key) -> tuple[np.ndarray, np.ndarray]:
+        """Give the totals and the days since the ends of a key's tracks, by column, then row."""
+        read = self._read.get(key)
+        if read is None:
+            codes, moment = self._codes(key), int(self.moment[0])
+            read = self._read[key] = self.tables[key].read(codes, moment, len(self.rows))
+        return read
 
     def _codes(self, key: Key) -> np.ndarray:
         """Give the code of a key, int64; one for the user's, one a row for others."""

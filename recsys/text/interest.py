@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from features.clock import DAY
+from features.compiled import compiled
 from features.history import History
 
 HIDDEN = np.float32(-1e4)
@@ -114,10 +115,9 @@ class InterestTable:
             Interest match, float32 [n]; NaN for candidates without text.
         """
         score = candidates @ self.weights["default"]
-        past = history.item[0]
-        usable = (past >= 0) & self.known[past]
-        if usable.any():
-            score = score + self.shares(candidates, item, history, usable, time).sum(axis=1)
+        past, shares = self.by_past_item(candidates, item, history, time)
+        if len(past):
+            score = score + shares.sum(axis=1)
         if query is not None and not np.isnan(query[0]):
             score = score + self.weights["scales"][2] * (candidates @ self.project("query", query))
         return score.astype(np.float32)
@@ -127,6 +127,9 @@ class InterestTable:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Share the part of the match that the history makes out among the items in it.
 
+        All interactions with one item have the same similarity to a candidate, so that they count
+        as one past item with the sum of their weights.
+
         Args:
             candidates: From `candidates`, float32 [n, space].
             item: int32 [n], places in the catalogue; negative for unknown items.
@@ -135,52 +138,25 @@ class InterestTable:
 
         Returns:
             Places of the distinct past items with text, int32 [p], and what each adds to each
-            candidate's match, all its interactions together, float32 [n, p].
+            candidate's match, float32 [n, p]; 0 for the candidate's own copies, NaN for candidates
+            without text.
         """
         past = history.item[0]
         usable = (past >= 0) & self.known[past]
-        distinct, which = np.unique(past[usable], return_inverse=True)
-        found = np.zeros((len(item), len(distinct)), np.float32)
-        if len(distinct):
-            shares = self.shares(candidates, item, history, usable, time)
-            np.add.at(found.T, which, shares.T)
-        return distinct, found
-
-    def shares(
-        self,
-        candidates: np.ndarray,
-        item: np.ndarray,
-        history: History,
-        usable: np.ndarray,
-        time: int,
-    ) -> np.ndarray:
-        """Give what each past item adds to the match of each candidate.
-
-        The blind attention is the same for all candidates but for their own copies, so that one
-        matrix of exponentials, that of the sharp one, is all a request costs.
-
-        Args:
-            candidates: From `candidates`, float32 [n, space].
-            item: int32 [n], places in the catalogue; negative for unknown items.
-            history: Of the request's user, [1, k].
-            usable: Which past items have text, bool [k]; some do.
-            time: UTC microseconds of the request.
-
-        Returns:
-            float32 [n, n_usable]; 0 for the candidate's own copies, NaN for candidates without
-            text.
-        """
-        scale, sharp_scale, _, sharpness = self.weights["scales"]
-        places = history.item[0][usable]
+        if not usable.any():
+            return np.zeros(0, np.int32), np.zeros((len(item), 0), np.float32)
+        places = past[usable]
         logits = self._attention(places, history, usable, time)
-        similarity = candidates @ self.past[places].T
-        own = item[:, None] == places[None, :]
-        even = np.where(own, np.float32(0), np.exp(logits - logits.max())[None, :])
-        lean = np.where(own, HIDDEN, sharpness * similarity)
-        sharp = even * np.exp(lean - lean.max(axis=1, keepdims=True))
-        weight = scale * _shared_out(even) + sharp_scale * _shared_out(sharp)
-        shares: np.ndarray = weight * similarity
-        return shares
+        distinct, weight, own = _distinct(places, np.exp(logits - logits.max()), item)
+        scale, sharp_scale, _, sharpness = self.weights["scales"]
+        similarity = candidates @ self.past[distinct].T
+        lean = sharpness * similarity
+        copies = np.flatnonzero(own >= 0)
+        lean[copies, own[copies]] = HIDDEN
+        lean -= lean.max(axis=1, keepdims=True)
+        np.exp(lean, out=lean)
+        _share_out(similarity, lean, weight, own, scale, sharp_scale)
+        return distinct, similarity
 
     def _attention(
         self, places: np.ndarray, history: History, usable: np.ndarray, time: int
@@ -191,7 +167,75 @@ class InterestTable:
         return self.logits[places] + kind + slope * age + bend * np.square(age) / 5
 
 
-def _shared_out(weights: np.ndarray) -> np.ndarray:
-    """Scale each row to a sum of 1; a row of noughts stays so."""
-    shared: np.ndarray = weights / np.maximum(weights.sum(axis=1, keepdims=True), _LEAST)
-    return shared
+@compiled
+def _distinct(
+    past: np.ndarray, weight: np.ndarray, item: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Put the interactions with one item together.
+
+    Args:
+        past: int32 [k], places of past items.
+        weight: float32 [k].
+        item: int32 [n], the candidates.
+
+    Returns:
+        The distinct past items in the order of their first place, int32 [p]; their weights, float32
+        [p]; and which of them each candidate is, int64 [n], -1 for none.
+    """
+    size = 16
+    while size < 2 * len(past):
+        size *= 2
+    slots = np.full(size, -1, np.int32)
+    distinct, summed = np.empty(len(past), np.int32), np.zeros(len(past), np.float32)
+    count = 0
+    for place in range(len(past)):
+        slot = _slot(slots, distinct, past[place])
+        if slots[slot] < 0:
+            slots[slot] = count
+            distinct[count] = past[place]
+            count += 1
+        summed[slots[slot]] += weight[place]
+    own = np.empty(len(item), np.int64)
+    for row in range(len(item)):
+        own[row] = slots[_slot(slots, distinct, item[row])]
+    return distinct[:count], summed[:count], own
+
+
+@compiled
+def _slot(slots: np.ndarray, distinct: np.ndarray, item: int) -> int:
+    """Give the slot that points to an item, or the empty one where the search for it ends."""
+    slot = (item * 40503) & (len(slots) - 1)
+    while slots[slot] >= 0 and distinct[slots[slot]] != item:
+        slot = (slot + 1) & (len(slots) - 1)
+    return slot
+
+
+@compiled
+def _share_out(
+    similarity: np.ndarray,
+    sharp: np.ndarray,
+    weight: np.ndarray,
+    own: np.ndarray,
+    scale: np.float32,
+    sharp_scale: np.float32,
+) -> None:
+    """Turn similarities into shares of the match, in their place.
+
+    Args:
+        similarity: float32 [n, p].
+        sharp: float32 [n, p], how much more the sharp attention sees in each; 0 for own copies.
+        weight: float32 [p], the blind attention, not yet scaled to a sum of 1.
+        own: int64 [n], the candidate's own copy, -1 for none.
+        scale: Of the blind attention.
+        sharp_scale: Of the sharp one.
+    """
+    for row in range(len(similarity)):
+        blind_sum, sharp_sum = np.float32(0), np.float32(0)
+        for place in range(len(weight)):
+            blind_sum += weight[place] if place != own[row] else np.float32(0)
+            sharp_sum += weight[place] * sharp[row, place]
+        blind_part = scale / max(blind_sum, _LEAST)
+        sharp_part = sharp_scale / max(sharp_sum, _LEAST)
+        for place in range(len(weight)):
+            seen = weight[place] * (blind_part + sharp_part * sharp[row, place])
+            similarity[row, place] *= seen if place != own[row] else np.float32(0)

@@ -42,7 +42,7 @@ def expected(row: Row, events: list[Event], count: Count) -> int:
 
 
 @pytest.mark.parametrize("counter", [Window, Scan])
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=ROWS, events=LOGS)
 def test_the_loops_count_as_the_definition_says(
     counter: type[Window], rows: list[Row], events: list[Event]
@@ -54,7 +54,7 @@ def test_the_loops_count_as_the_definition_says(
 
 
 @pytest.mark.parametrize("daily", [False, True])
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=ROWS, events=LOGS)
 def test_the_last_row_of_a_key_is_what_the_definition_says(
     daily: bool, rows: list[Row], events: list[Event]

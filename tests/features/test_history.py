@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalogue import MISSING
@@ -60,7 +60,6 @@ def _walk(events: Events, user: int, time: int) -> list[tuple[int, int, int]]:
     return newest + [(MISSING, MISSING, 0)] * (K - len(newest))
 
 
-@settings(deadline=None)
 @given(ROWS, ASKED, st.sampled_from((1, DAY)))
 def test_the_last_interactions_stand_newest_first(
     rows: list[Row], asked: list[tuple[int, int]], unit: int
@@ -75,7 +74,6 @@ def test_the_last_interactions_stand_newest_first(
         assert [tuple(map(int, each)) for each in found] == _walk(events, who, when * unit)
 
 
-@settings(deadline=None)
 @given(ROWS, st.booleans())
 def test_recent_forgets_nothing_of_the_last_k_but_what_is_too_old(
     rows: list[Row], tidies: bool
@@ -96,7 +94,6 @@ def test_recent_forgets_nothing_of_the_last_k_but_what_is_too_old(
             assert (users >= 0).all()
 
 
-@settings(deadline=None)
 @given(ROWS, ASKED, st.integers(0, 22))
 def test_what_is_kept_and_the_day_give_the_whole_history(
     rows: list[Row], asked: list[tuple[int, int]], day: int

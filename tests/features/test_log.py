@@ -31,7 +31,7 @@ def _taken(events: list[Event]) -> Taken:
     return encode_interactions(interactions_table(events), items, users, KINDS, LATE_DAYS)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(EVENTS, max_size=40))
 def test_every_interaction_is_an_event_or_counted(events: list[Event]) -> None:
     taken = _taken(events)
@@ -43,7 +43,7 @@ def test_every_interaction_is_an_event_or_counted(events: list[Event]) -> None:
     assert (np.diff(taken.events.known) >= 0).all()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(EVENTS, max_size=40))
 def test_events_are_those_of_the_oracle(events: list[Event]) -> None:
     found = _taken(events).events

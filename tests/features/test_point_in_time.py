@@ -22,7 +22,7 @@ def _matrix(world: World, until: int) -> np.ndarray:
     return chosen.select(FEATURES.names).to_numpy()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(
     world=worlds(),
     place=st.integers(0, 5),
@@ -41,7 +41,7 @@ def test_later_events_change_no_earlier_row(world, place, later, shown):  # type
     np.testing.assert_array_equal(_matrix(more, until), expected)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds())
 def test_an_event_one_microsecond_before_a_request_counts(world: World) -> None:
     request = max(world.requests, key=lambda request: request.time)

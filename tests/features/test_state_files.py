@@ -37,7 +37,7 @@ def _assert_same(one: object, other: object, path: str = "") -> None:
         assert one == other, path
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds())
 def test_a_state_comes_back_from_disk_as_it_was(world: World) -> None:
     with tempfile.TemporaryDirectory() as name:

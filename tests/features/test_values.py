@@ -28,7 +28,7 @@ def _expected(oracle: Oracle, request: Request, feature: Feature) -> list[float]
     return [oracle.value(feature, request, item) for item in request.items]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(world=worlds())
 def test_every_feature_equals_its_plain_computation(world: World) -> None:
     rows = _rows(world)

@@ -18,7 +18,7 @@ def test_the_mean_ignores_requests_without_a_value() -> None:
     assert (estimate.low, estimate.high) == (1, (2 + 6) / 2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30), st.integers(1, 8))
 def test_the_interval_lies_within_the_values_and_is_reproducible(
     numbers: list[float], n_users: int

@@ -179,7 +179,7 @@ _DONE = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(_USER, _SESSION), min_size=1, max_size=4),
     st.lists(_DONE, max_size=8),

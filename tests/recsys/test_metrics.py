@@ -69,7 +69,7 @@ def test_ties_count_half_in_auc() -> None:
     assert auc(one([1, 1, 0], [1, 0, 0]))[0] == (1 / 2 + 1) / 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows(ties=False))
 def test_agrees_with_ir_measures(data: Rows) -> None:
     qrels, run = [], []
@@ -96,7 +96,7 @@ def test_agrees_with_ir_measures(data: Rows) -> None:
         assert (~np.isnan(values)).tolist() == positive
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows(ties=True))
 def test_auc_agrees_with_scikit_learn(data: Rows) -> None:
     values = auc(data.ranked())
@@ -109,7 +109,7 @@ def test_auc_agrees_with_scikit_learn(data: Rows) -> None:
             assert np.isnan(values[request])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows(ties=True))
 def test_values_lie_between_zero_and_one(data: Rows) -> None:
     ranked = data.ranked()
@@ -119,7 +119,7 @@ def test_values_lie_between_zero_and_one(data: Rows) -> None:
         assert ((values >= 0) & (values <= 1 + 1e-12) | np.isnan(values)).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows(ties=True))
 def test_ranking_keeps_each_requests_rows(data: Rows) -> None:
     ranked = data.ranked()
@@ -130,7 +130,7 @@ def test_ranking_keeps_each_requests_rows(data: Rows) -> None:
         assert (np.diff(ranked.scores[start:end]) <= 0).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows(ties=True), st.integers(0, 2**32))
 def test_tie_keys_make_the_order_independent_of_the_layout(data: Rows, seed: int) -> None:
     keys = np.random.default_rng(seed).permutation(len(data.scores)).astype(np.uint64)
@@ -189,7 +189,7 @@ def test_rows_that_do_not_fit_are_refused(
         rank_rows(offsets, scores, gains)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
 def test_log_loss_agrees_with_scikit_learn(pairs: list[tuple[float, bool]]) -> None:
     probabilities = np.array([pair[0] for pair in pairs])

@@ -39,7 +39,6 @@ def _assert_equal(found: np.ndarray, wanted: np.ndarray) -> None:
 SIZES = st.lists(st.sampled_from((1, 1, 2, 5, 13, 40)), min_size=1, max_size=4).map(cycle)
 _SETTINGS = settings(
     max_examples=12,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

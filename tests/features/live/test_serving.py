@@ -24,7 +24,7 @@ def _served(world: World, folder: Path, silence: int | None) -> LiveFeatures:
     return LiveFeatures.hydrate(loaded, catalogue, users, FEATURES, SETTINGS, silence=silence)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(
     world=worlds(),
     user=st.sampled_from((None, "u0", "u1", "nobody")),

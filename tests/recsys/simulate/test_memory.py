@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.simulate.memory import blank, contains, items_of, pair_keys
@@ -7,7 +7,6 @@ from recsys.simulate.memory import blank, contains, items_of, pair_keys
 DAYS = st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(days=DAYS, remembered=st.integers(1, 4))
 def test_pairs_are_those_of_the_last_days(days: list[list[int]], remembered: int) -> None:
     memory = blank(10)

@@ -55,7 +55,7 @@ def torch_match(
     return np.where((item >= 0) & known[item], score, np.nan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.booleans(), st.booleans())
 def test_the_table_scores_as_the_head_was_trained(seed: int, asked: bool, empty: bool) -> None:
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.items import Items
@@ -39,7 +39,6 @@ _WORDS = st.one_of(st.none(), st.sampled_from(["", " ", "red", "red.", "blue", "
 _Row = tuple[str | None, str | None, str | None]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(_WORDS, _WORDS, _WORDS), min_size=1, max_size=5))
 def test_every_distinct_part_stands_once(
     rows: list[_Row],
@@ -74,7 +73,6 @@ def test_control_and_invisible_characters_part_words_and_hide_nothing() -> None:
     assert limit_words("\x07\u200b ", 20, 3) == ""
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["wool", "scarf", "a", "1000", "é", "手", "-"]), max_size=60))
 def test_limiting_twice_is_limiting_once_and_keeps_the_order(words: list[str]) -> None:
     text = " ".join(words)
@@ -85,7 +83,6 @@ def test_limiting_twice_is_limiting_once_and_keeps_the_order(words: list[str]) -
     assert len(once.split()) <= 20
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_read(text: str) -> None:
     limited = limit_words(text, 20, 3)

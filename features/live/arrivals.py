@@ -1,9 +1,10 @@
 """Events on their way into the state: encoded, and waiting until the clock has passed them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import compress
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,35 +38,16 @@ class Incoming:
     def __len__(self) -> int:
         return len(self.event_id)
 
-    def rows(
-        self,
-    ) -> Iterator[tuple[str, str, str | None, str, str | None, int, int | None, float | None]]:
-        """Give the interactions one by one, their fields in the order of the attributes."""
-        return zip(
-            self.event_id,
-            self.kind,
-            self.user_id,
-            self.item_id,
-            self.session_id,
-            self.time,
-            self.ingested,
-            self.value,
-            strict=True,
-        )
-
     def between(self, start: int, end: int) -> "Incoming":
         """Give a run of the interactions."""
-        cut = slice(start, end)
-        return Incoming(
-            self.event_id[cut],
-            self.kind[cut],
-            self.user_id[cut],
-            self.item_id[cut],
-            self.session_id[cut],
-            self.time[cut],
-            self.ingested[cut],
-            self.value[cut],
-        )
+        return self._map(lambda column: column[start:end])
+
+    def where(self, kept: Sequence[bool]) -> "Incoming":
+        """Give those of the interactions that are told to stay."""
+        return self._map(lambda column: list(compress(column, kept)))
+
+    def _map(self, cut: Callable[[Sequence[Any]], Sequence[Any]]) -> "Incoming":
+        return Incoming(*(cut(getattr(self, each.name)) for each in fields(self)))
 
 
 class Arrival(NamedTuple):
@@ -156,5 +138,5 @@ def columns_of(arrivals: Iterable[Arrival]) -> dict[str, np.ndarray]:
     """Give the numbers of interactions as arrays, int64 [n], by name of the field."""
     names = [name for name in Arrival._fields if name != "event_id"]
     columns = zip(*arrivals, strict=True)
-    fields = dict(zip(Arrival._fields, columns, strict=True))
-    return {name: np.array(fields[name], np.int64) for name in names}
+    by_name = dict(zip(Arrival._fields, columns, strict=True))
+    return {name: np.array(by_name[name], np.int64) for name in names}

@@ -6,6 +6,7 @@ the tiles of its time; a tile that leaves a window is subtracted from it in one 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -67,17 +68,29 @@ class _Group:
 
     Attributes:
         series: Its counters.
-        columns: int64 [m], the columns of their windows.
-        measure: int64 [m], measure of each.
-        days: int64 [m], window of each.
-        tracks: Pairs of last and first times: whether of priced events only, by track.
+        days: Window of each column.
+        layout: Where in the table they count.
     """
 
     series: Sequence[_Series]
-    columns: np.ndarray
-    measure: np.ndarray
     days: tuple[int, ...]
-    tracks: dict[int, bool]
+    layout: "_Layout"
+
+
+class _Layout(NamedTuple):
+    """Where a kind's events are counted.
+
+    Attributes:
+        columns: int64 [m], the columns of its windows in the totals.
+        measures: int64 [m], what each adds up, by place in `MEASURES`.
+        tracks: int64 [t], its pairs of last and first times.
+        priced: bool [t], whether a track is of priced events only.
+    """
+
+    columns: np.ndarray
+    measures: np.ndarray
+    tracks: np.ndarray
+    priced: np.ndarray
 
 
 class CounterTable:
@@ -122,11 +135,14 @@ class CounterTable:
 
     def _group(self, kind: str) -> _Group:
         series = [each for each in self.series.values() if each.spec.kind == kind]
-        columns = [column for each in series for column in each.columns]
-        measure = [each.measure for each in series for _ in each.columns]
-        days = tuple(days for each in series for days in each.spec.windows)
         tracks = {track: priced for (of, priced), track in self.track.items() if of == kind}
-        return _Group(series, np.array(columns), np.array(measure), days, tracks)
+        layout = _Layout(
+            np.array([column for each in series for column in each.columns], np.int64),
+            np.array([each.measure for each in series for _ in each.columns], np.int64),
+            np.array(list(tracks), np.int64),
+            np.array(list(tracks.values()), np.bool_),
+        )
+        return _Group(series, tuple(days for each in series for days in each.spec.windows), layout)
 
     def _no_ends(self, rows: int) -> np.ndarray:
         ends = np.empty((rows, 2 * len(self.track)), np.int64)
@@ -166,42 +182,24 @@ class CounterTable:
         """
         rows = self.keys.add(codes)
         self.make_room()
-        group = self.groups[kind]
-        amounts = counted.amounts[group.measure].T
-        inside = counted.time[:, None] >= self.starts[kind]
-        cells = rows[:, None] * self.totals.shape[1] + group.columns
-        np.add.at(self.totals.reshape(-1), cells.ravel(), (amounts * inside).ravel())
-        flat = self.ends.reshape(-1)
-        for track, priced in group.tracks.items():
-            some = np.flatnonzero(counted.amounts[PRICED]) if priced else slice(None)
-            cell, time = rows[some] * self.ends.shape[1] + 2 * track, counted.time[some]
-            np.maximum.at(flat, cell, time)
-            np.minimum.at(flat, cell + 1, time)
+        group, starts = self.groups[kind], self.starts[kind]
+        _count(self.totals, self.ends, rows, counted.time, counted.amounts, starts, group.layout)
         for series in group.series:
             for tiles in series.tiles:
                 tiles.add(self.clock, counted.time, rows, counted.amounts[series.measure])
 
-    def add_one(self, kind: str, code: int, time: int, amounts: Sequence[int]) -> None:
-        """Count one event: what `add` does for one, many times quicker."""
+    def add_one(self, kind: str, code: int, time: int, amounts: np.ndarray) -> None:
+        """Count one event of amounts int64 [n_measures]: what `add` does for one, quicker."""
         row = self.keys.add_one(code)
         if row >= len(self.ends):
             self.make_room()
-        totals, ends = self.totals[row], self.ends[row]
-        group = self.groups[kind]
+        group, starts = self.groups[kind], self.starts[kind]
+        _count_one(self.totals, self.ends, row, time, amounts, starts, group.layout)
         for series in group.series:
-            amount = amounts[series.measure]
-            if amount == 0:
-                continue
-            for column, days in zip(series.columns, series.spec.windows, strict=True):
-                if time >= self._start_of[days]:
-                    totals[column] += amount
-            for tiles in series.tiles:
-                tiles.add_one(self.clock, time, row, amount)
-        for track, priced in group.tracks.items():
-            if amounts[PRICED] or not priced:
-                last, first = 2 * track, 2 * track + 1
-                ends[last] = max(int(ends[last]), time)
-                ends[first] = min(int(ends[first]), time)
+            amount = int(amounts[series.measure])
+            if amount:
+                for tiles in series.tiles:
+                    tiles.add_one(self.clock, time, row, amount)
 
     def advance(self, now: int) -> None:
         """Move the windows' end to `now`; the tiles that leave a window are subtracted."""
@@ -221,11 +219,11 @@ class CounterTable:
         """Say where the windows begin, by kind; windows without a beginning hold every event."""
         now = np.array([self.clock])
         days_of = {days for _, _, days in self.column}
-        self._start_of = {
+        start_of = {
             days: _ALWAYS if days == EVER else int(window_start(now, days)[0]) for days in days_of
         }
         self.starts = {
-            kind: np.array([self._start_of[days] for days in group.days], np.int64)
+            kind: np.array([start_of[days] for days in group.days], np.int64)
             for kind, group in self.groups.items()
         }
 
@@ -289,3 +287,39 @@ def _read(
             never = end >= NEVER or end <= -NEVER
             since[column, place] = np.nan if never else (moment - end) / DAY
     return counts, since
+
+
+@compiled
+def _count(
+    totals: np.ndarray,
+    ends: np.ndarray,
+    rows: np.ndarray,
+    times: np.ndarray,
+    amounts: np.ndarray,
+    starts: np.ndarray,
+    layout: _Layout,
+) -> None:
+    """Add events to the windows they lie in, and to the last and first times."""
+    for event in range(len(rows)):
+        _count_one(totals, ends, rows[event], times[event], amounts[:, event], starts, layout)
+
+
+@compiled
+def _count_one(
+    totals: np.ndarray,
+    ends: np.ndarray,
+    row: int,
+    time: int,
+    amounts: np.ndarray,
+    starts: np.ndarray,
+    layout: _Layout,
+) -> None:
+    for place in range(len(starts)):
+        if time >= starts[place]:
+            totals[row, layout.columns[place]] += amounts[layout.measures[place]]
+    for place in range(len(layout.tracks)):
+        if layout.priced[place] and amounts[PRICED] == 0:
+            continue
+        last = 2 * layout.tracks[place]
+        ends[row, last] = max(ends[row, last], time)
+        ends[row, last + 1] = min(ends[row, last + 1], time)

@@ -1,6 +1,7 @@
 """Features of one request at a time, from a state that events change as they come."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress, repeat
 from pathlib import Path
 
 import numpy as np
@@ -210,34 +211,45 @@ class LiveFeatures:
 
     def _encoded(self, events: Incoming) -> list[Arrival]:
         """Replace identifiers by numbers, and leave out what does not count."""
-        tally, place_of = self.tally, self._kind.get
-        add_user, item_of = self.state.users.add, self.catalogue.index.get
+        kinds = list(map(self._kind.get, events.kind))
+        both = zip(events.time, events.ingested, strict=True)
+        arrived = [time if ingested is None else ingested for time, ingested in both]
+        fits = self._fits(kinds, events.time, arrived)
+        if not all(fits):
+            events = events.where(fits)
+            kinds, arrived = list(compress(kinds, fits)), list(compress(arrived, fits))
+        self._heard = max(self._heard, max(arrived, default=self._heard))
+        add_user = self.state.users.add
+        return list(
+            map(
+                Arrival,
+                map(_last_unknown, events.time, arrived),
+                events.time,
+                events.event_id,
+                map(hash_of, events.event_id),
+                map(visit_hash, events.session_id),
+                [MISSING if user is None else add_user(user) for user in events.user_id],
+                map(self.catalogue.index.get, events.item_id, repeat(MISSING)),
+                kinds,
+                [0 if value is None else _millionths(value) for value in events.value],
+            )
+        )
+
+    def _fits(
+        self, kinds: Sequence[int | None], times: Sequence[int], arrived: Sequence[int]
+    ) -> list[bool]:
+        """Tell which interactions count, and count the others."""
         oldest = self.state.oldest_day * DAY
         late_us = self.settings.late_days * DAY
-        arrivals, heard = [], self._heard
-        for event, kind, user, item, session, time, ingested, value in events.rows():
-            place = place_of(kind)
-            if place is None:
-                tally.passed_by += 1
-            elif time < oldest or (ingested is not None and ingested - time > late_us):
-                tally.too_late += 1
-            else:
-                heard = max(heard, time if ingested is None else ingested)
-                arrivals.append(
-                    Arrival(
-                        time if ingested is None or ingested <= time else ingested - 1,
-                        time,
-                        event,
-                        hash_of(event),
-                        visit_hash(session),
-                        MISSING if user is None else add_user(user),
-                        item_of(item, MISSING),
-                        place,
-                        0 if value is None else _millionths(value),
-                    )
-                )
-        self._heard = heard
-        return arrivals
+        in_time = [
+            time >= oldest and arrival - time <= late_us
+            for time, arrival in zip(times, arrived, strict=True)
+        ]
+        fits = [kind is not None and good for kind, good in zip(kinds, in_time, strict=True)]
+        passed_by = kinds.count(None)
+        self.tally.passed_by += passed_by
+        self.tally.too_late += len(fits) - sum(fits) - passed_by
+        return fits
 
     def fold_shown(self, rows: Rows, user_id: str | None) -> None:
         """Take the impressions of one request in; they count from just after its moment.
@@ -337,6 +349,11 @@ class LiveFeatures:
         finally:
             self._places[rows.item] = MISSING
             reader.slate_places = None
+
+
+def _last_unknown(time: int, arrived: int) -> int:
+    """Give the last instant before an event was known."""
+    return time if arrived <= time else arrived - 1
 
 
 def _word(value: str | float | None) -> str | None:

@@ -1,5 +1,7 @@
 """The last interactions of every user: a ring of fixed length for each."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from features.catalogue import MISSING
@@ -51,63 +53,13 @@ class Histories:
             kind: int16 [n].
             time: int64 [n].
         """
-        order = np.argsort(user, kind="stable")
-        user, item, kind, time = user[order], item[order], kind[order], time[order]
-        first = np.ones(len(user), np.bool_)
-        np.not_equal(user[1:], user[:-1], out=first[1:])
-        group = np.cumsum(first) - 1
-        starts = np.flatnonzero(first)
-        before = np.where(first, self._newest_time(user), np.roll(time, 1))
-        late = np.zeros(len(starts), np.bool_)
-        late[group[time < before]] = True
-        in_order = np.flatnonzero(~late[group])
-        self._append(user[in_order], item[in_order], kind[in_order], time[in_order])
-        for place in np.flatnonzero(late[group]).tolist():
-            self.add_one(int(user[place]), int(item[place]), int(kind[place]), int(time[place]))
-
-    def _append(
-        self, user: np.ndarray, item: np.ndarray, kind: np.ndarray, time: np.ndarray
-    ) -> None:
-        """Add interactions of users in ascending order, none older than the ring's last."""
-        if not len(user):
-            return
-        starts = np.flatnonzero(np.append(True, user[1:] != user[:-1]))
-        sizes = np.diff(np.append(starts, len(user)))
-        rank = np.arange(len(user)) - np.repeat(starts, sizes)
-        place = (self.newest[user] + 1 + rank) % self.k
-        # Of more than a ring's length the last ones stay.
-        kept = np.flatnonzero(rank >= np.repeat(sizes, sizes) - self.k)
-        cells = user[kept], place[kept]
-        self.item[cells], self.kind[cells], self.time[cells] = item[kept], kind[kept], time[kept]
-        who = user[starts]
-        self.newest[who] = (self.newest[who] + sizes) % self.k
-        self.count[who] = np.minimum(self.count[who] + sizes, self.k)
+        rings = _Rings(self.item, self.kind, self.time, self.newest, self.count)
+        _add(rings, user, item, kind, time)
 
     def add_one(self, user: int, item: int, kind: int, time: int) -> None:
         """Add one interaction in its place."""
-        k, newest, count = self.k, int(self.newest[user]), int(self.count[user])
-        times = self.time[user]
-        later = 0
-        while later < count and times[(newest - later) % k] > time:
-            later += 1
-        if later == k:
-            return
-        for step in range(later):
-            source, target = (newest - step) % k, (newest - step + 1) % k
-            self._move(user, source, target)
-        place = (newest + 1 - later) % k
-        self.item[user, place], self.kind[user, place] = item, kind
-        times[place] = time
-        self.newest[user] = (newest + 1) % k
-        self.count[user] = min(count + 1, k)
-
-    def _move(self, user: int, source: int, target: int) -> None:
-        for array in (self.item, self.kind, self.time):
-            array[user, target] = array[user, source]
-
-    def _newest_time(self, user: np.ndarray) -> np.ndarray:
-        times = self.time[user, self.newest[user]]
-        return np.where(self.count[user] > 0, times, np.iinfo(np.int64).min)
+        rings = _Rings(self.item, self.kind, self.time, self.newest, self.count)
+        _add_one(rings, user, item, kind, time)
 
     def forget(self, before: int) -> None:
         """Drop what happened before an instant, int UTC microseconds."""
@@ -121,26 +73,58 @@ class Histories:
 
     def of_user(self, user: int) -> History:
         """Give one user's history, newest first, [1, k]; empty for a guest or an unknown user."""
-        return History(*_unrolled(self.item, self.kind, self.time, self.newest, self.count, user))
+        rings = _Rings(self.item, self.kind, self.time, self.newest, self.count)
+        return History(*_unrolled(rings, user))
+
+
+class _Rings(NamedTuple):
+    """The arrays of `Histories`."""
+
+    item: np.ndarray
+    kind: np.ndarray
+    time: np.ndarray
+    newest: np.ndarray
+    used: np.ndarray
 
 
 @compiled
-def _unrolled(
-    items: np.ndarray,
-    kinds: np.ndarray,
-    times: np.ndarray,
-    newest: np.ndarray,
-    counts: np.ndarray,
-    user: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    k = items.shape[1]
+def _add(
+    rings: _Rings, user: np.ndarray, item: np.ndarray, kind: np.ndarray, time: np.ndarray
+) -> None:
+    for place in range(len(user)):
+        _add_one(rings, user[place], item[place], kind[place], time[place])
+
+
+@compiled
+def _add_one(rings: _Rings, user: int, item: int, kind: int, time: int) -> None:
+    """Put an interaction into its place; the later ones move on."""
+    k = rings.time.shape[1]
+    items, kinds, times = rings.item[user], rings.kind[user], rings.time[user]
+    newest, count = rings.newest[user], rings.used[user]
+    later = 0
+    while later < count and times[(newest - later) % k] > time:
+        later += 1
+    if later == k:
+        return
+    for step in range(later):
+        source, target = (newest - step) % k, (newest - step + 1) % k
+        items[target], kinds[target], times[target] = items[source], kinds[source], times[source]
+    place = (newest + 1 - later) % k
+    items[place], kinds[place], times[place] = item, kind, time
+    rings.newest[user] = (newest + 1) % k
+    rings.used[user] = min(count + 1, k)
+
+
+@compiled
+def _unrolled(rings: _Rings, user: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    k = rings.item.shape[1]
     item = np.full((1, k), np.int32(MISSING))
     kind = np.full((1, k), np.int16(MISSING))
     time = np.zeros((1, k), np.int64)
-    if 0 <= user < len(counts):
-        for back in range(counts[user]):
-            place = (newest[user] - back) % k
-            item[0, back] = items[user, place]
-            kind[0, back] = kinds[user, place]
-            time[0, back] = times[user, place]
+    if 0 <= user < len(rings.used):
+        for back in range(rings.used[user]):
+            place = (rings.newest[user] - back) % k
+            item[0, back] = rings.item[user, place]
+            kind[0, back] = rings.kind[user, place]
+            time[0, back] = rings.time[user, place]
     return item, kind, time

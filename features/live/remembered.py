@@ -78,16 +78,12 @@ class Remembered:
 
     def _add(self, day: int, codes: np.ndarray) -> np.ndarray:
         keys = self._of(day)
-        known = keys.rows_used
+        # A number that is new has the row after those used so far.
+        before = keys.rows_used - 1
         rows = keys.add(codes)
-        new = rows >= known
-        # New rows were given in the order of their first place.
-        seen: np.ndarray = np.zeros(len(codes), np.bool_)
-        fresh = np.flatnonzero(new)
-        if len(fresh):
-            first = np.unique(rows[fresh], return_index=True)[1]
-            seen[fresh[first]] = True
-        return seen
+        highest = np.maximum.accumulate(rows)
+        new: np.ndarray = rows > np.maximum(np.append(before, highest[:-1]), before)
+        return new
 
     def add_one(self, time: int, code: int) -> bool:
         """Remember one number and say whether it is new to its day."""

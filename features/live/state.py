@@ -225,8 +225,8 @@ class LiveState:
             self.tally.duplicates += 1
             return
         self.tally.counted += 1
-        facts = self.items
-        amounts = (1, int(facts.log_price[item]), int(facts.priced[item]), arrival.value)
+        facts, amounts = self.items, np.empty(len(MEASURES), np.int64)
+        amounts[:] = 1, facts.log_price[item], facts.priced[item], arrival.value
         self._add_one(self.kinds[arrival.kind], user, item, time, amounts)
         if user < 0:
             return
@@ -288,7 +288,7 @@ class LiveState:
         part = item if key[-1] == ITEM else self.items.attributes[key[-1]][item]
         return pair_codes(user, part) if len(key) > 1 else part
 
-    def _add_one(self, kind: str, user: int, item: int, time: int, amounts: Sequence[int]) -> None:
+    def _add_one(self, kind: str, user: int, item: int, time: int, amounts: np.ndarray) -> None:
         for table in self._counting[kind]:
             code = self._code(table.key, user, item)
             if code != MISSING:

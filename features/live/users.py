@@ -53,7 +53,8 @@ class Users:
             else:
                 code = len(self._ids)
                 self._ids.append(user_id)
-                self.seen = grown(self.seen, code + 1, -NEVER)
+                if code == len(self.seen):
+                    self.seen = grown(self.seen, code + 1, -NEVER)
             self.seen[code] = -NEVER
             self.codes[user_id] = code
         return code

@@ -369,3 +369,35 @@ def evaluate(
         console.print(render_terminal(result))
     for path in save_reports(opened, result, COLD if cold else EVALUATION):
         console.print(f"wrote {path}")
+
+
+@app.command()
+def explain(
+    workspace: WorkspaceArgument,
+    item: Annotated[str, typer.Option(help="The item to explain.", show_default=False)],
+    user: Annotated[
+        str | None, typer.Option(help="Whose history; the default profile when absent.")
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="What was searched for.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="The bundle; the workspace's current one when absent.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Why an item's text matches a user: past items and words, with what each of them adds.
+
+    Needs the extra `explain`. Histories are those of the bundle's cut-off.
+    """
+    from rich.console import Console
+
+    from recsys.explain import explain as run
+    from recsys.explain_view import explanation_view
+    from recsys.train import BUNDLES, bundle_name
+    from recsys.workspace import Workspace
+
+    folder = bundle or workspace / BUNDLES / bundle_name(0)
+    found = run(Workspace.open(workspace), folder, item, user, query)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        Console().print(explanation_view(found))

@@ -68,8 +68,30 @@ class InterestModel(nn.Module):
         Returns:
             Logits, [..., k].
         """
+        return self.attend(past).squeeze(-1) + self.circumstances(kind, age)
+
+    def circumstances(self, kind: Tensor, age: Tensor) -> Tensor:
+        """Give the part of the attention's logit that is not the item's, [..., k]."""
         recency = self.recency[0] * age + self.recency[1] * age.square() / 5
-        return self.attend(past).squeeze(-1) + self.kind[kind.clamp(min=0)] + recency
+        return self.kind[kind.clamp(min=0)] + recency
+
+    def history(
+        self, vectors: Tensor, kind: Tensor, age: Tensor, there: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Bring histories into the space of matches.
+
+        Args:
+            vectors: Text vectors of past items, [b, k, dim].
+            kind: Place of the interaction's kind, int64 [b, k].
+            age: log(1 + days) since the interaction, [b, k].
+            there: Which past items are real, bool [b, k]; here each item stands for itself, so
+                that the others need not be known.
+
+        Returns:
+            The past items, [b, k, space], and their logits, [b, k].
+        """
+        past = self.tower(self.past, vectors)
+        return past, self.attention(past, kind, age)
 
     def pool(self, similarity: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
         """Weigh the similarities of a candidate to the history.
@@ -152,3 +174,24 @@ def table_of(model: InterestModel, vectors: np.ndarray) -> InterestTable:
             },
         },
     )
+
+
+def head_of(table: InterestTable) -> InterestModel:
+    """Give the head that scores candidates as a table does, so that gradients can be taken.
+
+    Args:
+        table: From `table_of`, or from a bundle.
+
+    Returns:
+        The head without what made the table's past items: its tower for them and its attention
+        to them stand as they begin.
+    """
+    weights = {name: torch.from_numpy(array) for name, array in table.weights.items()}
+    scales = dict(
+        zip(
+            ("scale", "sharp_scale", "query_scale", "sharpness"), weights.pop("scales"), strict=True
+        )
+    )
+    model = InterestModel(table.dim, len(weights["kind"]), 0.0, len(weights["default"]))
+    model.load_state_dict({**weights, **scales}, strict=False)
+    return model.eval().requires_grad_(requires_grad=False)

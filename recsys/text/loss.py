@@ -140,13 +140,11 @@ def slate_loss(
         Their sum over the number of all slates, a scalar.
     """
     z = model.tower(model.item, batch.candidates)
-    past = model.tower(model.past, batch.past[mine])
-    user = Users(
-        past,
-        model.attention(past, batch.kind[mine], batch.age[mine]),
-        batch.past_item[mine],
-        batch.query[mine],
+    past_item = batch.past_item[mine]
+    past, logits = model.history(
+        batch.past[mine], batch.kind[mine], batch.age[mine], past_item >= 0
     )
+    user = Users(past, logits, past_item, batch.query[mine])
     item, gain = batch.item[mine], batch.gain[mine]
     own = own_scores(model, user, z[mine], item)
     weight = gain / gain.sum(1, keepdim=True).clamp(min=1e-6)

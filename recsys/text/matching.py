@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from data_contracts.progress import Track, silent
+from features.history import History
 from recsys.dataset import LabelledSlates
 from recsys.metrics import ndcg_at_k, rank_rows
-from recsys.text.head import InterestModel, table_of
-from recsys.text.interest import InterestTable
+from recsys.text.attribution import Score
+from recsys.text.head import InterestModel, head_of, table_of
+from recsys.text.interest import InterestTable, ages
 from recsys.text.sampling import FrozenVectors
 
 
@@ -43,6 +47,42 @@ def match_rows(
             query_vectors[asked] if asked >= 0 else None,
         )
     return match
+
+
+def match_of_vector(
+    table: InterestTable, item: int, history: History, time: int, query: np.ndarray | None
+) -> Score:
+    """Give the match of one candidate as a function of its text vector.
+
+    Args:
+        table: The catalogue in the space of matches.
+        item: Place of the candidate, whose own copies in the history are left out; negative for an
+            unknown item.
+        history: Of the request's user, [1, k].
+        time: UTC microseconds of the request.
+        query: Text vector of the query, float32 [dim]; None without one.
+
+    Returns:
+        What `InterestTable.match` gives, from vectors float32 [b, dim] that gradients pass through.
+    """
+    head = head_of(table)
+    usable = (history.item[0] >= 0) & table.known[history.item[0]]
+    past = history.item[0][usable]
+    kind = torch.from_numpy(history.kind[0][usable].astype(np.int64))
+    age = torch.from_numpy(ages(history, np.array([time]))[0][usable])
+    vectors, others = torch.from_numpy(table.past[past]), torch.from_numpy(past != item)
+    logits = torch.from_numpy(table.logits[past]) + head.circumstances(kind, age)
+    wish = torch.zeros(head.space)
+    if query is not None:
+        wish = head.query_scale * torch.from_numpy(table.project("query", query))
+
+    def score(text: Tensor) -> Tensor:
+        z = head.tower(head.item, text.cpu())
+        similarity = z @ vectors.T
+        pooled = head.pool(similarity, logits[None], others[None].expand_as(similarity))
+        return pooled + z @ (head.default + wish)
+
+    return score
 
 
 def validation_ndcg(

@@ -86,6 +86,11 @@ def limit_words(text: str, words: int, repeats: int) -> str:
     return "".join(kept)
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Give where each word of a text begins and ends; a sign of a script without spaces is one."""
+    return [found.span() for found in _WORDS.finditer(text)]
+
+
 def _limited(texts: pl.Series, words: int, repeats: int) -> list[str]:
     return [limit_words(text, words, repeats) if text else text for text in texts]
 

@@ -40,6 +40,24 @@ class Tokens:
         return np.array([len(ids) for ids in self.ids], np.int64)
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """One text as the encoder reads it.
+
+    Attributes:
+        text: What was read: the text, cut and without what cannot be written in UTF-8.
+        ids: Token ids, special ones included, int64 [n_pieces].
+        spans: Where in the text each piece begins and ends, in characters; special pieces stand
+            for no character.
+        special: Which pieces are in every text, bool [n_pieces].
+    """
+
+    text: str
+    ids: np.ndarray
+    spans: list[tuple[int, int]]
+    special: np.ndarray
+
+
 class TextTokenizer:
     """A tokenizer that cuts and does not pad.
 
@@ -75,6 +93,17 @@ class TextTokenizer:
             for tokens, text in zip(found, texts, strict=True)
         ]
         return Tokens([tokens.ids for tokens in found], np.array(cut, bool))
+
+    def pieces(self, text: str) -> Pieces:
+        """Tokenise one text and tell where in it each token stands."""
+        readable = _readable(text, self.max_tokens * CHARACTERS_PER_TOKEN)
+        found = self._tokenizer.encode(readable)
+        return Pieces(
+            readable,
+            np.array(found.ids, np.int64),
+            list(found.offsets),
+            np.array(found.special_tokens_mask, bool),
+        )
 
 
 def _readable(text: str, limit: int) -> str:

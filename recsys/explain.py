@@ -1,0 +1,190 @@
+"""Why an item matches a user: the past items that speak for it, and the words of its text.
+
+The match is what the ranker's text columns come from. It is the sum of what the default profile
+says, the query, and every past item; and again the sum of what each word of the candidate's text
+adds and of what is left when all of them are blanked.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from data_contracts.errors import BundleError, UsageError
+from data_contracts.items import Items
+from features.history import History
+from recsys.bundle import Bundle, load_bundle
+from recsys.manifest import COPY_AGAIN
+from recsys.text.attribution import require_captum, word_shares
+from recsys.text.encoder import TextEncoder
+from recsys.text.matching import match_of_vector
+from recsys.text.template import item_texts
+from recsys.workspace import Workspace
+
+STRONGEST = 10
+"""Past items that are named."""
+_SAME = 0.02
+"""Texts whose vectors are nearer in the space of matches are the same: int8 moves them as far."""
+
+
+class PastItem(BaseModel):
+    """An item that the user took before."""
+
+    model_config = ConfigDict(frozen=True)
+
+    item_id: str
+    text: str
+    share: float = Field(description="What it adds to the match.")
+
+
+class Word(BaseModel):
+    """A word of the candidate's text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    word: str
+    share: float = Field(description="What it adds to the match, against being blanked.")
+
+
+class Explanation(BaseModel):
+    """What the match of an item with a user is made of, in two ways."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bundle: str = Field(description="Name of the bundle.")
+    item_id: str
+    text: str = Field(description="What the encoder reads of it.")
+    changed: bool = Field(description="The text is another one than the bundle's vector is of.")
+    user_id: str | None = Field(description="Null for the default profile alone.")
+    query: str | None
+    as_of: datetime
+    match: float = Field(description="The interest match, in the units of the ranker's column.")
+    default: float = Field(description="What the default profile says.")
+    asked: float = Field(description="What the query says.")
+    past: tuple[PastItem, ...] = Field(description="What past items say, the strongest ones.")
+    other_past: float = Field(description="What the others say together.")
+    words: tuple[Word, ...] = Field(description="In the order of the text.")
+    blank: float = Field(description="The match of the text with every word blanked.")
+    error: float = Field(description="What words and blank miss of the match.")
+
+
+def explain(
+    workspace: Workspace,
+    bundle_folder: Path,
+    item_id: str,
+    user_id: str | None = None,
+    query: str | None = None,
+) -> Explanation:
+    """Explain the match of an item of the catalogue as of the bundle's cut-off.
+
+    Args:
+        workspace: Has the texts.
+        bundle_folder: Has the text model and the histories.
+        item_id: The candidate.
+        user_id: Whose history; None for the default profile.
+        query: What was searched for.
+
+    Returns:
+        The explanation.
+
+    Raises:
+        UsageError: captum is missing, or there is no such item or user, or the item has no text.
+        BundleError: The bundle is not whole.
+    """
+    require_captum()
+    bundle = load_bundle(bundle_folder)
+    text = _text(workspace, bundle, item_id)
+    encoder = _encoder(bundle)
+    history, time = _history(bundle, item_id, user_id)
+    interest = bundle.signals.interest
+    place = bundle.features.catalogue.index.get(item_id, -1)
+    vector = encoder.encode([text])[0]
+    wish = None if query is None else encoder.encode([query])[0]
+    words = word_shares(encoder, text, match_of_vector(interest, place, history, time, wish))
+    item = np.array([place], np.int32)
+    candidate = interest.candidates(np.array([-1], np.int32), {0: vector})
+    past, shares = interest.by_past_item(candidate, item, history, time)
+    order = np.argsort(-np.abs(shares[0]), kind="stable")[:STRONGEST]
+    named = _titles(workspace, [bundle.item_ids[past[at]] for at in order])
+    default = float(candidate[0] @ interest.weights["default"])
+    return Explanation(
+        bundle=bundle.name,
+        item_id=item_id,
+        text=text,
+        changed=place >= 0
+        and not np.allclose(interest.candidates(item), candidate, atol=_SAME, equal_nan=False),
+        user_id=user_id,
+        query=query,
+        as_of=datetime.fromtimestamp(time / 1e6, UTC),
+        match=words.score,
+        default=default,
+        asked=words.score - default - float(shares.sum()) if query is not None else 0.0,
+        past=tuple(
+            PastItem(item_id=name, text=title, share=float(shares[0, at]))
+            for at, (name, title) in zip(order, named, strict=True)
+            if shares[0, at] != 0
+        ),
+        other_past=float(shares[0].sum() - shares[0, order].sum()),
+        words=tuple(
+            Word(word=word, share=float(share))
+            for word, share in zip(words.words, words.shares, strict=True)
+        ),
+        blank=words.blank,
+        error=words.error,
+    )
+
+
+def _text(workspace: Workspace, bundle: Bundle, item_id: str) -> str:
+    settings = bundle.config.text
+    found = workspace.scan("items").filter(Items.item_id.col == item_id).collect()
+    if not found.height:
+        raise UsageError(
+            f"no item {item_id} in {workspace.location('items')}",
+            "an item of the catalogue",
+            "give another --item",
+        )
+    text = item_texts(found, settings.template, settings.limits)[0]
+    if not text.strip():
+        raise UsageError(
+            f"item {item_id} without text", "one that has text", "its match is not defined"
+        )
+    return text
+
+
+def _encoder(bundle: Bundle) -> TextEncoder:
+    """Load the bundle's weights in float32, whatever computed its vectors: gradients need them."""
+    text = bundle.config.text
+    encoder = TextEncoder.load(bundle.encoder_folder, max_tokens=text.max_tokens)
+    expected = bundle.manifest.encoder_fingerprint.partition("-")[0]
+    if encoder.fingerprint != expected:
+        raise BundleError(
+            f"encoder {encoder.fingerprint} in {bundle.encoder_folder}",
+            f"encoder {expected}",
+            COPY_AGAIN,
+        )
+    return encoder
+
+
+def _history(bundle: Bundle, item_id: str, user_id: str | None) -> tuple[History, int]:
+    """Give the user's history as of the cut-off, as a request would find it."""
+    features = bundle.features
+    if user_id is not None and user_id not in features.state.users.codes:
+        raise UsageError(
+            f"no user {user_id} in {bundle.folder}",
+            "a user with a history as of the bundle's cut-off",
+            "give another --user, or none for the default profile",
+        )
+    now = int(bundle.manifest.cut_offs.state_as_of.timestamp() * 1e6)
+    _, reader = features.read(features.rows([item_id], user_id, now, {}))
+    return reader.history.newest(bundle.signals.newest), int(reader.moment[0])
+
+
+def _titles(workspace: Workspace, item_ids: list[str]) -> list[tuple[str, str]]:
+    """Give the title of each item; those that left the catalogue since have none."""
+    wanted = pl.DataFrame({Items.item_id.name: item_ids}, schema={Items.item_id.name: pl.String})
+    columns = [Items.item_id.name, Items.title.name]
+    titles = workspace.scan("items").select(columns).collect()
+    found = wanted.join(titles, on=Items.item_id.name, how="left", maintain_order="left")
+    return list(zip(item_ids, found[Items.title.name].fill_null("").to_list(), strict=True))

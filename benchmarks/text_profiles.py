@@ -6,22 +6,20 @@ is JSON. With `--period validation` the test is not looked at: for choosing.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from likeness import LIKENESS, LikenessTable
+from profiles import PROFILES, profile_match, train_profile
+from ranker_table import BEHAVIOUR, MATCH, PARTS, match_columns, ndcg_of, print_table, ranked
 
 from features.kinds.slate import slate_percentile
-from recsys.bootstrap import Estimate, bootstrap_means, signed
+from features.log_days import Log
 from recsys.bundle import Bundle, load_bundle
-from recsys.evaluate import ALL, NEW_TO_USER
-from recsys.feature_columns import EvaluationColumns, features_of
-from recsys.measure import clusters_of, slice_of, values_of
-from recsys.metrics import NDCG_AT_10
-from recsys.ranker import TEXT_COLUMNS, RankerRows, fit_ranker, text_columns
+from recsys.dataset import read_slates
+from recsys.ranker import TEXT_COLUMNS, text_columns
 from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows
 from recsys.split import periods
 from recsys.text.signals import TextSignals, signal_rows
@@ -29,8 +27,8 @@ from recsys.train import BUNDLES, bundle_name
 from recsys.workspace import Workspace
 from recsys.workspace_features import open_workspace_log, run_backfill
 
-_MATCH = ("interest_match", "slate_percentile_interest_match")
-_PARTS = ("ranker", "validation", "test")
+_HELD_OUT, _HELD_OUT_AT_MOST = 0.1, 1_000
+"""Of the text model's slates, those that decide when to stop: as in the product."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class Choice:
         newest: Past items of the match; None for the bundle's own number.
         scales: Factors on the two attentions, the blind and the sharp one.
         beside: Of the frozen likeness: nearest, kernel, and the percentile of that; so many.
+        profile: Among `PROFILES`: a head that is trained here and gives the match instead.
     """
 
     name: str
@@ -50,19 +49,20 @@ class Choice:
     newest: int | None = None
     scales: tuple[float, float] = (1.0, 1.0)
     beside: int = 0
+    profile: str = ""
 
 
-BEHAVIOUR = Choice("behaviour only", ())
 CHOICES = (
-    BEHAVIOUR,
+    Choice(BEHAVIOUR, ()),
     Choice("frozen: maximum over 300 items", (), beside=1),
     Choice("frozen: maximum and kernel over 300 items", (), beside=3),
-    Choice("fine-tuned: newest 30 items", _MATCH, 30),
-    Choice("fine-tuned: newest 100 items", _MATCH, 100),
-    Choice("fine-tuned: newest 300 items", _MATCH),
-    Choice("fine-tuned: 300 items, the blind attention alone", _MATCH, None, (1.0, 0.0)),
-    Choice("fine-tuned: 300 items, the sharp attention alone", _MATCH, None, (0.0, 1.0)),
-    Choice("fine-tuned: 300 items, with both companions", _MATCH, beside=3),
+    Choice("fine-tuned: newest 30 items", MATCH, 30),
+    Choice("fine-tuned: newest 100 items", MATCH, 100),
+    Choice("fine-tuned: newest 300 items", MATCH),
+    Choice("fine-tuned: 300 items, the blind attention alone", MATCH, None, (1.0, 0.0)),
+    Choice("fine-tuned: 300 items, the sharp attention alone", MATCH, None, (0.0, 1.0)),
+    Choice("fine-tuned: 300 items, with both companions", MATCH, beside=3),
+    *(Choice(f"trained here: {name}", MATCH, profile=name) for name in PROFILES),
 )
 
 
@@ -71,12 +71,15 @@ class World:
     """A workspace with the rows of its three later periods as one bundle's text model sees them."""
 
     workspace: Workspace
+    log: Log
     texts: Texts
     bundle: Bundle
     rows: dict[str, RankingRows]
 
-    def text(self, choice: Choice) -> dict[str, np.ndarray]:
+    def text(self, choice: Choice, seed: int) -> dict[str, np.ndarray]:
         """Give the chosen text columns of each period, float32 [n_rows, n_columns]."""
+        if choice.profile:
+            return self.trained(choice.profile, seed)
         wanted = [TEXT_COLUMNS.index(name) for name in choice.columns]
         changed = choice.newest is not None or choice.scales != (1.0, 1.0)
         found = {}
@@ -87,6 +90,30 @@ class World:
                 columns = text_columns(signals, rows.slates.rows.request)
             found[part] = np.hstack([columns[:, wanted], self.frozen(rows)[:, : choice.beside]])
         return found
+
+    def trained(self, profile: str, seed: int) -> dict[str, np.ndarray]:
+        """Train a head with another profile, and give its match and percentile of each period."""
+        config, vectors = self.workspace.config, self.texts.vectors
+        split = periods(config.split, config.labels.attribution_window_hours)
+        newest = config.text.training_history
+        slates = read_slates(
+            self.workspace, self.log, self.texts.queries, split.text, newest
+        ).slates
+        cut = len(slates) - min(int(len(slates) * _HELD_OUT), _HELD_OUT_AT_MOST)
+        found = train_profile(
+            PROFILES[profile],
+            (slates.cut(0, cut), slates.cut(cut, len(slates))),
+            vectors,
+            config.text,
+            len(self.log.kinds),
+            config.labels.label_gain,
+            seed,
+        )
+        print(f"  {found.steps} steps, nDCG@10 alone {found.ndcg:.4f} where it stopped", flush=True)
+        return {
+            part: match_columns(rows, profile_match(found.model, rows.slates, vectors))
+            for part, rows in self.rows.items()
+        }
 
     def frozen(self, rows: RankingRows) -> np.ndarray:
         """Compare each candidate with the history in the frozen encoder's space, [n_rows, 3]."""
@@ -123,59 +150,37 @@ def open_world(workspace: Workspace, seed: int) -> World:
     until = int(bundle.manifest.cut_offs.text_trained_until.timestamp() * 1e6)
     rows = {
         part: ranking_rows(workspace, log, texts, bundle.signals, until, getattr(split, part))
-        for part in _PARTS
+        for part in PARTS
     }
-    return World(workspace, texts, bundle, rows)
-
-
-def values(world: World, choice: Choice, part: str, seed: int) -> np.ndarray:
-    """Train a ranker on a choice and give nDCG@10 per request, float64 [n_requests, 2]."""
-    config, text = world.workspace.config, world.text(choice)
-
-    def rows(name: str) -> RankerRows:
-        without = world.rows[name].for_ranker(with_text=False)
-        return replace(without, matrix=np.hstack([without.matrix, text[name]]))
-
-    names = [*features_of(config).names, *choice.columns, *LIKENESS[: choice.beside]]
-    gains = config.labels.label_gain
-    ranker = fit_ranker(rows("ranker"), rows("validation"), names, gains, config.ranker, seed)
-    judged = world.rows[part]
-    taken = judged.evaluation[EvaluationColumns.of(config).taken.name]
-    slices = (
-        slice_of(ALL, judged, np.ones(len(taken), bool)),
-        slice_of(NEW_TO_USER, judged, ~(taken > 0)),
-    )
-    score = ranker.score(rows(part).matrix)
-    return np.stack([values_of(judged, cut, score, gains)[NDCG_AT_10] for cut in slices], axis=1)
+    return World(workspace, log, texts, bundle, rows)
 
 
 def compare(workspace: Workspace, choices: Sequence[Choice], part: str, seeds: int) -> None:
-    """Print the table and the line of JSON."""
+    """Print the table and the line of JSON after every seed."""
+    config = workspace.config
     found: dict[str, list[np.ndarray]] = {choice.name: [] for choice in choices}
+    alone: dict[str, list[float]] = {}
     for seed in range(seeds):
         world = open_world(workspace, seed)
         for choice in choices:
-            found[choice.name].append(values(world, choice, part, seed))
-            print(f"seed {seed}: {choice.name}", flush=True)
-    means = {name: np.mean(per_seed, axis=0) for name, per_seed in found.items()}
-    gains = [means[choice.name] - means[BEHAVIOUR.name] for choice in choices]
-    estimates = bootstrap_means(np.hstack([*means.values(), *gains]), clusters_of(world.rows[part]))
-    half = 2 * len(choices)
-    print(
-        f"\n| {part}, {seeds} seeds | {ALL} | {NEW_TO_USER} | gain | gain |\n|---|---|---|---|---|"
-    )
-    table = {}
-    for place, choice in enumerate(choices):
-        mean = estimates[2 * place : 2 * place + 2]
-        gain = estimates[half + 2 * place : half + 2 * place + 2]
-        cells = [f"{each.mean:.4f}" for each in mean] + [_interval(each) for each in gain]
-        print(f"| {choice.name} | {' | '.join(cells)} |")
-        table[choice.name] = [[each.mean, each.low, each.high] for each in (*mean, *gain)]
-    print(json.dumps({"benchmark": "text_profiles", "period": part, "seeds": seeds, **table}))
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{signed(estimate.mean)} [{signed(estimate.low)}, {signed(estimate.high)}]"
+            text = world.text(choice, seed)
+            names = [*choice.columns, *LIKENESS[: choice.beside]]
+            judged = ranked(config, world.rows, text, names, {"": {part: text[part]}}, seed)
+            found[choice.name].append(judged[""])
+            line = f"seed {seed}: {choice.name}: {np.nanmean(judged[''], axis=0)}"
+            if choice.columns:
+                score = np.where(np.isnan(text[part][:, 0]), -np.inf, text[part][:, 0])
+                mean = np.nanmean(ndcg_of(world.rows[part], score, config), axis=0)
+                alone.setdefault(choice.name, []).append(float(mean[0]))
+                line += f"; the match alone {mean}"
+            print(line, flush=True)
+        told = {
+            "period": part,
+            "seeds": seed + 1,
+            "data": config.name,
+            "match_alone": {name: float(np.mean(values)) for name, values in alone.items()},
+        }
+        print_table("text_profiles", found, world.rows[part], told)
 
 
 def main() -> None:
@@ -186,7 +191,7 @@ def main() -> None:
     parser.add_argument("--period", choices=("validation", "test"), default="test")
     parser.add_argument("--only", default="", help="choices whose name has this in it")
     arguments = parser.parse_args()
-    chosen = [each for each in CHOICES if each == BEHAVIOUR or arguments.only in each.name]
+    chosen = [each for each in CHOICES if each.name == BEHAVIOUR or arguments.only in each.name]
     workspace = Workspace.open(arguments.workspace)
     compare(workspace, chosen, arguments.period, arguments.seeds)
 

@@ -1,0 +1,184 @@
+"""What single settings of `[text]` are worth to the ranker: one text model and one ranker for each.
+
+Every row changes what it names and nothing else, trains the text model before `text_end`, a ranker
+on it, and compares nDCG@10 with behaviour alone. `--set` gives a row of one's own, `--refresh`
+trains the text model on later requests instead. Last a line of JSON.
+
+    python benchmarks/text_settings.py WORKSPACE --set "popularity_correction=1" \
+        --set "mode=top_layers steps=400 batch_slates=16"
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+from ranker_table import BEHAVIOUR, MATCH, PARTS, ndcg_of, no_columns, print_table, ranked
+
+from data_contracts.errors import UsageError
+from features.log_days import Log
+from recsys.ranker import text_columns
+from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows, texts_of
+from recsys.split import Period, periods
+from recsys.text.settings import TextSettings
+from recsys.text.signals import signal_rows
+from recsys.train import signals_of
+from recsys.train_text import TextRun, train_text
+from recsys.workspace import Workspace
+from recsys.workspace_features import open_workspace_log, run_backfill
+
+AS_THEY_ARE = "as they are"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A workspace whose text model is trained with this setting and that.
+
+    Attributes:
+        workspace: The workspace.
+        log: The same, opened.
+        texts: Of the frozen encoder.
+        seed: Of text models and rankers.
+    """
+
+    workspace: Workspace
+    log: Log
+    texts: Texts
+    seed: int
+
+    def columns(
+        self, changes: Mapping[str, object], rows: Mapping[str, RankingRows], period: Period
+    ) -> dict[str, np.ndarray]:
+        """Train a text model on a period and give the text columns of each part."""
+        text = TextSettings.model_validate(self.workspace.config.text.model_dump() | changes)
+        config = self.workspace.config.model_copy(update={"text": text})
+        workspace = replace(self.workspace, config=config)
+        started = time.perf_counter()
+        model = train_text(workspace, self.log, self.texts, period, TextRun(self.seed))
+        spent = time.perf_counter() - started
+        point = max(model.record.curve, key=lambda point: point.validation_ndcg_at_10)
+        print(
+            f"  {model.record.mode}, {spent:.0f} s, {model.slates_per_second:.0f} slates/s, "
+            f"best at step {point.step}: nDCG@10 alone {point.validation_ndcg_at_10:.4f}",
+            flush=True,
+        )
+        texts = texts_of(workspace, self.texts, model.encoder)
+        signals = signals_of(model.model, texts.vectors.items, text)
+        return {
+            part: text_columns(
+                signal_rows(signals, each.slates, texts.vectors.queries),
+                each.slates.rows.request,
+            )
+            for part, each in rows.items()
+        }
+
+
+def open_rows(workspace: Workspace, seed: int) -> tuple[Trainer, dict[str, RankingRows]]:
+    """Read the rows of the three later periods; their text columns are an untrained head's."""
+    log = open_workspace_log(workspace)
+    run_backfill(workspace, log)
+    texts = encode_texts(workspace)
+    split = periods(workspace.config.split, workspace.config.labels.attribution_window_hours)
+    quick = workspace.config.text.model_copy(update={"steps": 1})
+    short = replace(workspace, config=workspace.config.model_copy(update={"text": quick}))
+    model = train_text(short, log, texts, split.text, TextRun(seed, mode="head"))
+    signals = signals_of(model.model, texts.vectors.items, workspace.config.text)
+    rows = {
+        part: ranking_rows(
+            workspace, log, texts, signals, model.trained_until, getattr(split, part)
+        )
+        for part in PARTS
+    }
+    return Trainer(workspace, log, texts, seed), rows
+
+
+def changed(asked: str) -> dict[str, object]:
+    """Read `name=value name=value`; values as JSON, words as they are."""
+    found: dict[str, object] = {}
+    for part in asked.split():
+        name, equals, value = part.partition("=")
+        if not equals or name not in TextSettings.model_fields:
+            raise UsageError(
+                f"--set {part}", "name=value of [text]", "see docs/config.md for the names"
+            )
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def compare(workspace: Workspace, asked: Sequence[str], seeds: int, *, refresh: bool) -> None:
+    """Train, rank and print."""
+    found: dict[str, list[np.ndarray]] = {}
+    config = workspace.config
+    split = periods(config.split, config.labels.attribution_window_hours)
+    for seed in range(seeds):
+        trainer, rows = open_rows(workspace, seed)
+        kept = {BEHAVIOUR: ranked_alone(trainer, rows)}
+        for name in ("", *asked):
+            print(f"seed {seed}: {name or AS_THEY_ARE}", flush=True)
+            columns = trainer.columns(changed(name), rows, split.text)
+            judged = {name or AS_THEY_ARE: {"test": columns["test"]}}
+            match = np.where(np.isnan(columns["test"][:, 0]), -np.inf, columns["test"][:, 0])
+            print("  alone on the test", np.nanmean(ndcg_of(rows["test"], match, config), axis=0))
+            if refresh and not name:
+                until = Period(None, config.split.validation_end)
+                fresh = trainer.columns({}, rows, until)["test"]
+                judged["the same ranker, text model of all before the test"] = {"test": fresh}
+            kept |= ranked(config, rows, columns, MATCH, judged, seed)
+        if refresh:
+            kept |= moved_on(trainer, rows, seed)
+        for name, values in kept.items():
+            found.setdefault(name, []).append(values)
+        told = {"data": config.name, "seeds": seed + 1}
+        print_table("text_settings", found, rows["test"], told)
+
+
+def ranked_alone(trainer: Trainer, rows: Mapping[str, RankingRows]) -> np.ndarray:
+    """Judge a ranker without text."""
+    nothing = no_columns(rows)
+    judged = {"": {"test": nothing["test"]}}
+    return ranked(trainer.workspace.config, rows, nothing, (), judged, trainer.seed)[""]
+
+
+def moved_on(trainer: Trainer, rows: Mapping[str, RankingRows], seed: int) -> dict[str, np.ndarray]:
+    """Move `text_end` to the middle of the ranker's period: fresher text, fewer rows to rank by."""
+    config = trainer.workspace.config
+    split = config.split
+    text_end = split.text_end + (split.ranker_end - split.text_end) / 2
+    gap = timedelta(hours=config.labels.attribution_window_hours)
+    ranker = rows["ranker"].slates.rows
+    later = ranker.request_time[ranker.request] >= int((text_end + gap).timestamp() * 1e6)
+    short = {**rows, "ranker": rows["ranker"].only(later)}
+    columns = trainer.columns({}, short, Period(None, text_end))
+    name = f"text_end on {text_end:%Y-%m-%d}, ranker on what is left"
+    judged = {name: {"test": columns["test"]}}
+    return {
+        f"behaviour only, ranker from {text_end:%Y-%m-%d} on": ranked_alone(trainer, short),
+        **ranked(config, short, columns, MATCH, judged, seed),
+    }
+
+
+def main() -> None:
+    """Read the command line and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("--set", action="append", default=[], help="'name=value ...' of [text]")
+    parser.add_argument("--refresh", action="store_true", help="train on later requests too")
+    parser.add_argument("--seeds", type=int, default=1)
+    arguments = parser.parse_args()
+    compare(
+        Workspace.open(arguments.workspace),
+        arguments.set,
+        arguments.seeds,
+        refresh=arguments.refresh,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -54,7 +54,7 @@ class Trainer:
         self, changes: Mapping[str, object], rows: Mapping[str, RankingRows], period: Period
     ) -> dict[str, np.ndarray]:
         """Train a text model on a period and give the text columns of each part."""
-        text = TextSettings.model_validate(self.workspace.config.text.model_dump() | changes)
+        text = TextSettings.model_validate({**self.workspace.config.text.model_dump(), **changes})
         config = self.workspace.config.model_copy(update={"text": text})
         workspace = replace(self.workspace, config=config)
         started = time.perf_counter()

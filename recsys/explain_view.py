@@ -1,10 +1,14 @@
 """An explanation as a person reads it in the terminal."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from recsys.explain import Explanation
+
+_Row = tuple[tuple[str, ...], float]
 
 _BAR = 16
 """Characters of the longest bar."""
@@ -32,36 +36,32 @@ def explanation_view(explanation: Explanation) -> RenderableType:
             "that one",
             style="yellow",
         )
-    history = [
-        ("default profile", "", told.default),
-        *([("query", told.query or "", told.asked)] if told.query is not None else []),
-        *((past.item_id, past.text, past.share) for past in told.past),
-        *([("other past items", "", told.other_past)] if told.other_past else []),
+    history: list[_Row] = [
+        (("default profile", ""), told.default),
+        *([(("query", told.query), told.asked)] if told.query is not None else []),
+        *(((past.item_id, past.text), past.share) for past in told.past),
+        *([(("other past items", ""), told.other_past)] if told.other_past else []),
     ]
-    words = [(word.word, word.share) for word in told.words]
+    words: list[_Row] = [((word.word,), word.share) for word in told.words]
     return Group(
         head,
-        _table("What the match is the sum of", ("from", "text"), history, "share"),
+        _table("What the match is the sum of", ("from", "text"), history),
         _table(
             "The words that mattered, in the order of the text",
             ("word",),
-            [*words, ("(all words blanked)", told.blank)],
-            "share",
+            [*words, (("(all words blanked)",), told.blank)],
         ),
     )
 
 
-def _table(
-    title: str, names: tuple[str, ...], rows: list[tuple[str | float, ...]], last: str
-) -> Table:
+def _table(title: str, names: tuple[str, ...], rows: Sequence[_Row]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in names:
         table.add_column(name)
-    table.add_column(last, justify="right")
+    table.add_column("share", justify="right")
     table.add_column("")
-    most = max((abs(float(row[-1])) for row in rows), default=0) or 1
-    for row in rows:
-        share = float(row[-1])
+    most = max(abs(share) for _, share in rows) or 1
+    for cells, share in rows:
         bar = Text("█" * round(_BAR * abs(share) / most), style="green" if share >= 0 else "red")
-        table.add_row(*(Text(str(cell)) for cell in row[:-1]), f"{share:+.3f}", bar)
+        table.add_row(*(Text(cell) for cell in cells), f"{share:+.3f}", bar)
     return table

@@ -143,6 +143,8 @@ class RankedSlate:
             contribution, strongest first; None without any.
         history_shares: Of the same items: past item to what it adds to the interest match,
             strongest first; None for an item without text, and None when text was not used.
+        features: float32 [n, n_features], the behavioural features that the ranker got, NaN where
+            missing; None on rungs without the ranker.
         timings_ms: Milliseconds by stage.
     """
 
@@ -154,4 +156,5 @@ class RankedSlate:
     unknown_items: Sequence[str] = ()
     contributions: Sequence[dict[str, float]] | None = None
     history_shares: Sequence[dict[str, float] | None] | None = None
+    features: np.ndarray | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -179,11 +179,12 @@ class _Player:
         )
         found = np.full((len(shown.rows), len(self.features.names)), np.nan, np.float32)
         compared = np.zeros(len(shown.rows), np.bool_)
-        at = 0
-        for rows, user, low, high in self._requests(shown):
-            time = int(rows.request_time[0])
-            at = self._fold(events, known, at, bisect_left(known, time))
-            if self._is_compared(time):
+        at, times = 0, shown.rows.request_time.tolist()
+        for place, (user, low, high) in enumerate(_requests(shown)):
+            at = self._fold(events, known, at, bisect_left(known, times[place]))
+            # The user may have got their code from one of these events.
+            rows = self._rows_of(shown.rows, place, user)
+            if self._is_compared(times[place]):
                 found[low:high], _ = self.live.read(rows)
                 compared[low:high] = True
             self.live.fold_shown(rows, user)
@@ -198,27 +199,18 @@ class _Player:
             self.live.advance(known[high - 1])
         return max(start, end)
 
-    def _requests(self, shown: Shown) -> Iterator[tuple[Rows, str | None, int, int]]:
-        """Give each request as rows of its own, with its user and its place among all rows."""
-        rows, offsets = shown.rows, shown.rows.offsets.tolist()
-        user_ids = shown.frame[Impressions.user_id.name].gather(offsets[:-1]).to_list()
-        for place, (user, low, high) in enumerate(
-            zip(user_ids, offsets[:-1], offsets[1:], strict=True)
-        ):
-            code = MISSING if user is None else self.live.state.users.find(user)
-            yield (
-                Rows(
-                    rows.request_time[place : place + 1],
-                    np.array([code], np.int32),
-                    np.array([0, high - low], np.int64),
-                    rows.item[low:high],
-                    {name: values[low:high] for name, values in rows.given.items()},
-                    {name: [words[place]] for name, words in rows.context.items()},
-                ),
-                user,
-                low,
-                high,
-            )
+    def _rows_of(self, rows: Rows, place: int, user: str | None) -> Rows:
+        """Give one request as rows of its own."""
+        code = MISSING if user is None else self.live.state.users.find(user)
+        low, high = rows.offsets[place : place + 2].tolist()
+        return Rows(
+            rows.request_time[place : place + 1],
+            np.array([code], np.int32),
+            np.array([0, high - low], np.int64),
+            rows.item[low:high],
+            {name: values[low:high] for name, values in rows.given.items()},
+            {name: [words[place]] for name, words in rows.context.items()},
+        )
 
     def _is_compared(self, time: int) -> bool:
         if not self._compared.first_day <= time // DAY < self._compared.end_day:
@@ -261,6 +253,13 @@ class _Player:
             .collect()
         )
         return incoming_of(frame), frame[_KNOWN].to_list()
+
+
+def _requests(shown: Shown) -> Iterator[tuple[str | None, int, int]]:
+    """Give each request's user, and where its rows begin and end."""
+    offsets = shown.rows.offsets.tolist()
+    user_ids = shown.frame[Impressions.user_id.name].gather(offsets[:-1]).to_list()
+    return zip(user_ids, offsets[:-1], offsets[1:], strict=True)
 
 
 def incoming_of(frame: pl.DataFrame) -> Incoming:

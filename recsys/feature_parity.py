@@ -65,7 +65,7 @@ def check_logged(workspace: Workspace, path: Path) -> ParityReport:
 
     Args:
         workspace: The workspace whose log has these requests, its features computed.
-        path: Rows of the contract `served_features`: Parquet, or JSON lines.
+        path: Rows of the contract `served_features`: Parquet, JSON lines, or a folder of them.
 
     Returns:
         The report.
@@ -86,7 +86,8 @@ def read_served(path: Path) -> pl.DataFrame:
     """Read features as a server logged them.
 
     Args:
-        path: Rows of the contract `served_features`: Parquet, or JSON lines (`.jsonl`).
+        path: Rows of the contract `served_features`: Parquet, JSON lines (`.jsonl`), or a folder
+            of the latter.
 
     Returns:
         The rows.
@@ -94,18 +95,17 @@ def read_served(path: Path) -> pl.DataFrame:
     Raises:
         DataError: The file is missing, unreadable, or does not keep its contract.
     """
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    if not files:
+        raise DataError(
+            f"no *.jsonl in {path}",
+            "features that a server wrote",
+            "serve with RECSYS_SERVED_FEATURES=FOLDER",
+        )
     if path.suffix == ".parquet":
         frame = scan_table(str(path), ServedFeatures).collect()
     else:
-        schema = {name: column.dtype for name, column in ServedFeatures.columns().items()}
-        try:
-            frame = pl.read_ndjson(path, schema=schema)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(
-                f"{path} cannot be read: {str(error).splitlines()[0]}",
-                "JSON lines with request_id, item_id, schema_hash and values",
-                "log served features as the contract served_features says",
-            ) from error
+        frame = pl.concat([_read_lines(file) for file in files])
     good, failure = ServedFeatures.filter(frame)
     if failure.counts():
         rules = ", ".join(f"{rule} ({count})" for rule, count in failure.counts().items())
@@ -113,6 +113,18 @@ def read_served(path: Path) -> pl.DataFrame:
             f"{path} has rows that break: {rules}", "the contract served_features", "see docs"
         )
     return good
+
+
+def _read_lines(path: Path) -> pl.DataFrame:
+    schema = {name: column.dtype for name, column in ServedFeatures.columns().items()}
+    try:
+        return pl.read_ndjson(path, schema=schema)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}",
+            "JSON lines with request_id, item_id, schema_hash and values",
+            "log served features as the contract served_features says",
+        ) from error
 
 
 def render_parity(report: ParityReport) -> Iterator[str]:

@@ -61,13 +61,13 @@ def rank(
     features = bundle.features
     now = int(slate.timestamp.timestamp() * 1e6)
     rows = features.rows(slate.item_ids, slate.user_id, now, slate.given, slate.context)
-    matrix, reader = features.read(rows)
+    behaviour, reader = features.read(rows)
     clock.lap("features")
-    scorer, match = bundle.no_text, None
+    matrix, scorer, match = behaviour, bundle.no_text, None
     if rung != "no_text":
         signals = text_signals(bundle, slate, rows, reader, vectors)
         match = signals[:, SIGNALS.index(INTEREST_MATCH)]
-        matrix = np.hstack([matrix, text_columns(signals, rows.request)])
+        matrix = np.hstack([behaviour, text_columns(signals, rows.request)])
         scorer = bundle.full
         clock.lap("match")
     scores = scorer.ranker.score(matrix)
@@ -88,6 +88,7 @@ def rank(
         unknown_items=_unknown(bundle, slate),
         contributions=contributions,
         history_shares=history_shares,
+        features=behaviour[order],
         timings_ms=clock.laps,
     )
 

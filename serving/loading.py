@@ -39,6 +39,11 @@ class BundleModel:
         """Hash of the bundle's content."""
         return self.bundle.fingerprint
 
+    @property
+    def schema_hash(self) -> str:
+        """Hash of the declared features."""
+        return self.bundle.manifest.schema_hash
+
     def summary(self) -> dict[str, object]:
         """Give the manifest as JSON values, and what computes vectors here."""
         backend = usable_backend(self.bundle.config.encoding.backend, self.encoder_device)

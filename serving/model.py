@@ -23,6 +23,11 @@ class Model(Protocol):
         """Hash of the bundle's content."""
         ...
 
+    @property
+    def schema_hash(self) -> str:
+        """Hash of the declared features."""
+        ...
+
     def summary(self) -> dict[str, object]:
         """Give the manifest as JSON values."""
         ...

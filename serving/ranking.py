@@ -18,6 +18,7 @@ from serving import problems, wire
 from serving.deadline import LADDER, MARGIN, Deadline, RungCosts
 from serving.model import Model
 from serving.problems import Problem
+from serving.served_log import ServedLog
 from serving.settings import ServiceSettings
 from serving.telemetry import RankingTelemetry
 
@@ -50,6 +51,13 @@ class RankingService:
         self._settings = settings
         self._costs = RungCosts()
         self._in_flight = 0
+        self._served = (
+            None
+            if settings.served_features is None
+            else ServedLog(
+                settings.served_features, model.schema_hash, settings.served_features_share
+            )
+        )
 
     def warm_up(self) -> None:
         """Rank slates of several sizes on every rung, so that the first caller waits no longer."""
@@ -133,15 +141,26 @@ class RankingService:
         body = wire.to_response(
             slate, ranked, policy=self.model.name, count=shown, timings_ms=timings
         )
-        unknown = len(ranked.unknown_items)
 
         async def tell() -> None:
-            self.telemetry.answered(
-                slate.request_id, ranked.rung, len(slate.item_ids), unknown, timings
-            )
+            self._tell(slate, ranked, timings)
 
         # The caller has the answer before it is logged and counted.
         return Response(body, media_type="application/json", background=BackgroundTask(tell))
+
+    def _tell(self, slate: Slate, ranked: RankedSlate, timings_ms: Mapping[str, float]) -> None:
+        self.telemetry.answered(
+            slate.request_id,
+            ranked.rung,
+            len(slate.item_ids),
+            len(ranked.unknown_items),
+            timings_ms,
+        )
+        if self._served is not None and ranked.features is not None:
+            try:
+                self._served.write(slate.request_id, ranked.item_ids, ranked.features)
+            except OSError as error:
+                self.telemetry.failed(slate.request_id, error)
 
     async def _vectors(
         self, slate: Slate, explain: int, deadline: Deadline

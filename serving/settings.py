@@ -29,6 +29,14 @@ class ServiceSettings(BaseSettings):
     log_to_console: bool = Field(
         True, description="Show the replicas' log lines on the console; they go to files anyway."
     )
+    served_features: Path | None = Field(
+        None,
+        description="Folder where the features of answered requests are written, a file a day and "
+        "process, for `recsys features parity --logged`; none when absent.",
+    )
+    served_features_share: float = Field(
+        1, ge=0, le=1, description="Share of the requests whose features are written."
+    )
     startup_timeout_s: float = Field(
         300, gt=0, description="Time allowed until the service is ready, in seconds."
     )

@@ -17,6 +17,9 @@ from tests.features.worlds import (
     KINDS,
     SETTINGS,
     SHOP,
+    Event,
+    Request,
+    World,
     impressions_table,
     interactions_table,
     items_table,
@@ -33,11 +36,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _play(folder: Path, compared: Compared = EVERY_DAY) -> ParityReport:
+def _play(folder: Path, compared: Compared = EVERY_DAY, world: World = SHOP) -> ParityReport:
     tables = Tables(
         Catalogue.of(items_table().collect(), FEATURES.item_columns),
-        impressions_table(SHOP.requests),
-        interactions_table(SHOP.events),
+        impressions_table(world.requests),
+        interactions_table(world.events),
         KINDS,
     )
     return replay(tables, FEATURES, SETTINGS, folder, compared)
@@ -51,6 +54,21 @@ def test_the_shop_is_equal_to_the_bit(folder: Path) -> None:
     assert report.equal_to_the_bit == len(FEATURES.names)
     assert report.without_values == 0
     assert report.notes["interactions counted"] == len(SHOP.events)
+
+
+def test_a_user_whose_first_event_comes_just_before_the_request_is_known(tmp_path: Path) -> None:
+    now = FIRST + 3 * DAY
+    first = Event("first", "click", "fresh", "i0", "s", now - 1)
+    world = World(
+        [first],
+        [Request("before", "u0", now - 2, ("i0",)), Request("after", "fresh", now, ("i0",))],
+    )
+    world.backfill(tmp_path)
+    report = _play(tmp_path, world=world)
+    assert report.is_equal
+    assert report.requests == 2
+    rows = pl.read_parquet(tmp_path / "rows" / "*.parquet")
+    assert rows.filter(request_id="after")["user_item_click_ever"].to_list() == [1]
 
 
 def test_days_and_limit_choose_requests(folder: Path) -> None:

@@ -23,6 +23,14 @@ def test_json_lines_and_parquet_hold_the_same(tmp_path: Path) -> None:
     assert read_served(tmp_path / "served.parquet").equals(lines)
 
 
+def test_a_folder_holds_the_lines_of_all_its_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="RECSYS_SERVED_FEATURES"):
+        read_served(tmp_path)
+    (tmp_path / "one.jsonl").write_text(f"{ROW}\n")
+    (tmp_path / "two.jsonl").write_text(ROW.replace('"r"', '"r2"') + "\n")
+    assert read_served(tmp_path)["request_id"].to_list() == ["r", "r2"]
+
+
 @pytest.mark.parametrize("content", [f"{ROW}\n{ROW}\n", "no json", ROW.replace('"h"', "null")])
 def test_what_does_not_keep_the_contract_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "served.jsonl").write_text(content)

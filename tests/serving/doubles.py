@@ -41,6 +41,7 @@ class FakeModel:
     explained: list[int] = field(default_factory=list)
     name: str = "fake"
     fingerprint: str = FINGERPRINT
+    schema_hash: str = "5" * 16
 
     def summary(self) -> dict[str, object]:
         return {"format": 1}
@@ -85,6 +86,7 @@ class FakeModel:
             interest_match=match[order] if rung in {"full", "cached_text"} else None,
             rung=rung,
             unknown_items=unknown,
+            features=None if rung == "given_order" else np.stack([scores, match], 1)[order],
             contributions=[{"number": scores[at]} for at in order[:explain]] if explain else None,
             timings_ms={"features": 0.1, "match": 0.2, "score": 0.3},
         )

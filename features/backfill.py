@@ -205,6 +205,8 @@ class _Run:
         if self.is_to_the_end:
             log = self.provenance.log
             state = work.state(self.end_day, writes=False)
+            for counter in state.counters.values():
+                counter.sort()
             inputs = self.provenance.state()
             save_state(state, log.catalogue, log.user_ids, self.folder / STATE, inputs)
 

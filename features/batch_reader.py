@@ -11,7 +11,7 @@ from features.counters import ITEM, UNITS, USER, Counter, CounterSpec, Measure
 from features.reader import Key, pair_codes
 from features.reading import Reading
 from features.row_facts import RowFacts
-from features.tiles import NO_ARRIVALS, Arrivals, Asked
+from features.tiles import NO_ARRIVALS, Arrivals
 
 
 @dataclass
@@ -26,7 +26,6 @@ class BatchReader(RowFacts):
     counters: Mapping[str, Counter]
     today: Mapping[str, Arrivals]
     _readings: dict[tuple[Key, str, Measure], Reading] = field(default_factory=dict)
-    _asked: dict[Key, Asked] = field(default_factory=dict)
     _codes: dict[Key, np.ndarray] = field(default_factory=dict)
     _blank: dict[Key, np.ndarray | None] = field(default_factory=dict)
 
@@ -60,15 +59,9 @@ class BatchReader(RowFacts):
             name = CounterSpec(key, kind, (), measure).name
             moment = self.moment if key == (USER,) else self.row_moment
             today = self.today.get(name, NO_ARRIVALS)
-            reading = Reading(self.counters[name], today, self._asked_for(key), moment)
+            reading = Reading(self.counters[name], today, self._key(key), moment)
             self._readings[key, kind, measure] = reading
         return reading
-
-    def _asked_for(self, key: Key) -> Asked:
-        """Give the keys of the rows, sorted once for all counters of them."""
-        if (asked := self._asked.get(key)) is None:
-            asked = self._asked[key] = Asked.of(self._key(key))
-        return asked
 
     def _key(self, key: Key) -> np.ndarray:
         """Give the code of a key, int64; per request for a user's, per row for others."""

@@ -65,7 +65,7 @@ class Checkpoints:
         _save(folder / f"{_RECENT}.safetensors", arrays, provenance.recent(state.day))
         for counter in state.counters.values():
             counter.tidy()
-            arrays = {name: getattr(counter, name) for name in _STATE_PARTS}
+            arrays = {name: getattr(counter, name)[: counter.size] for name in _STATE_PARTS}
             arrays |= _pack_late(counter.late)
             path = folder / f"{counter.spec.name}.safetensors"
             _save(path, arrays, provenance.counter(counter.spec, state.day))

@@ -15,6 +15,7 @@ import numpy as np
 
 from features.catalogue import MISSING
 from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME, window_end
+from features.compiled import compiled
 from features.key_index import KeyIndex, grown
 from features.tiles import EMPTY_TILE, Arrivals, LateEvents, Tile
 
@@ -23,6 +24,8 @@ ITEM, USER = "item", "user"
 
 EVER = 0
 """The window without a beginning."""
+
+_NEVER = np.iinfo(np.int64).max
 
 UNITS = 1_000_000
 """Log prices and values are summed as integers, in millionths: the same sum in any order."""
@@ -122,10 +125,10 @@ class Counter:
     Attributes:
         spec: What is counted.
         day: Day number whose midnight this is; events of earlier days are in.
-        codes: int64 [n_keys], keys with any event so far; ascending when the state was read or
-            tidied, later in any order, with room for more behind them.
+        codes: int64 [n_keys], keys with any event so far, in the order in which they came, with
+            room for more behind them.
         totals: int64 [n_keys, n_windows].
-        first: int64 [n_keys], time of the first event.
+        first: int64 [n_keys], time of the first event; `NO_TIME` for forgotten keys.
         last: int64 [n_keys], time of the last event.
         tiles: What became known on time on the days that a window still has to give up, by day
             number.
@@ -142,6 +145,10 @@ class Counter:
     late: dict[int, Tile] = field(default_factory=dict)
     _index: KeyIndex | None = field(default=None, compare=False, repr=False)
     _size: int = field(default=0, compare=False, repr=False)
+    _oldest: int = field(default=NO_TIME, compare=False, repr=False)
+    _scratch: np.ndarray = field(
+        default_factory=lambda: np.zeros(0, np.int32), compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if not len(self.codes):
@@ -152,21 +159,51 @@ class Counter:
         """Give the row of each key in the state, int64 [n]; -1 for keys without events."""
         return self._keys.find(codes)
 
+    def place(self, codes: np.ndarray) -> np.ndarray:
+        """Give the row of each key in the state, int64 [n]; keys without one get the next rows."""
+        rows = self._keys.place(codes)
+        if self._keys.count > self._size:
+            low, self._size = self._size, self._keys.count
+            self.codes = grown(self.codes, self._size, MISSING)
+            self.totals = grown(self.totals, self._size, 0)
+            self.first = grown(self.first, self._size, NO_TIME)
+            self.last = grown(self.last, self._size, NO_TIME)
+            new = np.flatnonzero(rows >= low)
+            self.codes[rows[new]] = codes[new]
+        return rows
+
+    @property
+    def size(self) -> int:
+        """Rows in use."""
+        return self._size
+
+    @property
+    def slots(self) -> np.ndarray:
+        """A number per row that is -1 between any two uses, int32; room to mark rows in."""
+        self._scratch = grown(self._scratch, self._size, -1)
+        return self._scratch
+
     @property
     def _keys(self) -> KeyIndex:
         if self._index is None:
-            self._index = KeyIndex(self.codes[: self._size], dense=len(self.spec.key) == 1)
+            self._index = KeyIndex(self.codes[: self._size])
         return self._index
 
     def tidy(self) -> None:
-        """Put the keys in order, without room for more and without forgotten ones."""
+        """Leave out forgotten keys."""
         kept = np.flatnonzero(self.first[: self._size] != NO_TIME)
-        kept = kept[np.argsort(self.codes[kept], kind="stable")]
-        if len(kept) == len(self.codes) and (np.diff(kept) == 1).all():
-            return
-        self.codes, self.totals = self.codes[kept], self.totals[kept]
-        self.first, self.last = self.first[kept], self.last[kept]
-        self._index, self._size = None, len(kept)
+        if len(kept) < self._size:
+            self._keep_rows(kept)
+
+    def sort(self) -> None:
+        """Put the keys in order, whatever way led to this state."""
+        self.tidy()
+        self._keep_rows(np.argsort(self.codes[: self._size], kind="stable"))
+
+    def _keep_rows(self, rows: np.ndarray) -> None:
+        self.codes, self.totals = self.codes[rows], self.totals[rows]
+        self.first, self.last = self.first[rows], self.last[rows]
+        self._index, self._size = None, len(rows)
 
     def leaving(self, days: int) -> Tile:
         """Give the tile of the day on which the window of that length begins."""
@@ -186,9 +223,8 @@ class Counter:
         """
         tile, late = arrivals.tile, arrivals.late
         if len(tile.codes):
-            self._make_room(tile.codes)
-            rows = self.find(tile.codes)
-            self.totals[rows] += tile.totals[:, None]
+            rows = self.place(tile.codes)
+            fold_in(self.totals, rows, tile.running, tile.starts)
             self._widen(rows, tile)
             self._keep(tile)
         if late is not None:
@@ -196,7 +232,8 @@ class Counter:
         for column, days in enumerate(self.spec.windows):
             leaving = EMPTY_TILE if days == EVER else self.leaving(days)
             if len(leaving.codes):
-                self.totals[self.find(leaving.codes), column] -= leaving.totals
+                rows = self.find(leaving.codes)
+                take_off(self.totals, column, rows, leaving.running, leaving.starts)
         self.day += 1
         self._forget(forget_days)
 
@@ -210,15 +247,13 @@ class Counter:
     def _widen(self, rows: np.ndarray, tile: Tile) -> None:
         """Move the first and last times of the tile's keys."""
         first, last = tile.ends(self.day * DAY)
-        known = self.first[rows] != NO_TIME
-        self.first[rows] = np.where(known, np.minimum(self.first[rows], first), first)
-        self.last[rows] = np.maximum(self.last[rows], last)
+        widen(self.first, self.last, rows, first, last)
+        self._oldest = min(self._oldest, int(last.min()))
 
     def _add_late(self, late: LateEvents) -> None:
         """Count late events in the windows that still have them, and in the tile of their day."""
         ever = late.windows[EVER]
-        self._make_room(ever.codes)
-        self._widen(self.find(ever.codes), ever)
+        self._widen(self.place(ever.codes), ever)
         rows, event_day = self.find(late.codes), late.time // DAY
         for column, days in enumerate(self.spec.windows):
             inside = slice(None) if days == EVER else event_day >= self.day - days
@@ -228,28 +263,78 @@ class Counter:
             tile = Tile.of(late.codes[of_day], late.time[of_day] - day * DAY, late.values[of_day])
             self.late[day] = self.late.get(day, EMPTY_TILE).joined(tile)
 
-    def _make_room(self, codes: np.ndarray) -> None:
-        new = codes[self.find(codes) < 0]
-        if not len(new):
-            return
-        self._keys.add(new)
-        low, self._size = self._size, self._size + len(new)
-        self.codes = grown(self.codes, self._size, MISSING)
-        self.totals = grown(self.totals, self._size, 0)
-        self.first = grown(self.first, self._size, NO_TIME)
-        self.last = grown(self.last, self._size, NO_TIME)
-        self.codes[low : self._size] = new
-
     def _forget(self, forget_days: int) -> None:
         """Drop the tiles that have left every window, and a user's keys of long ago."""
         oldest = self.day - max(self.spec.windows)
         for tiles in (self.tiles, self.late):
             for day in [day for day in tiles if day < oldest]:
                 del tiles[day]
-        if USER not in self.spec.key:
+        before = (self.day - forget_days) * DAY
+        if USER not in self.spec.key or self._oldest >= before:
             return
-        gone = np.flatnonzero(self.last[: self._size] < (self.day - forget_days) * DAY)
-        self.totals[gone] = 0
-        self.first[gone] = self.last[gone] = NO_TIME
-        if 2 * len(gone) > self._size:
+        last = self.last[: self._size]
+        gone, self._oldest = forget(self.totals, self.first[: self._size], last, before)
+        if 2 * gone > self._size:
             self.tidy()
+
+
+@compiled
+def fold_in(totals: np.ndarray, rows: np.ndarray, running: np.ndarray, starts: np.ndarray) -> None:
+    """Add the total of each key of a tile to all windows.
+
+    Args:
+        totals: int64 [n_rows, n_windows].
+        rows: int64 [n_keys], where the keys are.
+        running: int64 [n_events + 1], running total of the tile's values.
+        starts: int64 [n_keys + 1], where each key's events begin.
+    """
+    for key in range(len(rows)):
+        total = running[starts[key + 1]] - running[starts[key]]
+        for window in range(totals.shape[1]):
+            totals[rows[key], window] += total
+
+
+@compiled
+def take_off(
+    totals: np.ndarray, window: int, rows: np.ndarray, running: np.ndarray, starts: np.ndarray
+) -> None:
+    """Take the total of each key of a tile off one window; arguments as of `fold_in`."""
+    for key in range(len(rows)):
+        totals[rows[key], window] -= running[starts[key + 1]] - running[starts[key]]
+
+
+@compiled
+def widen(
+    first: np.ndarray, last: np.ndarray, rows: np.ndarray, begin: np.ndarray, end: np.ndarray
+) -> None:
+    """Move the first and last times of some keys, int64 [n_rows], by those of a day's events."""
+    for key in range(len(rows)):
+        row = rows[key]
+        if first[row] == NO_TIME or begin[key] < first[row]:
+            first[row] = begin[key]
+        last[row] = max(last[row], end[key])
+
+
+@compiled
+def forget(totals: np.ndarray, first: np.ndarray, last: np.ndarray, before: int) -> tuple[int, int]:
+    """Empty the rows of keys whose last event is older than a moment.
+
+    Args:
+        totals: int64 [n_rows, n_windows].
+        first: int64 [n_rows], UTC microseconds.
+        last: int64 [n_rows].
+        before: The moment.
+
+    Returns:
+        How many rows are empty, and the oldest last event of the others.
+    """
+    gone, oldest = 0, _NEVER
+    for row in range(len(last)):
+        if last[row] >= before:
+            oldest = min(oldest, last[row])
+            continue
+        gone += 1
+        if last[row] != NO_TIME:
+            totals[row] = 0
+            first[row] = last[row] = NO_TIME
+    return gone, oldest

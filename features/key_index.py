@@ -2,98 +2,111 @@
 
 import numpy as np
 
-_YOUNG = 50_000
-_SHARE = 8
+from features.catalogue import MISSING
+from features.compiled import compiled
+
+_LEAST_BITS = 10
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number with bits everywhere: the golden ratio's, Knuth, TAOCP 6.4."""
 
 
 class KeyIndex:
     """Finds the row of a key.
 
-    Sorted keys with their rows, and a small sorted part for the newest ones, which is merged when
-    it has grown to a part of the whole: so adding costs little, however many keys there are. Small
-    codes have a table instead.
+    A hash table whose places are tried one after the other, at most half full.
 
     Args:
-        codes: int64 [n_keys], the keys of the rows, in any order.
-        dense: Whether codes are small numbers, each the place in a dictionary.
+        codes: int64 [n_keys], the keys of the rows, each once.
     """
 
-    def __init__(self, codes: np.ndarray, *, dense: bool) -> None:
-        self._dense = dense
-        self._count = len(codes)
-        self._table = np.zeros(0, np.int32)
-        self._codes = self._young = self._rows = self._young_rows = np.zeros(0, np.int64)
-        if dense:
-            self._enter(codes, np.arange(len(codes)))
-        else:
-            order = np.argsort(codes, kind="stable")
-            self._codes, self._rows = codes[order], order
+    def __init__(self, codes: np.ndarray) -> None:
+        self.count = 0
+        self._allot(len(codes))
+        self.place(codes)
+
+    def _allot(self, keys: int) -> None:
+        bits = max(_LEAST_BITS, (2 * keys).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._keys = np.full(1 << bits, MISSING, np.int64)
+        self._rows = np.empty(1 << bits, np.int32)
 
     def find(self, codes: np.ndarray) -> np.ndarray:
         """Give the row of each key, int64 [n]; -1 for keys that are not there."""
-        if self._dense:
-            return self._look_up(codes)
-        rows = _search(self._codes, self._rows, codes)
-        if len(self._young):
-            absent = np.flatnonzero(rows < 0)
-            rows[absent] = _search(self._young, self._young_rows, codes[absent])
-        return rows
+        return _find(self._keys, self._rows, self._shift, codes)
 
-    def add(self, codes: np.ndarray) -> None:
-        """Give the next rows to keys that are not there.
+    def place(self, codes: np.ndarray) -> np.ndarray:
+        """Give the row of each key, and the next rows to keys that are not there.
 
         Args:
-            codes: int64 [n], ascending.
+            codes: int64 [n], none of them `MISSING`.
+
+        Returns:
+            int64 [n]; new rows in the order in which their keys stand first.
         """
-        rows = np.arange(self._count, self._count + len(codes))
-        self._count += len(codes)
-        if self._dense:
-            self._enter(codes, rows)
-            return
-        self._young, self._young_rows = _merge(self._young, self._young_rows, codes, rows)
-        if len(self._young) > max(len(self._codes) // _SHARE, _YOUNG):
-            self._codes, self._rows = _merge(self._codes, self._rows, self._young, self._young_rows)
-            self._young = self._young_rows = np.zeros(0, np.int64)
-
-    def _look_up(self, codes: np.ndarray) -> np.ndarray:
-        if not len(self._table):
-            return np.full(len(codes), -1)
-        # The last place is never a key's: there look codes beyond the table, and missing ones.
-        rows: np.ndarray = self._table[np.minimum(codes, len(self._table) - 1)]
-        return rows.astype(np.int64)
-
-    def _enter(self, codes: np.ndarray, rows: np.ndarray) -> None:
-        if not len(codes):
-            return
-        need = int(codes.max()) + 2
-        if need > len(self._table):
-            grown = np.full(need + need // 4, -1, np.int32)
-            grown[: max(len(self._table) - 1, 0)] = self._table[:-1]
-            self._table = grown
-        self._table[codes] = rows
+        if 2 * (self.count + len(codes)) > len(self._keys):
+            old_keys, old_rows = self._keys, self._rows
+            self._allot(self.count + len(codes))
+            _move(old_keys, old_rows, self._keys, self._rows, self._shift)
+        rows = np.empty(len(codes), np.int64)
+        self.count = _place(self._keys, self._rows, self._shift, codes, self.count, rows)
+        return rows
 
 
-def _search(keys: np.ndarray, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    if not len(keys):
-        return np.full(len(codes), -1)
-    place = np.minimum(np.searchsorted(keys, codes), len(keys) - 1)
-    return np.where(keys[place] == codes, rows[place], -1)
+@compiled
+def _at(keys: np.ndarray, shift: np.uint64, code: int) -> int:
+    """Find where a key is, or where it would be put."""
+    place = np.int64((np.uint64(code) * _MIX) >> shift)
+    while keys[place] != code and keys[place] != MISSING:
+        place = (place + 1) & (len(keys) - 1)
+    return place
 
 
-def _merge(
-    keys: np.ndarray, rows: np.ndarray, new_keys: np.ndarray, new_rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Merge two sorted parts; the sort of two ascending runs is a merge."""
-    both = np.concatenate([keys, new_keys])
-    order = np.argsort(both, kind="stable")
-    return both[order], np.concatenate([rows, new_rows])[order]
+@compiled
+def _find(keys: np.ndarray, rows: np.ndarray, shift: np.uint64, codes: np.ndarray) -> np.ndarray:
+    found = np.empty(len(codes), np.int64)
+    for n in range(len(codes)):
+        place = _at(keys, shift, codes[n])
+        found[n] = -1 if keys[place] == MISSING else rows[place]
+    return found
+
+
+@compiled
+def _place(
+    keys: np.ndarray,
+    rows: np.ndarray,
+    shift: np.uint64,
+    codes: np.ndarray,
+    count: int,
+    found: np.ndarray,
+) -> int:
+    for n in range(len(codes)):
+        place = _at(keys, shift, codes[n])
+        if keys[place] == MISSING:
+            keys[place], rows[place] = codes[n], count
+            count += 1
+        found[n] = rows[place]
+    return count
+
+
+@compiled
+def _move(
+    old_keys: np.ndarray,
+    old_rows: np.ndarray,
+    keys: np.ndarray,
+    rows: np.ndarray,
+    shift: np.uint64,
+) -> None:
+    for old in range(len(old_keys)):
+        if old_keys[old] != MISSING:
+            place = _at(keys, shift, old_keys[old])
+            keys[place], rows[place] = old_keys[old], old_rows[old]
 
 
 def grown(values: np.ndarray, count: int, fill: int) -> np.ndarray:
     """Give an array with room for more rows, of which the new ones hold `fill`.
 
     Args:
-        values: int64 [n, ...].
+        values: [n, ...].
         count: Rows that are needed.
         fill: What new rows hold.
 

@@ -2,12 +2,39 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
+from features.compiled import compiled
 from features.counters import EVER, Counter
-from features.tiles import Arrivals, Asked, Before
+from features.tiles import Arrivals, Tile
+
+
+class Known(NamedTuple):
+    """A tile with its keys' rows in the state.
+
+    Attributes:
+        rows: int64 [n_keys].
+        moments: As in `Tile`.
+        running: As in `Tile`.
+        starts: As in `Tile`.
+        newest: As in `Tile`.
+        oldest: As in `Tile`.
+    """
+
+    rows: np.ndarray
+    moments: np.ndarray
+    running: np.ndarray
+    starts: np.ndarray
+    newest: np.ndarray
+    oldest: np.ndarray
+
+    @classmethod
+    def of(cls, tile: Tile, rows: np.ndarray) -> "Known":
+        """Put a tile and the rows of its keys together."""
+        return cls(rows, tile.moments, tile.running, tile.starts, tile.newest, tile.oldest)
 
 
 @dataclass
@@ -15,32 +42,48 @@ class Reading:
     """Reads one counter for some rows, as of each row's time on the state's day.
 
     Attributes:
-        counter: The state as of the day's midnight.
+        counter: The state as of the day's midnight; keys that came on the day are given rows.
         today: What became known on the day.
-        asked: The keys of the n rows.
-        time: int64 [n], UTC microseconds within the day.
+        codes: int64 [n], the keys of the rows.
+        time: int64 [n], UTC microseconds within the day; quickest when ascending.
     """
 
     counter: Counter
     today: Arrivals
-    asked: Asked
+    codes: np.ndarray
     time: np.ndarray
 
     def __post_init__(self) -> None:
-        self._rows = self.counter.find(self.asked.keys)
-        absent = self._rows < 0
-        self._absent = absent if absent.any() else None
+        tile, late = self.today.tile, self.today.late
+        tiles = [tile] if late is None else [tile, late.windows[EVER]]
+        # Events on time, then late ones if any.
+        self._tiles = [Known.of(each, self.counter.place(each.codes)) for each in tiles]
+        self._rows = self.counter.find(self.codes)
 
     def total(self, days: int) -> np.ndarray:
         """Give the total of a window of the counter, int64 [n]."""
-        total = self._known(self.counter.totals[:, self.counter.spec.windows.index(days)], 0)
-        self._before.add_total(total)
-        if self.today.late is not None:
-            late = self.today.late.windows[days]
-            late.before(self.asked, self._of_day).add_total(total)
-        if days != EVER and days <= HOURLY_WINDOW_DAYS and self._hour.any():
-            self.counter.leaving(days).before(self.asked, self._hour).add_total(total, -1)
-        return total
+        return self._totals[self.counter.spec.windows.index(days)]
+
+    @cached_property
+    def _totals(self) -> np.ndarray:
+        """The totals of all windows, int64 [n_windows, n]."""
+        counter, late = self.counter, self.today.late
+        found = known_totals(counter.totals, self._rows)
+        self._add(found, self._tiles[0], self._of_day, 1)
+        for place, days in enumerate(counter.spec.windows):
+            one = found[place : place + 1]
+            if late is not None:
+                self._add(one, self._known(late.windows[days]), self._of_day, 1)
+            if days != EVER and days <= HOURLY_WINDOW_DAYS and self._hour.any():
+                self._add(one, self._known(counter.leaving(days)), self._hour, -1)
+        return found
+
+    def _known(self, tile: Tile) -> Known:
+        return Known.of(tile, self.counter.find(tile.codes))
+
+    def _add(self, found: np.ndarray, tile: Known, moment: np.ndarray, sign: int) -> None:
+        if len(tile.rows):
+            add_before(found, self._rows, moment, self.counter.slots, tile, sign)
 
     @cached_property
     def _of_day(self) -> np.ndarray:
@@ -53,43 +96,147 @@ class Reading:
         return self._of_day // HOUR * HOUR
 
     @cached_property
-    def _before(self) -> Before:
-        """The key's events on time of the day that were known before each row's time."""
-        return self.today.tile.before(self.asked, self._of_day)
-
-    @cached_property
-    def _late(self) -> Before | None:
-        """The key's late events that became known on the day, before each row's time."""
-        late = self.today.late
-        return None if late is None else late.windows[EVER].before(self.asked, self._of_day)
+    def _ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times of the first and the last event, two int64 [n]; `NO_TIME` where there is none."""
+        counter = self.counter
+        first, last = known_ends(counter.first, counter.last, self._rows)
+        for tile in self._tiles:
+            if len(tile.rows):
+                slots, midnight = counter.slots, counter.day * DAY
+                widen_before(first, last, self._rows, self._of_day, slots, tile, midnight)
+        return first, last
 
     def last(self) -> np.ndarray:
         """Give the time of the last event, int64 [n]; `NO_TIME` where there is none."""
-        last = self._known(self.counter.last, NO_TIME)
-        for before in self._today:
-            last = np.maximum(last, before.last(self.counter.day * DAY))
-        return last
+        return self._ends[1]
 
     def first(self) -> np.ndarray:
         """Give the time of the first event, int64 [n]; `NO_TIME` where there is none."""
-        first = self._known(self.counter.first, NO_TIME)
-        for before in self._today:
-            other = before.first(self.counter.day * DAY)
-            earlier = (other != NO_TIME) & ((first == NO_TIME) | (other < first))
-            first = np.where(earlier, other, first)
-        return first
+        return self._ends[0]
 
-    @property
-    def _today(self) -> list[Before]:
-        """The day's events before each row's time: those on time, and late ones if any."""
-        both = [self._before] if len(self.today.tile.codes) else []
-        return both if self._late is None else [*both, self._late]
 
-    def _known(self, values: np.ndarray, absent: int) -> np.ndarray:
-        """Look the keys up in an array of the state, int64 [n], free to be changed."""
-        if not len(values):
-            return np.full(len(self.asked.key_of), absent, np.int64)
-        found: np.ndarray = values[self._rows]
-        if self._absent is not None:
-            found[self._absent] = absent
-        return found[self.asked.key_of]
+@compiled
+def known_totals(totals: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Look totals up.
+
+    Args:
+        totals: int64 [n_keys, n_windows].
+        rows: int64 [n], rows of `totals`; -1 for none.
+
+    Returns:
+        int64 [n_windows, n], 0 where there is none.
+    """
+    windows = totals.shape[1]
+    found = np.zeros((windows, len(rows)), np.int64)
+    for n in range(len(rows)):
+        if rows[n] >= 0:
+            for window in range(windows):
+                found[window, n] = totals[rows[n], window]
+    return found
+
+
+@compiled
+def known_ends(
+    first: np.ndarray, last: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Look first and last times up, two int64 [n]; `NO_TIME` where there is none."""
+    begin, end = np.full(len(rows), NO_TIME), np.full(len(rows), NO_TIME)
+    for n in range(len(rows)):
+        if rows[n] >= 0:
+            begin[n], end[n] = first[rows[n]], last[rows[n]]
+    return begin, end
+
+
+@compiled
+def add_before(
+    found: np.ndarray,
+    rows: np.ndarray,
+    moment: np.ndarray,
+    slots: np.ndarray,
+    tile: Known,
+    sign: int,
+) -> None:
+    """Add what a tile's events before each row's moment make up.
+
+    Each key has a pointer into its events that goes on with the rows, which stand by time.
+
+    Args:
+        found: int64 [n_windows, n], changed.
+        rows: int64 [n], the state's row of each question; -1 for none.
+        moment: int64 [n], microseconds since midnight UTC, at most a day.
+        slots: int32 [n_rows] of -1.
+        tile: The events.
+        sign: 1 to add, -1 to take off.
+    """
+    for key in range(len(tile.rows)):
+        slots[tile.rows[key]] = key
+    at = tile.starts.copy()
+    before = np.int64(0)
+    for n in range(len(rows)):
+        if moment[n] < before:
+            at[:] = tile.starts
+        before = moment[n]
+        key = slots[rows[n]] if rows[n] >= 0 else np.int32(-1)
+        if key >= 0:
+            at[key] = _past(tile.moments, at[key], tile.starts[key + 1], key * DAY + moment[n])
+            total = sign * (tile.running[at[key]] - tile.running[tile.starts[key]])
+            for window in range(len(found)):
+                found[window, n] += total
+    for key in range(len(tile.rows)):
+        slots[tile.rows[key]] = -1
+
+
+@compiled
+def widen_before(
+    first: np.ndarray,
+    last: np.ndarray,
+    rows: np.ndarray,
+    moment: np.ndarray,
+    slots: np.ndarray,
+    tile: Known,
+    midnight: int,
+) -> None:
+    """Move first and last times by a tile's events before each row's moment.
+
+    Args:
+        first: int64 [n], UTC microseconds or `NO_TIME`, changed.
+        last: The same.
+        rows: int64 [n], the state's row of each question; -1 for none.
+        moment: int64 [n], microseconds since midnight UTC, at most a day.
+        slots: int32 [n_rows] of -1.
+        tile: The events.
+        midnight: When the day began, UTC microseconds.
+    """
+    for key in range(len(tile.rows)):
+        slots[tile.rows[key]] = key
+    at = tile.starts.copy()
+    before = np.int64(0)
+    for n in range(len(rows)):
+        if moment[n] < before:
+            at[:] = tile.starts
+        before = moment[n]
+        key = slots[rows[n]] if rows[n] >= 0 else np.int32(-1)
+        if key < 0:
+            continue
+        low = tile.starts[key]
+        at[key] = _past(tile.moments, at[key], tile.starts[key + 1], key * DAY + moment[n])
+        end = at[key]
+        if end == low:
+            continue
+        shift = midnight - key * DAY
+        begins, ends = tile.moments[low] + shift, tile.moments[end - 1] + shift
+        if len(tile.newest):
+            begins, ends = tile.oldest[end - 1], tile.newest[end - 1]
+        if first[n] == NO_TIME or begins < first[n]:
+            first[n] = begins
+        last[n] = max(last[n], ends)
+    for key in range(len(tile.rows)):
+        slots[tile.rows[key]] = -1
+
+
+@compiled
+def _past(moments: np.ndarray, low: int, high: int, moment: int) -> int:
+    """Go on to the first event that is not before a moment."""
+    while low < high and moments[low] < moment:
+        low += 1
+    return low

@@ -89,7 +89,7 @@ class RowFacts:
             if self.slate_places is None:
                 self.slate_places = self.snapshot.places(self.rows.item)
             return self.snapshot.strength(how, past[0], self.rows.item, self.slate_places)
-        return self.snapshot.strengths(how, past[self.rows.request], self.rows.item)
+        return self.snapshot.strengths(how, past, self.rows.item, self.rows.offsets)
 
     def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
         """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""

@@ -1,22 +1,16 @@
 """Slow aggregates taken at a cadence: co-visitation, repeat rates, and the priors of rates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from features.catalogue import MISSING
 from features.clock import DAY
+from features.co_visitation import SHRINK, co_visitation
 from features.compiled import compiled
 from features.log import SESSION, Events
-from features.pair_table import PairTable
-
-_ITEMS_PER_GROUP = 200
-_SHRINK = 5.0
-_BLOCK = 1024
-_FLOAT_BITS = 31
-_FLOAT_MASK = (1 << _FLOAT_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,6 @@ class Snapshot:
     repeat_days: np.ndarray
     shares: Mapping[str, np.ndarray]
     rates: Mapping[str, float]
-    _tables: dict[str, PairTable] = field(default_factory=dict, compare=False, repr=False)
 
     def strength(
         self, how: str, past: np.ndarray, item: np.ndarray, place: np.ndarray | None = None
@@ -75,20 +68,80 @@ class Snapshot:
         place[item] = np.arange(len(item))
         return place
 
-    def strengths(self, how: str, past: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """Give the same for many histories, looking each pair up.
+    def strengths(
+        self, how: str, past: np.ndarray, item: np.ndarray, offsets: np.ndarray
+    ) -> np.ndarray:
+        """Give the same for many requests.
 
         Args:
             how: How items met: `session` or `user`.
-            past: int32 [n, k], the history of each candidate's request.
-            item: int32 [n], the candidates.
+            past: int32 [n_requests, k], the history of each request; `MISSING` met nothing.
+            item: int32 [n], the candidates, request by request; `MISSING` met nothing.
+            offsets: int64 [n_requests + 1], where the candidates of each request begin.
 
         Returns:
-            float32 [n, k], 0 for pairs that never met.
+            float32 [n, k] in the order of columns, 0 for pairs that never met.
         """
-        if how not in self._tables:
-            self._tables[how] = PairTable(self.together[how])
-        return self._tables[how].look_up(past, item)
+        together = self.together[how]
+        met = (together.indptr.astype(np.int64), together.indices, together.data)
+        place = np.full(len(self.repeat_rate), -1, np.int64)
+        # A copy where it is a part of longer histories: one form of array, one compilation.
+        return _meetings(*met, np.ascontiguousarray(past), item, offsets, place).T
+
+
+@compiled
+def _meetings(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray,
+    past: np.ndarray,
+    item: np.ndarray,
+    offsets: np.ndarray,
+    place: np.ndarray,
+) -> np.ndarray:
+    """Walk over what each request's past items met, float32 [k, n]; `place` is -1 per item."""
+    strength = np.zeros((past.shape[1], len(item)), np.float32)
+    for request in range(len(past)):
+        low, high = offsets[request], offsets[request + 1]
+        _mark(place, item[low:high], low, 1)
+        for column in range(past.shape[1]):
+            before = past[request, column]
+            same = 0
+            while past[request, same] != before:
+                same += 1
+            if same < column:
+                strength[column, low:high] = strength[same, low:high]
+            elif before >= 0:
+                _take_met(indptr[before : before + 2], indices, data, place, strength[column])
+        for row in range(low, high):
+            # Where an item stands twice in the slate, the last place was met.
+            if item[row] >= 0 and place[item[row]] != row:
+                strength[:, row] = strength[:, place[item[row]]]
+        _mark(place, item[low:high], -1, 0)
+    return strength
+
+
+@compiled
+def _mark(place: np.ndarray, item: np.ndarray, first: int, step: int) -> None:
+    """Number the places of some items."""
+    for row in range(len(item)):
+        if item[row] >= 0:
+            place[item[row]] = first + step * row
+
+
+@compiled
+def _take_met(
+    ends: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray,
+    place: np.ndarray,
+    strength: np.ndarray,
+) -> None:
+    """Take what one item met, where it has a place."""
+    for entry in range(ends[0], ends[1]):
+        row = place[indices[entry]]
+        if row >= 0:
+            strength[row] = data[entry]
 
 
 @compiled
@@ -152,91 +205,58 @@ def snapshot(
     return Snapshot(day, together, rate, days, shares, dict(rates))
 
 
-def co_visitation(
-    group: np.ndarray, item: np.ndarray, n_items: int, neighbours: int
-) -> sparse.csr_array:
-    """Say how often two items meet in one group, beyond how often each is met at all.
-
-    The measure is a cosine shrunk towards nought for rare items: n_ij / sqrt((n_i + 5)(n_j + 5)).
-    Of a group's items the last 200 count, so that one huge group cannot decide everything.
-
-    Args:
-        group: int [n_events], the visit or user; negative is passed by.
-        item: int32 [n_events], in order of time; negative is passed by.
-        n_items: Size of the catalogue.
-        neighbours: The strongest kept per item; ties go to the earlier item.
-
-    Returns:
-        float32 [n_items, n_items], rows sorted by column, the diagonal empty.
-    """
-    member = _members(group, item, n_items)
-    counts = np.asarray(member.sum(axis=0)).ravel()
-    weight = sparse.diags_array(1 / np.sqrt(counts + _SHRINK), dtype=np.float32)
-    scaled = (member @ weight).tocsr().astype(np.float32)
-    transposed = scaled.T.tocsr()
-    blocks = [
-        _strongest((transposed[low : low + _BLOCK] @ scaled).tocsr(), low, neighbours)
-        for low in range(0, max(n_items, 1), _BLOCK)
-    ]
-    stacked = sparse.csr_array(sparse.vstack(blocks, format="csr"))
-    stacked.sort_indices()
-    return stacked
-
-
-def _members(group: np.ndarray, item: np.ndarray, n_items: int) -> sparse.csr_array:
-    """Mark which items each group has, float32 [n_groups, n_items] of ones."""
-    known = np.flatnonzero((group >= 0) & (item >= 0))[::-1]
-    pairs = group[known].astype(np.int64) * n_items + item[known]
-    unique, newest = np.unique(pairs, return_index=True)
-    by_group = np.lexsort((newest, unique // n_items))
-    groups = (unique // n_items)[by_group]
-    starts = np.searchsorted(groups, groups)
-    kept = by_group[np.arange(len(groups)) - starts < _ITEMS_PER_GROUP]
-    _, rows = np.unique(unique[kept] // n_items, return_inverse=True)
-    shape = (int(rows.max(initial=-1)) + 1, n_items)
-    ones = np.ones(len(kept), np.float32)
-    return sparse.csr_array((ones, (rows, unique[kept] % n_items)), shape=shape)
-
-
-def _strongest(block: sparse.csr_array, first_row: int, keep: int) -> sparse.csr_array:
-    """Keep the strongest entries of each row, off the diagonal; ties go to the earlier column.
-
-    Row, inverted strength and column are packed into one integer, so that one plain sort orders
-    all: the bits of a positive float32 sort as the number does.
-    """
-    coo = block.tocoo()
-    off = coo.coords[0] + first_row != coo.coords[1]
-    rows, columns = (axis[off].astype(np.int64) for axis in coo.coords)
-    column_bits = max(int(block.shape[1]) - 1, 1).bit_length()
-    inverted = _FLOAT_MASK - coo.data[off].view(np.int32).astype(np.int64)
-    packed = np.sort((((rows << _FLOAT_BITS) | inverted) << column_bits) | columns)
-    rows = packed >> (_FLOAT_BITS + column_bits)
-    packed = packed[np.arange(len(rows)) - np.searchsorted(rows, rows) < keep]
-    rows = packed >> (_FLOAT_BITS + column_bits)
-    values = (_FLOAT_MASK - ((packed >> column_bits) & _FLOAT_MASK)).astype(np.int32)
-    columns = packed & ((1 << column_bits) - 1)
-    return sparse.csr_array((values.view(np.float32), (rows, columns)), shape=block.shape)
-
-
 def _repeats(taken: Events, n_items: int) -> tuple[np.ndarray, np.ndarray]:
     """Give each item's smoothed repeat rate and its mean days between two takings by one user."""
     known = taken.user >= 0
-    user, item = taken.user[known].astype(np.int64), taken.item[known].astype(np.int64)
+    pair = taken.user[known].astype(np.int64) * n_items + taken.item[known]
     day = taken.time[known] // DAY
-    visits = np.unique(np.stack([user * n_items + item, day]), axis=1)
-    pair, when = visits
-    again = np.append(False, pair[1:] == pair[:-1])[: len(pair)]
-    pair_item = pair % n_items
-    users = np.bincount(pair_item[~again], minlength=n_items)
-    returned = np.append(again[1:], False)[: len(pair)] & ~again
-    repeaters = np.bincount(pair_item[returned], minlength=n_items)
-    gaps = np.diff(when, prepend=0)[again]
-    total = np.bincount(pair_item[again], weights=gaps, minlength=n_items)
-    times = np.bincount(pair_item[again], minlength=n_items)
+    order = _by_pair(pair, day)
+    users, repeaters, times, total = _takings(pair[order], day[order], n_items)
     prior = repeaters.sum() / max(users.sum(), 1)
-    rate = (repeaters + _SHRINK * prior) / (users + _SHRINK)
+    rate = (repeaters + SHRINK * prior) / (users + SHRINK)
     days = np.divide(total, times, out=np.full(n_items, np.nan), where=times > 0)
     return rate.astype(np.float32), days.astype(np.float32)
+
+
+def _by_pair(pair: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """Sort by pair, then day; events stand by day already, but for late ones."""
+    if (day[1:] >= day[:-1]).all():
+        return np.argsort(pair, kind="stable")
+    return np.lexsort((day, pair))
+
+
+@compiled
+def _takings(
+    pair: np.ndarray, day: np.ndarray, n_items: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Count, per item, on how many days each user took it.
+
+    Args:
+        pair: int64 [n], user and item as one number, ascending.
+        day: int64 [n], ascending within a pair.
+        n_items: Size of the catalogue.
+
+    Returns:
+        Users, users of a second day, takings after a user's first, days between two takings in all;
+        int64 [n_items] each.
+    """
+    users, repeaters = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
+    times, total = np.zeros(n_items, np.int64), np.zeros(n_items, np.int64)
+    low = 0
+    while low < len(pair):
+        high = low
+        while high < len(pair) and pair[high] == pair[low]:
+            high += 1
+        item = pair[low] % n_items
+        again = 0
+        for place in range(low + 1, high):
+            again += day[place] != day[place - 1]
+        users[item] += 1
+        repeaters[item] += again > 0
+        times[item] += again
+        total[item] += day[high - 1] - day[low]
+        low = high
+    return users, repeaters, times, total
 
 
 def empty_snapshot(

@@ -1,4 +1,4 @@
-"""What became known of a counter on one day: tiles sorted by key and moment.
+"""What became known of a counter on one day: tiles, the events of each key by moment.
 
 An event is on time when it became known in the hour it happened; then one tile answers for every
 window, since windows begin at full hours. A late event is written, per window, as a signed pair:
@@ -10,21 +10,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.clock import DAY, NO_TIME
+from features.clock import DAY
+from features.compiled import compiled
+from features.key_index import KeyIndex
+
+_NO_TIMES = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One day's events of a counter, by key and moment.
+    """One day's events of a counter, key by key, each key's by moment.
 
     Attributes:
-        codes: int64 [n_keys], the keys that had events, ascending.
-        moments: int64 [n_events], rank of the key and microsecond of the day as one number,
+        codes: int64 [n_keys], the keys that had events, each once.
+        moments: int64 [n_events], place of the key and microsecond of the day as one number,
             ascending.
         running: int64 [n_events + 1], running total of the values.
         starts: int64 [n_keys + 1], where each key's events begin.
         newest: int64 [n_events], latest time among the key's events up to this one, UTC
-            microseconds; None when it is the moment itself.
+            microseconds; nothing when it is the moment itself.
         oldest: The same for the earliest time.
     """
 
@@ -32,8 +36,8 @@ class Tile:
     moments: np.ndarray
     running: np.ndarray
     starts: np.ndarray
-    newest: np.ndarray | None = None
-    oldest: np.ndarray | None = None
+    newest: np.ndarray = field(default_factory=lambda: _NO_TIMES)
+    oldest: np.ndarray = field(default_factory=lambda: _NO_TIMES)
 
     @classmethod
     def of(
@@ -43,7 +47,7 @@ class Tile:
         values: np.ndarray,
         times: np.ndarray | None = None,
     ) -> "Tile":
-        """Sort a day's events by key and moment.
+        """Sort a day's events by key and moment; keys stand in the order of their first moment.
 
         Args:
             codes: int64 [n_events], the key of each event.
@@ -55,16 +59,13 @@ class Tile:
         Returns:
             The tile.
         """
-        keys, rank = np.unique(codes, return_inverse=True)
-        moments = rank * DAY + moment
-        order = np.argsort(moments, kind="stable")
-        moments = moments[order]
-        running = np.append(0, np.cumsum(values[order]))
-        starts = np.searchsorted(moments, np.arange(len(keys) + 1) * DAY)
-        if times is None:
-            return cls(keys, moments, running, starts)
-        newest, oldest = _extremes(rank[order], times[order])
-        return cls(keys, moments, running, starts, newest, oldest)
+        if (moment[1:] < moment[:-1]).any():
+            order = np.argsort(moment, kind="stable")
+            codes, moment, values = codes[order], moment[order], values[order]
+            times = None if times is None else times[order]
+        key = KeyIndex(np.zeros(0, np.int64)).place(codes)
+        happened = _NO_TIMES if times is None else times
+        return cls(*_gathered(codes, key, moment, values, happened))
 
     @property
     def totals(self) -> np.ndarray:
@@ -75,30 +76,10 @@ class Tile:
     def ends(self, midnight: int) -> tuple[np.ndarray, np.ndarray]:
         """Give the time of each key's first and last event, int64 [n_keys], UTC microseconds."""
         last = self.starts[1:] - 1
-        if self.newest is not None and self.oldest is not None:
+        if len(self.newest):
             return self.oldest[last], self.newest[last]
         first = self.moments[self.starts[:-1]] % DAY
         return midnight + first, midnight + self.moments[last] % DAY
-
-    def before(self, asked: "Asked", moment: np.ndarray) -> "Before":
-        """Find, per question, the key's events of this day that lie before a moment of the day.
-
-        Args:
-            asked: The keys asked for, n questions; absent keys have no events.
-            moment: int64 [n], microseconds since midnight UTC, at most a day.
-
-        Returns:
-            Where these events begin and end.
-        """
-        nothing = np.zeros(0, np.int64)
-        if not len(self.codes) or not len(asked.keys):
-            return Before(self, len(moment), nothing, nothing, nothing)
-        rank = np.minimum(np.searchsorted(self.codes, asked.keys), len(self.codes) - 1)
-        present = self.codes[rank] == asked.keys
-        question = np.flatnonzero(present[asked.key_of])
-        rank = rank[asked.key_of[question]]
-        end = np.searchsorted(self.moments, rank * DAY + moment[question])
-        return Before(self, len(moment), question, self.starts[rank], end)
 
     def by(self, unit: int) -> "Tile":
         """Give the tile for taking totals off, which is asked at whole hours or days only.
@@ -109,12 +90,7 @@ class Tile:
         Returns:
             A smaller tile with the same answers at the full units, without times.
         """
-        whole = self.moments // unit
-        begins = np.flatnonzero(np.append(True, whole[1:] != whole[:-1])[: len(whole)])
-        running = np.append(self.running[begins], self.running[-1])
-        moments = whole[begins] * unit
-        starts = np.searchsorted(begins, self.starts)
-        return Tile(self.codes, moments, running, starts)
+        return Tile(self.codes, *_coarser(self.moments, self.running, self.starts, unit))
 
     def joined(self, other: "Tile") -> "Tile":
         """Give the events of both tiles, without times."""
@@ -132,86 +108,75 @@ class Tile:
         return self.codes[rank], self.moments - rank * DAY, np.diff(self.running)
 
 
-def _extremes(rank: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the greatest and least time among each key's events so far, two int64 [n].
+@compiled
+def _gathered(
+    codes: np.ndarray, key: np.ndarray, moment: np.ndarray, values: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lay events key by key.
 
-    Times are ranked first, so that key and time fit into one number and one running maximum serves
-    all keys.
+    Args:
+        codes: int64 [n], keys.
+        key: int64 [n], their numbers, in the order in which the keys stand first.
+        moment: int64 [n], ascending.
+        values: int64 [n].
+        times: int64 [n], or nothing when they are the moments.
+
+    Returns:
+        The arrays of a tile.
     """
-    count = len(times)
-    by_time = np.argsort(times, kind="stable")
-    place = np.empty(count, np.int64)
-    place[by_time] = np.arange(count)
-    key = rank * count
-    newest = np.maximum.accumulate(key + place) - key
-    oldest = np.minimum.accumulate(place - key) + key
-    ordered = times[by_time]
-    return ordered[newest], ordered[oldest]
+    count = len(codes)
+    keys = 0
+    for event in range(count):
+        keys = max(keys, key[event] + 1)
+    starts = np.zeros(keys + 1, np.int64)
+    for event in range(count):
+        starts[key[event] + 1] += 1
+    for one in range(keys):
+        starts[one + 1] += starts[one]
+    free = starts[:-1].copy()
+    names, moments = np.empty(keys, np.int64), np.empty(count, np.int64)
+    running = np.zeros(count + 1, np.int64)
+    newest, oldest = np.empty(len(times), np.int64), np.empty(len(times), np.int64)
+    for event in range(count):
+        one = key[event]
+        place = free[one]
+        free[one] += 1
+        names[one] = codes[event]
+        moments[place] = one * DAY + moment[event]
+        running[place + 1] = values[event]
+        if len(times):
+            earlier = place > starts[one]
+            newest[place] = max(times[event], newest[place - 1]) if earlier else times[event]
+            oldest[place] = min(times[event], oldest[place - 1]) if earlier else times[event]
+    for place in range(count):
+        running[place + 1] += running[place]
+    return names, moments, running, starts, newest, oldest
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Keys that are asked for, each once in order, so that finding them is quick and shared.
-
-    Attributes:
-        keys: int64 [n_keys], ascending.
-        key_of: int64 [n], the place among `keys` of each question's key.
-    """
-
-    keys: np.ndarray
-    key_of: np.ndarray
-
-    @classmethod
-    def of(cls, codes: np.ndarray) -> "Asked":
-        """Sort the keys of some questions, int64 [n]."""
-        keys, key_of = np.unique(codes, return_inverse=True)
-        return cls(keys, key_of)
-
-
-@dataclass(frozen=True)
-class Before:
-    """Runs of events of a tile, one run a question whose key has events on the day.
-
-    Attributes:
-        tile: The tile.
-        count: Number of questions, n.
-        question: int64 [n_runs], place of the run's question.
-        start: int64 [n_runs], first event of the run.
-        end: int64 [n_runs], the event after its last one.
-    """
-
-    tile: Tile
-    count: int
-    question: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-
-    def add_total(self, total: np.ndarray, sign: int = 1) -> None:
-        """Add the sum of the values of each run to its question's number, int64 [n]."""
-        if len(self.question):
-            running = self.tile.running
-            total[self.question] += sign * (running[self.end] - running[self.start])
-
-    def last(self, midnight: int) -> np.ndarray:
-        """Give the time of each question's last event, int64 [n]; `NO_TIME` for none."""
-        return self._time(self.end - 1, midnight, self.tile.newest)
-
-    def first(self, midnight: int) -> np.ndarray:
-        """Give the time of each question's first event, int64 [n]; `NO_TIME` for none."""
-        if self.tile.oldest is not None:
-            return self._time(self.end - 1, midnight, self.tile.oldest)
-        return self._time(self.start, midnight, None)
-
-    def _time(self, place: np.ndarray, midnight: int, times: np.ndarray | None) -> np.ndarray:
-        found = np.full(self.count, NO_TIME)
-        some = np.flatnonzero(self.end > self.start)
-        place = place[some]
-        time = midnight + self.tile.moments[place] % DAY if times is None else times[place]
-        found[self.question[some]] = time
-        return found
+@compiled
+def _coarser(
+    moments: np.ndarray, running: np.ndarray, starts: np.ndarray, unit: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make one event of those of a key and unit: their moments, running totals and starts."""
+    keys = len(starts) - 1
+    new_moments, new_running = np.empty(len(moments), np.int64), np.empty(len(running), np.int64)
+    new_starts = np.zeros(keys + 1, np.int64)
+    used = 0
+    for one in range(keys):
+        for place in range(starts[one], starts[one + 1]):
+            whole = moments[place] // unit * unit
+            if used == new_starts[one] or new_moments[used - 1] != whole:
+                new_moments[used] = whole
+                new_running[used] = running[place]
+                used += 1
+        new_starts[one + 1] = used
+    new_running[used] = running[-1]
+    return new_moments[:used].copy(), new_running[: used + 1].copy(), new_starts
 
 
-EMPTY_TILE = Tile.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+EMPTY_TILE = Tile(
+    np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+)
 
 
 @dataclass(frozen=True)

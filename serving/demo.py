@@ -32,7 +32,8 @@ from recsys.validate import render, validate
 from recsys.workspace import Workspace
 from recsys.workspace_features import open_workspace_log
 from serving.client import RankingClient
-from serving.run import free_ports, serve_bundle
+from serving.haproxy import free_ports
+from serving.run import serve_bundle
 from serving.settings import ServiceSettings
 
 _SHOWN = 10

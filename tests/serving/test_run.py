@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from data_contracts.errors import UsageError
-from serving.run import haproxy_environment, innermost_message, serve_bundle
+from serving.run import innermost_message, serve_bundle
 from serving.settings import ServiceSettings
 from tests.serving.doubles import settings_for
 
@@ -19,14 +19,6 @@ def test_a_port_in_use_is_told_before_anything_starts() -> None:
         with pytest.raises(UsageError, match=f"127.0.0.1:{port}") as error:
             serve_bundle(settings_for(port), blocking=False)
     assert "--port" in error.value.action
-
-
-def test_two_services_on_one_machine_share_no_port_and_no_file(tmp_path: Path) -> None:
-    first = haproxy_environment(tmp_path / "first")
-    second = haproxy_environment(tmp_path / "second")
-    own = {name for name in first if name.endswith(("_PORT", "_PATH", "_LOC", "_BASE", "_FILE"))}
-    assert len(own) >= 8
-    assert all(first[name] != second[name] for name in own)
 
 
 def test_of_nested_tracebacks_the_innermost_message_is_told() -> None:

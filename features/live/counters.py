@@ -6,22 +6,16 @@ the tiles of its time; a tile that leaves a window is subtracted from it in one 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from features.catalogue import MISSING
 from features.clock import DAY, window_start
-from features.compiled import compiled
 from features.counters import EVER, USER, CounterSpec, Measure
+from features.live.counting import MEASURES, NEVER, Layout, count, count_one, read_rows
 from features.live.growing import grown
 from features.live.keys import HashedKeys, PlainKeys
 from features.live.tiles import Tiles, tiles_of
 
-NEVER = 1 << 62
-"""Stands for no event: as time of the first one, and negative as that of the last one."""
-MEASURES: tuple[Measure, ...] = ("events", "log_price", "priced", "value")
-PRICED = MEASURES.index("priced")
 _ALWAYS = -NEVER
 _LEAST_ROWS = 16
 
@@ -74,23 +68,7 @@ class _Group:
 
     series: Sequence[_Series]
     days: tuple[int, ...]
-    layout: "_Layout"
-
-
-class _Layout(NamedTuple):
-    """Where a kind's events are counted.
-
-    Attributes:
-        columns: int64 [m], the columns of its windows in the totals.
-        measures: int64 [m], what each adds up, by place in `MEASURES`.
-        tracks: int64 [t], its pairs of last and first times.
-        priced: bool [t], whether a track is of priced events only.
-    """
-
-    columns: np.ndarray
-    measures: np.ndarray
-    tracks: np.ndarray
-    priced: np.ndarray
+    layout: Layout
 
 
 class CounterTable:
@@ -136,7 +114,7 @@ class CounterTable:
     def _group(self, kind: str) -> _Group:
         series = [each for each in self.series.values() if each.spec.kind == kind]
         tracks = {track: priced for (of, priced), track in self.track.items() if of == kind}
-        layout = _Layout(
+        layout = Layout(
             np.array([column for each in series for column in each.columns], np.int64),
             np.array([each.measure for each in series for _ in each.columns], np.int64),
             np.array(list(tracks), np.int64),
@@ -158,19 +136,19 @@ class CounterTable:
             ends[:had] = self.ends
             self.ends = ends
 
-    def read(self, codes: np.ndarray, moment: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, codes: np.ndarray, moment: int, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Look keys up for all kinds and windows at once.
 
         Args:
-            codes: int64 [count], or [1] for one key that all rows share.
+            codes: int64 [n_rows], or [1] for one key that all rows share.
             moment: UTC microseconds, the clock's.
-            count: Number of rows.
+            n_rows: Number of rows.
 
         Returns:
-            Totals, float64 [n_columns, count], NaN for a key that is `MISSING`; and days since the
-            last and the first event of each track, float64 [2 * n_tracks, count], NaN without one.
+            Totals, float64 [n_columns, n_rows], NaN for a key that is `MISSING`; and days since the
+            last and the first event of each track, float64 [2 * n_tracks, n_rows], NaN without one.
         """
-        return _read(self.totals, self.ends, self.keys.find(codes), codes, moment, count)
+        return read_rows(self.totals, self.ends, self.keys.find(codes), codes, moment, n_rows)
 
     def add(self, kind: str, codes: np.ndarray, counted: Counted) -> None:
         """Count events of one kind.
@@ -183,7 +161,7 @@ class CounterTable:
         rows = self.keys.add(codes)
         self.make_room()
         group, starts = self.groups[kind], self.starts[kind]
-        _count(self.totals, self.ends, rows, counted.time, counted.amounts, starts, group.layout)
+        count(self.totals, self.ends, rows, counted.time, counted.amounts, starts, group.layout)
         for series in group.series:
             for tiles in series.tiles:
                 tiles.add(self.clock, counted.time, rows, counted.amounts[series.measure])
@@ -194,7 +172,7 @@ class CounterTable:
         if row >= len(self.ends):
             self.make_room()
         group, starts = self.groups[kind], self.starts[kind]
-        _count_one(self.totals, self.ends, row, time, amounts, starts, group.layout)
+        count_one(self.totals, self.ends, row, time, amounts, starts, group.layout)
         for series in group.series:
             amount = int(amounts[series.measure])
             if amount:
@@ -264,62 +242,3 @@ class CounterTable:
         self.totals = grown(totals, max(_LEAST_ROWS, count + 1), 0)
         self.ends = self._no_ends(len(self.totals))
         self.ends[: len(ends)] = ends
-
-
-@compiled
-def _read(
-    totals: np.ndarray,
-    ends: np.ndarray,
-    rows: np.ndarray,
-    codes: np.ndarray,
-    moment: int,
-    count: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.empty((totals.shape[1], count))
-    since = np.empty((ends.shape[1], count))
-    for place in range(count):
-        at = place if len(rows) == count else 0
-        row, is_missing = rows[at], codes[at] == MISSING
-        for column in range(totals.shape[1]):
-            counts[column, place] = np.nan if is_missing else np.float64(totals[row, column])
-        for column in range(ends.shape[1]):
-            end = ends[row, column]
-            never = end >= NEVER or end <= -NEVER
-            since[column, place] = np.nan if never else (moment - end) / DAY
-    return counts, since
-
-
-@compiled
-def _count(
-    totals: np.ndarray,
-    ends: np.ndarray,
-    rows: np.ndarray,
-    times: np.ndarray,
-    amounts: np.ndarray,
-    starts: np.ndarray,
-    layout: _Layout,
-) -> None:
-    """Add events to the windows they lie in, and to the last and first times."""
-    for event in range(len(rows)):
-        _count_one(totals, ends, rows[event], times[event], amounts[:, event], starts, layout)
-
-
-@compiled
-def _count_one(
-    totals: np.ndarray,
-    ends: np.ndarray,
-    row: int,
-    time: int,
-    amounts: np.ndarray,
-    starts: np.ndarray,
-    layout: _Layout,
-) -> None:
-    for place in range(len(starts)):
-        if time >= starts[place]:
-            totals[row, layout.columns[place]] += amounts[layout.measures[place]]
-    for place in range(len(layout.tracks)):
-        if layout.priced[place] and amounts[PRICED] == 0:
-            continue
-        last = 2 * layout.tracks[place]
-        ends[row, last] = max(ends[row, last], time)
-        ends[row, last + 1] = min(ends[row, last + 1], time)

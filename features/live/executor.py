@@ -1,21 +1,19 @@
 """Features of one request at a time, from a state that events change as they come."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import compress, repeat
 from pathlib import Path
 
 import numpy as np
 
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
-from features.counters import UNITS
 from features.feature_set import FeatureSet
 from features.kinds.counts import rate_name
-from features.live.arrivals import Arrival, Incoming, ShownSlate
+from features.live.arrivals import Incoming, ShownSlate
 from features.live.files import load_live, save_live
 from features.live.hydration import hydrate
+from features.live.intake import Intake
 from features.live.reader import LiveReader
-from features.live.remembered import hash_of, visit_hash
 from features.live.state import LiveState, Memory, Tally
 from features.log import SESSION, Rows
 from features.settings import FeatureSettings
@@ -24,7 +22,6 @@ from features.state import FeatureState
 
 SnapshotSource = Callable[[int], Snapshot | None]
 """Gives the snapshot due at a midnight by its day number; None keeps the last one."""
-_LARGEST = float(1 << 62)
 
 
 class LiveFeatures:
@@ -67,8 +64,7 @@ class LiveFeatures:
         self._snapshots = snapshots
         self._silence = silence
         self._places = np.full(len(catalogue) + 1, MISSING, np.int32)
-        self._heard = state.clock
-        self._kind = {kind: place for place, kind in enumerate(state.kinds[:-1])}
+        self._intake = Intake(state, catalogue)
 
     @classmethod
     def empty(
@@ -196,7 +192,7 @@ class LiveFeatures:
         Args:
             events: The interactions.
         """
-        self.state.waiting.arrivals += self._encoded(events)
+        self.state.waiting.arrivals += self._intake.arrivals(events)
 
     def remember(self, events: Incoming) -> None:
         """Take note of interactions that the state has counted already, as after `hydrate`.
@@ -207,49 +203,7 @@ class LiveFeatures:
             events: Interactions that were known before the clock; those of the last `late_days` and
                 one more are enough.
         """
-        self.state.remember(self._encoded(events))
-
-    def _encoded(self, events: Incoming) -> list[Arrival]:
-        """Replace identifiers by numbers, and leave out what does not count."""
-        kinds = list(map(self._kind.get, events.kind))
-        both = zip(events.time, events.ingested, strict=True)
-        arrived = [time if ingested is None else ingested for time, ingested in both]
-        fits = self._fits(kinds, events.time, arrived)
-        if not all(fits):
-            events = events.where(fits)
-            kinds, arrived = list(compress(kinds, fits)), list(compress(arrived, fits))
-        self._heard = max(self._heard, max(arrived, default=self._heard))
-        add_user = self.state.users.add
-        return list(
-            map(
-                Arrival,
-                map(_last_unknown, events.time, arrived),
-                events.time,
-                events.event_id,
-                map(hash_of, events.event_id),
-                map(visit_hash, events.session_id),
-                [MISSING if user is None else add_user(user) for user in events.user_id],
-                map(self.catalogue.index.get, events.item_id, repeat(MISSING)),
-                kinds,
-                [0 if value is None else _millionths(value) for value in events.value],
-            )
-        )
-
-    def _fits(
-        self, kinds: Sequence[int | None], times: Sequence[int], arrived: Sequence[int]
-    ) -> list[bool]:
-        """Tell which interactions count, and count the others."""
-        oldest = self.state.oldest_day * DAY
-        late_us = self.settings.late_days * DAY
-        in_time = [
-            time >= oldest and arrival - time <= late_us
-            for time, arrival in zip(times, arrived, strict=True)
-        ]
-        fits = [kind is not None and good for kind, good in zip(kinds, in_time, strict=True)]
-        passed_by = kinds.count(None)
-        self.tally.passed_by += passed_by
-        self.tally.too_late += len(fits) - sum(fits) - passed_by
-        return fits
+        self.state.remember(self._intake.arrivals(events))
 
     def fold_shown(self, rows: Rows, user_id: str | None) -> None:
         """Take the impressions of one request in; they count from just after its moment.
@@ -330,7 +284,7 @@ class LiveFeatures:
         """
         moment = int(rows.request_time[0])
         if self._silence is not None:
-            moment = min(moment, self._heard + self._silence)
+            moment = min(moment, self._intake.heard + self._silence)
         self.advance(moment)
         state = self.state
         reader = LiveReader(
@@ -351,11 +305,6 @@ class LiveFeatures:
             reader.slate_places = None
 
 
-def _last_unknown(time: int, arrived: int) -> int:
-    """Give the last instant before an event was known."""
-    return time if arrived <= time else arrived - 1
-
-
 def _word(value: str | float | None) -> str | None:
     return None if value is None else str(value)
 
@@ -365,9 +314,3 @@ def _number(value: str | float) -> float:
         return float(value)
     except ValueError:
         return np.nan
-
-
-def _millionths(value: float) -> int:
-    """Give a value in millionths; 0 for what is no number of such a size."""
-    scaled = value * UNITS
-    return round(scaled) if -_LARGEST < scaled < _LARGEST else 0

@@ -9,7 +9,8 @@ from features.catalogue import MISSING, Catalogue
 from features.clock import DAY, HOUR
 from features.counters import ITEM, UNITS, USER, CounterSpec
 from features.live.arrivals import IN_ORDER, Arrival, ShownSlate, Waiting, columns_of
-from features.live.counters import MEASURES, Counted, CounterTable
+from features.live.counters import Counted, CounterTable
+from features.live.counting import MEASURES
 from features.live.histories import Histories
 from features.live.remembered import Remembered, visit_code, visit_codes
 from features.live.users import Users

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.live.counters import NEVER
+from features.live.counting import NEVER
 from features.live.growing import grown
 
 UNKNOWN = (1 << 31) - 1

@@ -34,6 +34,7 @@ class Forest(NamedTuple):
     """Trees with numbers to compare and codes to look up.
 
     Attributes:
+        width: Columns of a matrix to score.
         column: int32 [n_nodes], what a node looks at; nodes stand tree by tree.
         threshold: float32 [n_nodes], a row with more goes right. LightGBM's thresholds are rounded
             down, which changes no comparison with a float32.
@@ -47,6 +48,7 @@ class Forest(NamedTuple):
         leaves: int64 [n_trees + 1], where each tree's leaves begin.
     """
 
+    width: int
     column: np.ndarray
     threshold: np.ndarray
     missing_right: np.ndarray
@@ -76,6 +78,7 @@ class Forest(NamedTuple):
         nodes = [node for tree in trees for node in tree.nodes]
         ends = np.cumsum([0, *(len(node.codes) for node in nodes)])
         return cls(
+            booster.num_feature(),
             np.array([node.column for node in nodes], np.int32),
             np.array([node.threshold for node in nodes], np.float32),
             np.array([node.missing_right for node in nodes], np.bool_),
@@ -95,11 +98,17 @@ class Forest(NamedTuple):
 
         Returns:
             float64 [n_rows], to the bit what LightGBM's `predict` gives.
+
+        Raises:
+            ValueError: The matrix has another number of columns.
         """
+        if matrix.shape[1] != self.width:
+            message = f"a matrix of {matrix.shape[1]} columns for trees over {self.width}"
+            raise ValueError(message)
         scores = np.zeros(len(matrix))
         for low in range(0, len(matrix), _ROWS_AT_ONCE):
             part = slice(low, low + _ROWS_AT_ONCE)
-            _add_leaves(self, np.ascontiguousarray(matrix[part].T), scores[part])
+            _add_leaves(self, np.ascontiguousarray(matrix[part].T, np.float32), scores[part])
         return scores
 
 

@@ -64,6 +64,13 @@ def test_slates_of_any_size_are_scored(rows: int) -> None:
     np.testing.assert_array_equal(forest.score(fresh[:rows]), whole[:rows])
 
 
+def test_a_matrix_of_another_width_is_refused() -> None:
+    forest = Forest.of(grown())
+    assert forest is not None
+    with pytest.raises(ValueError, match="5 columns for trees over 6"):
+        forest.score(values(3)[:, 1:])
+
+
 def test_a_threshold_between_two_numbers_parts_them() -> None:
     low = np.float32(0.1)
     high = np.nextafter(low, np.float32(1))

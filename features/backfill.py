@@ -14,8 +14,9 @@ from pathlib import Path
 from data_contracts.progress import Track, silent
 from data_contracts.storage import sweep
 from features.counters import CounterSpec
-from features.engines import Block, Engine, local_pool, ray_pool, run_apart, run_here
+from features.engines import Block, Engine, ray_pool, run_apart, run_here, writers
 from features.feature_set import FeatureSet
+from features.folder_lock import folder_lock
 from features.log_days import Log
 from features.plan import Plan, plan
 from features.provenance import Provenance
@@ -29,10 +30,12 @@ from features.row_files import (
 )
 from features.settings import FeatureSettings
 from features.state_files import save_state, state_inputs
-from features.walk import CARRY, ROWS, SNAPSHOTS, Done, Walk, Work
+from features.walk import CARRY, ROWS, SNAPSHOTS, Alone, Done, Walk, Work
 
 BLOCK_ROWS = 1_000_000
 STATE = "state"
+_AHEAD = 3
+"""Days that may wait for a thread that writes."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Scope:
         columns: Names of the columns; None for all.
         again: Whether to compute what is there and still holds.
         engine: Who computes the blocks of days.
-        workers: How many blocks are computed at once.
+        workers: Threads that compute; on Ray, blocks of days that are computed at once.
     """
 
     first_day: int | None = None
@@ -101,8 +104,17 @@ def backfill(
 
     Returns:
         What was done.
+
+    Raises:
+        UsageError: Another process is at it.
     """
     run = _Run(Provenance(log, features, settings), folder, scope or Scope())
+    with folder_lock(folder):
+        return _bring_up_to_date(run, track, tell)
+
+
+def _bring_up_to_date(run: "_Run", track: Track, tell: Callable[[str], None]) -> Report:
+    folder, log = run.folder, run.provenance.log
     sweep(folder)
     before = read_manifest(folder / ROWS)
     plan = run.plan(before)
@@ -167,15 +179,15 @@ class _Run:
             start = work.checkpoints.latest(work.specs, first_wanted)
         start = log.first_day if start is None else start
         work.checkpoints.drop_after(start, work.specs)
-        walk = Walk(work, work.state(start, writes=True))
+        state = work.state(start, writes=True)
         blocks = self._blocks(start)
         workers = self.scope.workers
-        if self.scope.engine == "local" and workers == 1:
-            yield from run_here(work, walk, blocks)
+        if self.scope.engine == "local":
+            with writers(workers) as opened:
+                yield from run_here(work, Walk(work, state, opened), blocks, _AHEAD * (workers - 1))
             return
-        pool = local_pool if self.scope.engine == "local" else ray_pool
-        with pool(work, workers) as opened:
-            yield from run_apart(work, walk, blocks, opened, workers)
+        with ray_pool(work, workers) as cluster:
+            yield from run_apart(work, Walk(work, state, Alone()), blocks, cluster, workers)
 
     def _specs(self, plan: Plan) -> tuple[CounterSpec, ...]:
         """List the counters to carry: those read, and those the state after the log lacks."""

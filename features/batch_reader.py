@@ -29,6 +29,12 @@ class BatchReader(RowFacts):
     _codes: dict[Key, np.ndarray] = field(default_factory=dict)
     _blank: dict[Key, np.ndarray | None] = field(default_factory=dict)
 
+    def read_ahead(self) -> None:
+        """Read all counters; the state may move on afterwards."""
+        for counter in self.counters.values():
+            spec = counter.spec
+            self._reading(spec.key, spec.kind, spec.measure).read_ahead()
+
     def total(self, key: Key, kind: str, days: int, measure: Measure = "events") -> np.ndarray:
         """Add up a key's events in a window, float64 [n_rows]; NaN where the key has a null part.
 

@@ -1,25 +1,27 @@
-"""Who computes the blocks of days: this process as it goes, a pool of processes, or Ray.
+"""Who computes the rows: this process, whose threads write while it walks on, or Ray.
 
-With several workers this process only carries the state over the days, leaves a checkpoint where a
-block begins, and hands the block out when the tiles of its days are written. What a block writes
-depends on nothing but the log and that checkpoint, so the bytes are the same whoever writes them.
+On Ray this process only carries the state over the days, leaves a checkpoint where a block of days
+begins, and hands the block out when the tiles of its days are written. What a block writes depends
+on nothing but the log and that checkpoint, so the bytes are the same whoever writes them.
 """
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from data_contracts.errors import UsageError
-from features.walk import Done, Walk, Work, walk_block
+from features.walk import Alone, Done, Walk, Work, walk_block
 
 Engine = Literal["local", "ray"]
 Block = tuple[int, int]
 _KEPT = 2
 """Checkpoints kept behind the walk, to go on from."""
+_SAVE_EVERY = 3
+"""Blocks between the checkpoints of a walk that needs none for others: each is a tenth of a block's
+work."""
 
 
 class Pool(Protocol):
@@ -30,23 +32,32 @@ class Pool(Protocol):
         ...
 
 
-def run_here(work: Work, walk: Walk, blocks: Sequence[Block]) -> Iterator[Done]:
-    """Walk over the blocks and write their rows on the way.
+def run_here(work: Work, walk: Walk, blocks: Sequence[Block], ahead: int) -> Iterator[Done]:
+    """Walk over the blocks in this process, while its writers write the rows.
 
     Args:
         work: What is to be computed.
         walk: Stands at the first block's beginning.
         blocks: Runs of days, each beginning where the one before ends.
+        ahead: Days that may wait to be written.
 
     Yields:
         Each day when it is done.
     """
     behind: deque[int] = deque([walk.state.day], _KEPT + 1)
-    for _, end_day in blocks:
-        yield from walk.days(end_day, rows=True)
+    waiting: deque[Future[Done]] = deque()
+    for number, (_, end_day) in enumerate(blocks, 1):
+        for day in walk.days(end_day, rows=True):
+            waiting.append(day)
+            while len(waiting) > ahead:
+                yield waiting.popleft().result()
+        if number % _SAVE_EVERY and number < len(blocks):
+            continue
         work.checkpoints.save(walk.state)
         behind.append(end_day)
         work.checkpoints.prune(set(behind))
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def run_apart(
@@ -67,7 +78,7 @@ def run_apart(
     behind: deque[int] = deque([walk.state.day], _KEPT + 1)
     waiting: deque[tuple[Block, Callable[[], list[Done]]]] = deque()
     for block in blocks:
-        carried = list(walk.days(block[1], rows=False))
+        carried = [day.result() for day in walk.days(block[1], rows=False)]
         work.checkpoints.save(walk.state)
         if any(day in work.wanted for day in range(*block)):
             work.snapshots.take(day for day in range(*block) if day in work.wanted)
@@ -84,35 +95,19 @@ def run_apart(
 
 
 @contextmanager
-def local_pool(work: Work, workers: int) -> Iterator[Pool]:
-    """Give a pool of processes on this machine."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin, (work,)) as executor:
+def writers(workers: int) -> Iterator[Executor]:
+    """Give who writes rows beside a walk: the other threads, or the walk itself when alone.
+
+    The loops, polars and numpy let other threads run while they compute.
+    """
+    if workers == 1:
+        yield Alone()
+        return
+    with ThreadPoolExecutor(workers - 1) as pool:
         try:
-            yield _LocalPool(executor)
+            yield pool
         finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-
-
-@dataclass(frozen=True)
-class _LocalPool:
-    executor: ProcessPoolExecutor
-
-    def submit(self, block: Block) -> Callable[[], list[Done]]:
-        future: Future[list[Done]] = self.executor.submit(_run, block)
-        return future.result
-
-
-_work: list[Work] = []
-"""What this process of a pool was given to do."""
-
-
-def _begin(work: Work) -> None:
-    _work[:] = [work]
-
-
-def _run(block: Block) -> list[Done]:
-    return walk_block(_work[0], *block)
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

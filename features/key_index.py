@@ -53,7 +53,7 @@ class KeyIndex:
 
 
 @compiled
-def _at(keys: np.ndarray, shift: np.uint64, code: int) -> int:
+def _at(keys: np.ndarray, shift: np.uint64, code: int) -> np.int64:
     """Find where a key is, or where it would be put."""
     place = np.int64((np.uint64(code) * _MIX) >> shift)
     while keys[place] != code and keys[place] != MISSING:

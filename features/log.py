@@ -278,8 +278,9 @@ def read_requests(
             *(_context_number(name) for name in given),
             *(_context_word(name).alias(_word_column(name)) for name in context),
         )
-        .sort(time, request, Impressions.position.name)
         .collect()
+        # Sorted as a frame: in half the time of a query's sort.
+        .sort(time, request, Impressions.position.name)
     )
     starts = np.flatnonzero((frame[request] != frame[request].shift(1)).fill_null(True).to_numpy())
     offsets = np.append(starts, frame.height).astype(np.int64)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -119,6 +119,24 @@ class Log:
             return events
         kept = (events.item < 0) | ~self.withheld[np.maximum(events.item, 0)]
         return events.take(np.flatnonzero(kept))
+
+    def arrivals_by_day(self, first_day: int, end_day: int) -> Iterator[tuple[int, Events]]:
+        """Read the interactions that became known on some days, day by day.
+
+        Args:
+            first_day: Day number.
+            end_day: The day after the last one.
+
+        Yields:
+            Every day and its events; about `BLOCK_ROWS` of them are read at once.
+        """
+        counts = {
+            n: self.days[n].arrived if n in self.days else 0 for n in range(first_day, end_day)
+        }
+        for low, high in day_blocks(counts, BLOCK_ROWS):
+            events = self.arrivals(low, high)
+            for day in range(low, high):
+                yield day, events.between(day * DAY, (day + 1) * DAY)
 
     def without(self, withheld: np.ndarray, catalogue: Catalogue) -> "Log":
         """Leave the interactions with some items out.

@@ -60,6 +60,10 @@ class Reading:
         self._tiles = [Known.of(each, self.counter.place(each.codes)) for each in tiles]
         self._rows = self.counter.find(self.codes)
 
+    def read_ahead(self) -> None:
+        """Read all there is to ask for; the state may move on afterwards."""
+        _ = self._totals, self._ends
+
     def total(self, days: int) -> np.ndarray:
         """Give the total of a window of the counter, int64 [n]."""
         return self._totals[self.counter.spec.windows.index(days)]
@@ -168,22 +172,22 @@ def add_before(
         tile: The events.
         sign: 1 to add, -1 to take off.
     """
-    for key in range(len(tile.rows)):
-        slots[tile.rows[key]] = key
+    for place in range(len(tile.rows)):
+        slots[tile.rows[place]] = place
     at = tile.starts.copy()
     before = np.int64(0)
     for n in range(len(rows)):
         if moment[n] < before:
             at[:] = tile.starts
         before = moment[n]
-        key = slots[rows[n]] if rows[n] >= 0 else np.int32(-1)
+        key = np.int64(slots[rows[n]]) if rows[n] >= 0 else np.int64(-1)
         if key >= 0:
             at[key] = _past(tile.moments, at[key], tile.starts[key + 1], key * DAY + moment[n])
             total = sign * (tile.running[at[key]] - tile.running[tile.starts[key]])
             for window in range(len(found)):
                 found[window, n] += total
-    for key in range(len(tile.rows)):
-        slots[tile.rows[key]] = -1
+    for row in tile.rows:
+        slots[row] = -1
 
 
 @compiled
@@ -207,15 +211,15 @@ def widen_before(
         tile: The events.
         midnight: When the day began, UTC microseconds.
     """
-    for key in range(len(tile.rows)):
-        slots[tile.rows[key]] = key
+    for place in range(len(tile.rows)):
+        slots[tile.rows[place]] = place
     at = tile.starts.copy()
     before = np.int64(0)
     for n in range(len(rows)):
         if moment[n] < before:
             at[:] = tile.starts
         before = moment[n]
-        key = slots[rows[n]] if rows[n] >= 0 else np.int32(-1)
+        key = np.int64(slots[rows[n]]) if rows[n] >= 0 else np.int64(-1)
         if key < 0:
             continue
         low = tile.starts[key]
@@ -230,8 +234,8 @@ def widen_before(
         if first[n] == NO_TIME or begins < first[n]:
             first[n] = begins
         last[n] = max(last[n], ends)
-    for key in range(len(tile.rows)):
-        slots[tile.rows[key]] = -1
+    for row in tile.rows:
+        slots[row] = -1
 
 
 @compiled

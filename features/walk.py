@@ -1,12 +1,15 @@
 """Walks over the days of a log with the state, and writes the rows of the days that are wanted."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import polars as pl
 
+from features.batch_reader import BatchReader
 from features.checkpoints import Checkpoints
 from features.clock import DAY
 from features.counters import CounterSpec
@@ -22,8 +25,12 @@ from features.log import (
 )
 from features.provenance import Provenance
 from features.row_files import Made, made_from, row_file, write_rows
+from features.snapshots import Snapshot
 from features.state import FeatureState
 from features.taking import Snapshots
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ROWS, SNAPSHOTS, CARRY = "rows", "snapshots", "carry"
 
@@ -80,18 +87,24 @@ class Work:
 class Walk:
     """Goes from midnight to midnight.
 
+    What a day's rows need of the state is read before the state moves on. Their columns are then
+    computed and written by others, beside the walk.
+
     Args:
         work: What is to be computed.
         state: The state to begin with, which goes along.
+        writers: Who computes and writes the rows.
     """
 
-    def __init__(self, work: Work, state: FeatureState) -> None:
+    def __init__(self, work: Work, state: FeatureState, writers: Executor) -> None:
         self.work = work
         self.state = state
+        self._writers = writers
         self._subsets: dict[tuple[str, ...], FeatureSet] = {}
         self._counts_shown = any(spec.kind == IMPRESSION for spec in work.specs)
+        self._snapshot: tuple[int, Future[Snapshot]] | None = None
 
-    def days(self, end_day: int, *, rows: bool) -> Iterator[Done]:
+    def days(self, end_day: int, *, rows: bool) -> Iterator["Future[Done]"]:
         """Walk on to a midnight.
 
         Args:
@@ -99,7 +112,7 @@ class Walk:
             rows: Whether to write the rows that are wanted.
 
         Yields:
-            Each day, when its rows are written and it is in the state.
+            Each day, when it is in the state; done when its rows are written.
         """
         log = self.work.provenance.log
         first_day = self.state.day
@@ -117,7 +130,7 @@ class Walk:
             )
         elif self._counts_shown:
             light = read_impressions(log.shown(low, end_day), log.item_ids, log.user_ids)
-        for day in range(first_day, end_day):
+        for day, events in log.arrivals_by_day(first_day, end_day):
             of_day = None if shown is None or day < low else _cut_day(shown, day)
             if of_day is not None:
                 impressions = impression_events(of_day.rows)
@@ -125,30 +138,46 @@ class Walk:
                 impressions = light.between(day * DAY, (day + 1) * DAY)
             else:
                 impressions = Events.none((IMPRESSION,))
-            yield self._day(of_day if day in wanted else None, impressions)
+            yield self._day(of_day if day in wanted else None, events, impressions)
 
-    def _day(self, shown: Shown | None, impressions: Events) -> Done:
+    def _day(self, shown: Shown | None, events: Events, impressions: Events) -> "Future[Done]":
         state, log = self.state, self.work.provenance.log
         day = state.day
-        events = log.arrivals(day, day + 1)
         today = state.arrivals(log.catalogue, events, impressions)
-        done = Done(day, 0, None)
-        if shown is not None and shown.frame.height:
-            if state.snapshot.day != self.work.snapshots.due(day):
-                state.snapshot = self.work.snapshots.at(day)
+        if shown is None or not shown.frame.height:
+            done: Future[Done] = Future()
+            done.set_result(Done(day, 0, None))
+        else:
             features = self._subset(self.work.wanted[day])
             reader = state.reader(shown.rows, log.catalogue, today, events)
-            done = self._write(day, shown.frame, features.columns(reader))
+            reader.read_ahead()
+            snapshot = self._snapshot_of(day)
+            done = self._writers.submit(self._write, day, shown.frame, features, reader, snapshot)
         state.advance(today, events)
         return done
+
+    def _snapshot_of(self, day: int) -> "Future[Snapshot]":
+        """Give the snapshot that a day's rows use, which others may still be taking."""
+        snapshots = self.work.snapshots
+        if self._snapshot is None or self._snapshot[0] != snapshots.due(day):
+            self._snapshot = snapshots.due(day), self._writers.submit(snapshots.at, day)
+        return self._snapshot[1]
 
     def _subset(self, names: tuple[str, ...]) -> FeatureSet:
         if names not in self._subsets:
             self._subsets[names] = self.work.provenance.features.subset(names)
         return self._subsets[names]
 
-    def _write(self, day: int, keys: pl.DataFrame, columns: Mapping[str, np.ndarray]) -> Done:
+    def _write(
+        self,
+        day: int,
+        keys: pl.DataFrame,
+        features: FeatureSet,
+        reader: BatchReader,
+        snapshot: "Future[Snapshot]",
+    ) -> Done:
         """Write a day's rows: the columns computed, beside those of the file that still hold."""
+        columns = features.columns(replace(reader, snapshot=snapshot.result()))
         provenance = self.work.provenance
         path = row_file(self.work.folder / ROWS, day)
         new = {name: columns[name] for name in self.work.wanted[day]}
@@ -188,6 +217,16 @@ def _cut_day(shown: Shown, day: int) -> Shown:
     return Shown(cut, shown.frame.slice(int(first), int(last - first)))
 
 
+class Alone(Executor):
+    """Does everything at once, where it is asked for."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Do it."""
+        done: Future[T] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
 def walk_block(work: Work, first_day: int, end_day: int) -> list[Done]:
     """Write the rows of a run of days from the checkpoint at its beginning.
 
@@ -199,4 +238,5 @@ def walk_block(work: Work, first_day: int, end_day: int) -> list[Done]:
     Returns:
         The days.
     """
-    return list(Walk(work, work.state(first_day, writes=False)).days(end_day, rows=True))
+    walk = Walk(work, work.state(first_day, writes=False), Alone())
+    return [done.result() for done in walk.days(end_day, rows=True)]

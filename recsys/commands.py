@@ -213,9 +213,11 @@ def backfill(
         str | None, typer.Option(help="Columns to compute, with commas between; else all.")
     ] = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="Processes here, or a Ray cluster.")
+        Literal["local", "ray"], typer.Option(help="Threads here, or a Ray cluster.")
     ] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Blocks of days computed at once.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Threads; with --engine ray, blocks of days at once.")
+    ] = 2,
     again: Annotated[
         bool, typer.Option("--again", help="Compute even what is there and still holds.")
     ] = False,

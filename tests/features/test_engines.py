@@ -20,9 +20,9 @@ def _run(folder: Path, scope: Scope) -> Path:
     return folder
 
 
-def test_a_pool_of_processes_writes_the_same_bytes(tmp_path: Path) -> None:
+def test_threads_that_write_beside_the_walk_leave_the_same_bytes(tmp_path: Path) -> None:
     one = _run(tmp_path / "one", Scope())
-    assert_same_files(one, _run(tmp_path / "two", Scope(workers=2)))
+    assert_same_files(one, _run(tmp_path / "two", Scope(workers=3)))
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,41 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data_contracts.errors import DataError
-from data_contracts.events import Impressions, Interactions
-from data_contracts.storage import atomic_file, atomic_folder
+from data_contracts.events import Impressions
+from data_contracts.storage import atomic_folder
 from features.catalogue import Catalogue
 from features.clock import DAY
-from features.log import (
-    EVENT_ARRAYS,
-    SESSION,
-    Events,
-    day_blocks,
-    encode_interactions,
-    in_time_for,
-    with_times,
-)
-
-BLOCK_ROWS = 1_000_000
-"""Rows of a table that are in memory at once, unless one day has more."""
-
-_ARRIVALS, _USERS, _STAMP = "arrivals", "users.parquet", "log.json"
-_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Day:
-    """What became known on a day.
-
-    Attributes:
-        shown: Impressions.
-        arrived: Interactions, without those that were set aside as too late.
-        digest: Hash of both, whatever their order in the tables.
-    """
-
-    shown: int
-    arrived: int
-    digest: str
+from features.log import EVENT_ARRAYS, SESSION, Events, day_blocks
+from features.log_opening import BLOCK_ROWS, STAMP, USERS, Day, arrivals_file, prepare_log
 
 
 @dataclass(frozen=True)
@@ -108,7 +78,7 @@ class Log:
             The events, the derived ones of visits among them.
         """
         days = [n for n in range(first_day, end_day) if n in self.days and self.days[n].arrived]
-        files = [_arrivals_file(self.folder, day) for day in days]
+        files = [arrivals_file(self.folder, day) for day in days]
         # A day of which only copies of earlier events arrived has none.
         files = [file for file in files if file.exists()]
         if not files:
@@ -199,13 +169,13 @@ def open_log(
     """
     if stamp is None or _stamp_of(folder) != stamp:
         with atomic_folder(folder) as new:
-            _prepare(items, impressions, interactions, catalogue, kinds, late_days, new, stamp)
-    scalars = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+            prepare_log(items, impressions, interactions, catalogue, kinds, late_days, new, stamp)
+    scalars = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     clustered = scalars["clustered"]
     return Log(
         catalogue,
         scalars["catalogue"],
-        pl.read_parquet(folder / _USERS)[Impressions.user_id.name],
+        pl.read_parquet(folder / USERS)[Impressions.user_id.name],
         (*kinds, SESSION),
         impressions if clustered else pl.scan_parquet(folder / "impressions" / "**/*.parquet"),
         folder,
@@ -217,190 +187,8 @@ def open_log(
 
 def _stamp_of(folder: Path) -> str | None:
     try:
-        scalars = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+        scalars = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     stamp: str | None = scalars.get("stamp")
     return stamp
-
-
-def _prepare(
-    items: pl.LazyFrame,
-    impressions: pl.LazyFrame,
-    interactions: pl.LazyFrame,
-    catalogue: Catalogue,
-    kinds: Sequence[str],
-    late_days: int,
-    folder: Path,
-    stamp: str | None,
-) -> None:
-    shown = _digests(impressions, Impressions.timestamp.col.dt.epoch("d"))
-    taken = with_times(interactions, kinds).filter(in_time_for(late_days))
-    arrived = _digests(taken, pl.col("known") // DAY)
-    if not arrived.height:
-        found = interactions.select(Interactions.kind.col.unique()).collect().to_series().to_list()
-        raise DataError(
-            f"interactions of the kinds {sorted(found)}",
-            f"some of the kinds {list(kinds)}",
-            "name the kinds under [labels] grades in recsys.toml as the table does",
-        )
-    users = _users(impressions, taken)
-    users.write_parquet(folder / _USERS)
-    clustered = _is_clustered(shown)
-    if not clustered:
-        _split_by_day(impressions, folder / "impressions")
-    late, duplicates = _sort_arrivals(
-        interactions,
-        pl.Series(catalogue.item_ids, dtype=pl.String),
-        users[Impressions.user_id.name],
-        kinds,
-        late_days,
-        folder,
-    )
-    days = _days(shown, arrived)
-    scalars = {
-        "format": _FORMAT,
-        "stamp": stamp,
-        "catalogue": _table_digest(items),
-        "clustered": clustered,
-        "days": {str(number): vars(day) for number, day in days.items()},
-        "late": late,
-        "duplicates": duplicates,
-    }
-    with atomic_file(folder / _STAMP) as part:
-        part.write_text(json.dumps(scalars), encoding="utf-8")
-
-
-def _digests(table: pl.LazyFrame, day: pl.Expr) -> pl.DataFrame:
-    """Count and hash the rows of each day, whatever their order, and see where they stand."""
-    columns = table.collect_schema().names()
-    return (
-        table.with_row_index("_place")
-        .select(day.alias("day"), pl.struct(columns).hash().alias("_hash"), "_place")
-        .group_by("day")
-        .agg(
-            pl.len().alias("rows"),
-            pl.col("_hash").sum(),
-            pl.col("_place").min().alias("_low"),
-            pl.col("_place").max().alias("_high"),
-        )
-        .sort("day")
-        .collect(engine="streaming")
-    )
-
-
-def _is_clustered(days: pl.DataFrame) -> bool:
-    """Tell whether the rows of a day stand near each other, so that few are read to find them."""
-    reach = (days["_high"].cast(pl.Int64) - days["_low"].cast(pl.Int64) + 1).sum()
-    return bool(reach <= 2 * days["rows"].sum())
-
-
-def _split_by_day(table: pl.LazyFrame, folder: Path) -> None:
-    """Write a table once more, a folder for each day."""
-    folder.mkdir()
-    day = Impressions.timestamp.col.dt.epoch("d").alias("_day")
-    table.sink_parquet(pl.PartitionBy(folder, key=day, include_key=False), mkdir=True)
-
-
-def _users(impressions: pl.LazyFrame, interactions: pl.LazyFrame) -> pl.DataFrame:
-    """List the users by the day they first appear, then by identifier."""
-    user = Impressions.user_id.name
-    shown = impressions.select(user, day=Impressions.timestamp.col.dt.epoch("d").cast(pl.Int64))
-    taken = interactions.select(user, day=pl.col("known") // DAY)
-    return (
-        pl.concat([shown, taken])
-        .drop_nulls(user)
-        .group_by(user)
-        .agg(pl.col("day").min())
-        .sort("day", user)
-        .select(user)
-        .collect(engine="streaming")
-    )
-
-
-def _days(shown: pl.DataFrame, arrived: pl.DataFrame) -> dict[int, Day]:
-    both = shown.join(arrived, on="day", how="full", coalesce=True, suffix="_arrived").fill_null(0)
-    return {
-        row["day"]: Day(
-            row["rows"], row["rows_arrived"], f"{row['_hash']:016x}{row['_hash_arrived']:016x}"
-        )
-        for row in both.sort("day").iter_rows(named=True)
-    }
-
-
-def _table_digest(items: pl.LazyFrame) -> str:
-    """Hash the items in their order, since places are."""
-    frame = items.collect()
-    hashes = frame.hash_rows().to_numpy()
-    names = ",".join(frame.columns)
-    return hashlib.sha256(names.encode() + hashes.tobytes()).hexdigest()[:16]
-
-
-def _arrivals_file(folder: Path, day: int) -> Path:
-    return folder / _ARRIVALS / f"{day}.parquet"
-
-
-def _sort_arrivals(
-    interactions: pl.LazyFrame,
-    item_ids: pl.Series,
-    user_ids: pl.Series,
-    kinds: Sequence[str],
-    late_days: int,
-    folder: Path,
-) -> tuple[int, int]:
-    """Write the interactions of each day of arrival into a file.
-
-    Copies and visits are told apart within the day an interaction happened, so blocks of such days
-    are read; what arrives after its block waits in memory for its day.
-
-    Args:
-        interactions: A table that keeps the contract of interactions.
-        item_ids: The catalogue's items.
-        user_ids: The users of the log.
-        kinds: The kinds to keep.
-        late_days: Interactions that arrived later than so many days are set aside.
-        folder: Where the files go.
-
-    Returns:
-        How many interactions arrived too late, and how many were copies.
-    """
-    (folder / _ARRIVALS).mkdir()
-    happened = Interactions.timestamp.col.dt.epoch("d")
-    counts = _digests(interactions.select(Interactions.timestamp.name), happened)
-    split = None
-    if not _is_clustered(counts):
-        split = folder / "interactions"
-        _split_by_day(interactions, split)
-        interactions = pl.scan_parquet(split / "**/*.parquet")
-    waiting = Events.none((*kinds, SESSION))
-    late = duplicates = 0
-    per_day = dict(zip(counts["day"].to_list(), counts["rows"].to_list(), strict=True))
-    for low, high in day_blocks(per_day, BLOCK_ROWS):
-        # Compared as moments, so that Parquet can pass by what lies elsewhere.
-        first, end = (pl.lit(n * DAY).cast(pl.Datetime("us", "UTC")) for n in (low, high))
-        time = Interactions.timestamp.col
-        taken = encode_interactions(
-            interactions.filter((time >= first) & (time < end)),
-            item_ids,
-            user_ids,
-            kinds,
-            late_days,
-        )
-        late, duplicates = late + taken.late, duplicates + taken.duplicates
-        both = Events.join([waiting, taken.events])
-        both = both.take(np.lexsort((both.time, both.known)))
-        done = int(np.searchsorted(both.known, high * DAY))
-        _write_days(both.take(slice(0, done)), folder)
-        waiting = both.take(slice(done, None))
-    _write_days(waiting, folder)
-    if split is not None:
-        shutil.rmtree(split)
-    return late, duplicates
-
-
-def _write_days(events: Events, folder: Path) -> None:
-    days = np.unique(events.known // DAY).tolist()
-    for day in days:
-        of_day = events.between(day * DAY, (day + 1) * DAY)
-        frame = pl.DataFrame({name: getattr(of_day, name) for name in EVENT_ARRAYS})
-        frame.write_parquet(_arrivals_file(folder, day), compression="lz4")

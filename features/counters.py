@@ -58,18 +58,16 @@ class CounterSpec:
 
 
 def sort_arrivals(
-    spec: CounterSpec,
-    day: int,
+    counter: "Counter",
     codes: np.ndarray,
     known: np.ndarray,
     time: np.ndarray,
     values: np.ndarray,
 ) -> Arrivals:
-    """Sort what became known of a counter on a day.
+    """Sort what became known of a counter on the day after its midnight.
 
     Args:
-        spec: What is counted.
-        day: Day number.
+        counter: The state, which gives rows to new keys.
         codes: int64 [n_events], keys.
         known: int64 [n_events], when they became known, UTC microseconds of that day.
         time: int64 [n_events], when they happened.
@@ -78,18 +76,19 @@ def sort_arrivals(
     Returns:
         The events on time as a tile, and the late ones.
     """
-    midnight = day * DAY
+    midnight = counter.day * DAY
     delayed = known != time
     if not delayed.any():
-        return Arrivals(Tile.of(codes, known - midnight, values))
+        return Arrivals(Tile.of(codes, known - midnight, values, number=counter.number))
     late = delayed & (known // HOUR != time // HOUR)
     rest = ~late
-    tile = Tile.of(codes[rest], known[rest] - midnight, values[rest], time[rest])
+    on_time = (codes[rest], known[rest] - midnight, values[rest], time[rest])
+    tile = Tile.of(*on_time, number=counter.number)
     if not late.any():
         return Arrivals(tile)
     codes, known, time, values = codes[late], known[late], time[late], values[late]
     windows = {EVER: Tile.of(codes, known - midnight, values, time)}
-    for days in spec.windows:
+    for days in counter.spec.windows:
         if days != EVER:
             windows[days] = _pairs(days, midnight, codes, known, time, values)
     return Arrivals(tile, LateEvents(codes, time, values, windows))
@@ -171,6 +170,11 @@ class Counter:
             new = np.flatnonzero(rows >= low)
             self.codes[rows[new]] = codes[new]
         return rows
+
+    def number(self, codes: np.ndarray) -> np.ndarray:
+        """Number keys in the order in which they stand first, int64 [n]; they are given rows."""
+        rows = self.place(codes)
+        return _numbered(rows, self.slots)
 
     @property
     def size(self) -> int:
@@ -276,6 +280,21 @@ class Counter:
         gone, self._oldest = forget(self.totals, self.first[: self._size], last, before)
         if 2 * gone > self._size:
             self.tidy()
+
+
+@compiled
+def _numbered(rows: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    """Number rows in the order in which they stand first; `slots` is -1 per row."""
+    numbers = np.empty(len(rows), np.int64)
+    count = 0
+    for n in range(len(rows)):
+        if slots[rows[n]] < 0:
+            slots[rows[n]] = count
+            count += 1
+        numbers[n] = slots[rows[n]]
+    for row in rows:
+        slots[row] = -1
+    return numbers
 
 
 @compiled

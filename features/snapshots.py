@@ -84,9 +84,9 @@ class Snapshot:
         """
         together = self.together[how]
         met = (together.indptr.astype(np.int64), together.indices, together.data)
-        place = np.full(len(self.repeat_rate), -1, np.int64)
-        # A copy where it is a part of longer histories: one form of array, one compilation.
-        return _meetings(*met, np.ascontiguousarray(past), item, offsets, place).T
+        place = np.full(len(self.repeat_rate), -1, np.int32)
+        # Copies: whatever the arrays are parts of, the loop is compiled for one form of them.
+        return _meetings(*met, past.copy(), item.copy(), offsets, place).T
 
 
 @compiled

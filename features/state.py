@@ -8,7 +8,7 @@ import numpy as np
 from features.batch_reader import BatchReader
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
-from features.counters import ITEM, UNITS, USER, Counter, CounterSpec, sort_arrivals
+from features.counters import ITEM, UNITS, USER, Counter, sort_arrivals
 from features.feature_set import FeatureSet
 from features.history import Recent, last_interactions
 from features.log import IMPRESSION, Events, Rows, without_sessions
@@ -61,7 +61,7 @@ class FeatureState:
         kinds = {kind: events.of_kind(kind) for kind in events.kinds}
         kinds[IMPRESSION] = shown
         return {
-            name: _arrivals(counter.spec, kinds[counter.spec.kind], catalogue, self.day)
+            name: _arrivals(counter, kinds[counter.spec.kind], catalogue)
             for name, counter in self.counters.items()
         }
 
@@ -97,7 +97,8 @@ class FeatureState:
         self.recent.advance(without_sessions(day_events), self.day * DAY)
 
 
-def _arrivals(spec: CounterSpec, events: Events, catalogue: Catalogue, day: int) -> Arrivals:
+def _arrivals(counter: Counter, events: Events, catalogue: Catalogue) -> Arrivals:
+    spec = counter.spec
     codes = _event_codes(spec.key, events, catalogue)
     known = codes != MISSING
     values = np.ones(len(events), np.int64)
@@ -108,8 +109,10 @@ def _arrivals(spec: CounterSpec, events: Events, catalogue: Catalogue, day: int)
         known &= ~np.isnan(price)
         if spec.measure == "log_price":
             values = np.round(np.nan_to_num(price) * UNITS).astype(np.int64)
+    if known.all():
+        return sort_arrivals(counter, codes, events.known, events.time, values)
     return sort_arrivals(
-        spec, day, codes[known], events.known[known], events.time[known], values[known]
+        counter, codes[known], events.known[known], events.time[known], values[known]
     )
 
 

@@ -5,7 +5,7 @@ window, since windows begin at full hours. A late event is written, per window, 
 its value from the moment it was known, taken off from the moment the window leaves it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +46,7 @@ class Tile:
         moment: np.ndarray,
         values: np.ndarray,
         times: np.ndarray | None = None,
+        number: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> "Tile":
         """Sort a day's events by key and moment; keys stand in the order of their first moment.
 
@@ -55,6 +56,7 @@ class Tile:
             values: int64 [n_events], what each event adds.
             times: int64 [n_events], when the events happened, UTC microseconds, where that may
                 differ from the moment.
+            number: Numbers keys in the order in which they stand first, where someone knows them.
 
         Returns:
             The tile.
@@ -63,7 +65,7 @@ class Tile:
             order = np.argsort(moment, kind="stable")
             codes, moment, values = codes[order], moment[order], values[order]
             times = None if times is None else times[order]
-        key = KeyIndex(np.zeros(0, np.int64)).place(codes)
+        key = KeyIndex(np.zeros(0, np.int64)).place(codes) if number is None else number(codes)
         happened = _NO_TIMES if times is None else times
         return cls(*_gathered(codes, key, moment, values, happened))
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from recsys.text.encoder import TOKEN_BUDGET, TextEncoder, mean_pooled
+from recsys.text.encoder import TextEncoder, mean_pooled
 from recsys.text.encoders.batching import Pieces
 from recsys.text.template import word_spans
 
@@ -92,7 +92,7 @@ def word_shares(encoder: TextEncoder, text: str, score: Score, steps: int = STEP
         full[None],
         baselines=blank[None],
         n_steps=steps,
-        internal_batch_size=max(1, TOKEN_BUDGET // len(pieces.ids)),
+        internal_batch_size=max(1, encoder.token_budget // len(pieces.ids)),
     )
     with torch.no_grad():
         at_blank, at_full = scored(torch.stack([blank, full])).double().cpu().tolist()

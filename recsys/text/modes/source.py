@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
-from recsys.text.encoder import TOKEN_BUDGET, TextEncoder, mean_pooled
+from recsys.text.encoder import TextEncoder, mean_pooled
 from recsys.text.encoders.batching import batch_bounds
 from recsys.text.encoders.device import require_bfloat16
 from recsys.text.hidden import HiddenStates
@@ -89,7 +89,7 @@ class EncoderSource:
         order = np.argsort(-lengths, kind="stable")
         pieces = [
             self._encode(texts[order[low:high]])
-            for low, high in batch_bounds(lengths[order], TOKEN_BUDGET)
+            for low, high in batch_bounds(lengths[order], self.encoder.token_budget)
         ]
         if not pieces:
             return torch.zeros(0, self.dim, device=self.device)

@@ -55,11 +55,20 @@ class Stage:
     items: pl.DataFrame
 
     def victims(self, count: int, seed: int) -> list[tuple[int, int]]:
-        """Draw slates and in each a candidate that was not taken: request and row."""
+        """Draw slates of users with a history, and in each a candidate that was not taken.
+
+        Args:
+            count: Slates at the most.
+            seed: Of the draw.
+
+        Returns:
+            Request and row of each.
+        """
         random = np.random.default_rng(seed)
         found = []
         offsets = self.slates.rows.offsets
-        for request in random.permutation(len(self.slates))[:count]:
+        there = np.flatnonzero(self.slates.history.item[:, 0] >= 0)
+        for request in random.permutation(there)[:count]:
             rows = np.arange(offsets[request], offsets[request + 1])
             losers = rows[(self.slates.grade[rows] == 0) & (self.slates.rows.item[rows] >= 0)]
             if len(losers):

@@ -19,6 +19,7 @@ MOST_LEAVES = 64
 """Bits of a word: trees with more leaves are left to LightGBM."""
 
 _ROWS_AT_ONCE = 256
+_ENDLESS = 1e300
 _ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 _ONE = np.uint64(1)
 # Multiplying a single bit by this puts another 6 bits on top for each place (a de Bruijn sequence).
@@ -153,7 +154,7 @@ def _node(told: Mapping[str, Any]) -> _Node:
     is_nan = told["missing_type"] == "NaN"
     # Without a rule of its own a missing value counts as nought.
     missing_right = not told["default_left"] if is_nan else threshold < 0
-    return _Node(column, _rounded_down(threshold), missing_right, 0, [])
+    return _Node(column, rounded_down(threshold), missing_right, 0, [])
 
 
 def _code_words(told: str) -> Iterator[int]:
@@ -163,9 +164,12 @@ def _code_words(told: str) -> Iterator[int]:
         yield sum(1 << (code % 32) for code in codes if code // 32 == word)
 
 
-def _rounded_down(number: float) -> np.float32:
-    """Give the greatest float32 that is not above a number."""
-    near = np.float32(number)
+def rounded_down(number: float) -> np.float32:
+    """Give the greatest float32 that is not above a number; 1e300 is LightGBM's infinity."""
+    if abs(number) >= _ENDLESS:
+        return np.float32(np.copysign(np.inf, number))
+    with np.errstate(over="ignore"):
+        near = np.float32(number)
     return np.nextafter(near, np.float32(-np.inf)) if float(near) > number else near
 
 

@@ -2,7 +2,7 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from recsys.forest import Forest
+from recsys.forest import Forest, rounded_down
 
 ROWS, COLUMNS = 3000, 6
 
@@ -85,3 +85,25 @@ def test_a_threshold_between_two_numbers_parts_them() -> None:
 def test_what_does_not_fit_is_left_to_lightgbm() -> None:
     assert Forest.of(grown(leaves=65)) is None
     assert Forest.of(grown(zero_as_missing=True)) is None
+
+
+def test_what_is_missing_can_be_all_that_a_split_asks() -> None:
+    matrix = np.random.default_rng(0).normal(size=(ROWS, 2)).astype(np.float32)
+    matrix[::3, 0] = np.nan
+    data = lgb.Dataset(matrix, np.isnan(matrix[:, 0]).astype(float))
+    booster = lgb.train({"num_leaves": 4, "verbosity": -1}, data, num_boost_round=3)
+    assert "threshold=inf" in booster.model_to_string()
+    forest = Forest.of(booster)
+    assert forest is not None
+    fresh = values(3)[:, 1:3]
+    fresh[:2, 0] = [np.inf, -np.inf]
+    np.testing.assert_array_equal(forest.score(fresh), booster.predict(fresh))
+
+
+def test_limits_beyond_float32_part_infinity_from_all_numbers() -> None:
+    largest = np.finfo(np.float32).max
+    assert rounded_down(1e299) == largest
+    assert rounded_down(1e300) == np.inf, "as LightGBM tells of it"
+    assert rounded_down(-1e300) == -np.inf
+    assert rounded_down(float(largest)) == largest
+    assert rounded_down(np.inf) == np.inf

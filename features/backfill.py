@@ -32,7 +32,8 @@ from features.settings import FeatureSettings
 from features.state_files import save_state, state_inputs
 from features.walk import CARRY, ROWS, SNAPSHOTS, Alone, Done, Walk, Work
 
-BLOCK_ROWS = 1_000_000
+BLOCK_ROWS = 500_000
+"""Impressions that are read at once, unless one day has more."""
 STATE = "state"
 _AHEAD = 3
 """Days that may wait for a thread that writes."""

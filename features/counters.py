@@ -26,6 +26,8 @@ EVER = 0
 """The window without a beginning."""
 
 _NEVER = np.iinfo(np.int64).max
+_ROOM = 4
+"""Forgotten keys leave the arrays when they are more than one in so many."""
 
 UNITS = 1_000_000
 """Log prices and values are summed as integers, in millionths: the same sum in any order."""
@@ -278,7 +280,7 @@ class Counter:
             return
         last = self.last[: self._size]
         gone, self._oldest = forget(self.totals, self.first[: self._size], last, before)
-        if 2 * gone > self._size:
+        if _ROOM * gone > self._size:
             self.tidy()
 
 

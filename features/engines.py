@@ -19,9 +19,8 @@ Engine = Literal["local", "ray"]
 Block = tuple[int, int]
 _KEPT = 2
 """Checkpoints kept behind the walk, to go on from."""
-_SAVE_EVERY = 3
-"""Blocks between the checkpoints of a walk that needs none for others: each is a tenth of a block's
-work."""
+_SAVE_EVERY = 6
+"""Blocks between the checkpoints of a walk that needs none for others."""
 
 
 class Pool(Protocol):

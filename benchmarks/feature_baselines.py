@@ -3,8 +3,9 @@
 All three give the same counters of the same ranking rows; the values are compared before anything
 is told. What is timed:
 
-- ours: what `recsys backfill` does, without the start of the program: reading the log, computing
-  the counters, and writing the rows as Parquet;
+- ours: what `recsys backfill` does on two threads, its default, without the start of the program:
+  reading the log, computing the counters, and writing the rows as Parquet. It is the second run of
+  the process: the first also loads the machine code of the loops;
 - Feast: `get_historical_features(...).to_arrow()` alone, DuckDB offline store. The counters are
   computed for it beforehand, keys are integers, the rows are in memory already, and rows of guests
   are left out: none of that is timed. `feast` has a row per change of a counter; `feast_daily` is
@@ -38,7 +39,7 @@ from plain_features import Scan, Window, plain_rows
 from simulated_log import configure, simulated_log
 
 from data_contracts.events import Impressions, Interactions
-from features.backfill import ROWS
+from features.backfill import ROWS, Scope
 from features.clock import DAY
 from features.kinds.counts import WindowCount
 from features.settings import FeatureSettings
@@ -122,9 +123,10 @@ def _time(name: str) -> pl.Expr:
 
 def ours(workspace: Workspace) -> Part:
     """Compute the counters with our batch executor."""
-    shutil.rmtree(workspace.root / FEATURES, ignore_errors=True)
-    started, cpu = perf_counter(), process_time()
-    run_backfill(workspace, open_workspace_log(workspace))
+    for _ in range(2):
+        shutil.rmtree(workspace.root / FEATURES, ignore_errors=True)
+        started, cpu = perf_counter(), process_time()
+        run_backfill(workspace, open_workspace_log(workspace), scope=Scope(workers=2))
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu
     files = str(workspace.root / FEATURES / ROWS / "*.parquet")
     # A guest's counts of the user are missing; the others give 0.

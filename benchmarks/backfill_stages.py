@@ -1,6 +1,6 @@
 """What `recsys backfill` does, stage by stage; `feature_backfill.py` runs this in a process.
 
-    python benchmarks/backfill_stages.py WORKSPACE [--workers N]
+    python benchmarks/backfill_stages.py WORKSPACE [--workers N] [--without-quality]
 
 The last line printed is a JSON object: per stage (opening the log, computing the features, looking
 at their quality) the seconds on the clock, and those of all processors.
@@ -27,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--without-quality", action="store_true")
     arguments = parser.parse_args()
     console = Console()
     track = ConsoleTrack(console)
@@ -36,7 +37,8 @@ def main() -> None:
     moments.append(_now())
     run_backfill(workspace, log, scope=Scope(workers=arguments.workers), track=track)
     moments.append(_now())
-    show_quality(workspace, console, track)
+    if not arguments.without_quality:
+        show_quality(workspace, console, track)
     moments.append(_now())
     spent = [
         [round(after - before, 3) for before, after in zip(*both, strict=True)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal, Protocol
 
 from data_contracts.errors import UsageError
@@ -45,8 +46,10 @@ def run_here(work: Work, walk: Walk, blocks: Sequence[Block], ahead: int) -> Ite
     """
     behind: deque[int] = deque([walk.state.day], _KEPT + 1)
     waiting: deque[Future[Done]] = deque()
-    for number, (_, end_day) in enumerate(blocks, 1):
-        for day in walk.days(end_day, rows=True):
+    # Alone, nobody could read on meanwhile.
+    thens = [end for _, end in blocks[1:]] if ahead else []
+    for number, ((_, end_day), then) in enumerate(zip_longest(blocks, thens), 1):
+        for day in walk.days(end_day, rows=True, then=then):
             waiting.append(day)
             while len(waiting) > ahead:
                 yield waiting.popleft().result()

@@ -103,42 +103,52 @@ class Walk:
         self._subsets: dict[tuple[str, ...], FeatureSet] = {}
         self._counts_shown = any(spec.kind == IMPRESSION for spec in work.specs)
         self._snapshot: tuple[int, Future[Snapshot]] | None = None
+        self._next: Future[Shown | Events | None] | None = None
 
-    def days(self, end_day: int, *, rows: bool) -> Iterator["Future[Done]"]:
+    def days(
+        self, end_day: int, *, rows: bool, then: int | None = None
+    ) -> Iterator["Future[Done]"]:
         """Walk on to a midnight.
 
         Args:
             end_day: Day number of that midnight.
             rows: Whether to write the rows that are wanted.
+            then: The midnight to walk to after it, so that others can read that block by then.
 
         Yields:
             Each day, when it is in the state; done when its rows are written.
         """
-        log = self.work.provenance.log
         first_day = self.state.day
-        wanted = [day for day in range(first_day, end_day) if rows and day in self.work.wanted]
-        low = first_day if self._counts_shown else min(wanted, default=end_day)
-        shown: Shown | None = None
-        light: Events | None = None
-        if wanted:
-            shown = read_requests(
-                log.shown(low, end_day),
-                log.item_ids,
-                log.user_ids,
-                self.work.provenance.features.given,
-                self.work.provenance.features.context,
-            )
-        elif self._counts_shown:
-            light = read_impressions(log.shown(low, end_day), log.item_ids, log.user_ids)
-        for day, events in log.arrivals_by_day(first_day, end_day):
-            of_day = None if shown is None or day < low else _cut_day(shown, day)
+        shown = (
+            self._next.result() if self._next is not None else self._read(first_day, end_day, rows)
+        )
+        self._next = None
+        if then is not None:
+            self._next = self._writers.submit(self._read, end_day, then, rows)
+        for day, events in self.work.provenance.log.arrivals_by_day(first_day, end_day):
+            of_day = _cut_day(shown, day) if isinstance(shown, Shown) else None
             if of_day is not None:
                 impressions = impression_events(of_day.rows)
-            elif light is not None:
-                impressions = light.between(day * DAY, (day + 1) * DAY)
+            elif isinstance(shown, Events):
+                impressions = shown.between(day * DAY, (day + 1) * DAY)
             else:
                 impressions = Events.none((IMPRESSION,))
-            yield self._day(of_day if day in wanted else None, events, impressions)
+            is_wanted = rows and day in self.work.wanted
+            yield self._day(of_day if is_wanted else None, events, impressions)
+
+    def _read(self, first_day: int, end_day: int, rows: bool) -> Shown | Events | None:
+        """Read what of the impressions of some days the walk needs: with ids, without, or none."""
+        log, features = self.work.provenance.log, self.work.provenance.features
+        wanted = [day for day in range(first_day, end_day) if rows and day in self.work.wanted]
+        low = first_day if self._counts_shown else min(wanted, default=end_day)
+        if wanted:
+            shown = log.shown(low, end_day)
+            return read_requests(
+                shown, log.item_ids, log.user_ids, features.given, features.context
+            )
+        if self._counts_shown:
+            return read_impressions(log.shown(low, end_day), log.item_ids, log.user_ids)
+        return None
 
     def _day(self, shown: Shown | None, events: Events, impressions: Events) -> "Future[Done]":
         state, log = self.state, self.work.provenance.log

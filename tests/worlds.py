@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from features.catalogue import MISSING
 from features.clock import DAY
+from features.folder_lock import LOCK
 from features.history import History
 from features.log import Rows
 from recsys.config import CONFIG_NAME, write_config
@@ -70,10 +71,11 @@ def with_quick_training(workspace: Workspace) -> Workspace:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Give every path below a folder, hidden ones too; files with their time of change."""
+    """Give every path below a folder but locks, hidden ones too; files with their time of change."""
     return {
         path.relative_to(folder).as_posix(): path.stat().st_mtime_ns if path.is_file() else 0
         for path in folder.rglob("*")
+        if path.name != LOCK
     }
 
 

@@ -71,7 +71,7 @@ def with_quick_training(workspace: Workspace) -> Workspace:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Give every path below a folder but locks, hidden ones too; files with their time of change."""
+    """Give every path below a folder, hidden ones too, but locks; files with when they changed."""
     return {
         path.relative_to(folder).as_posix(): path.stat().st_mtime_ns if path.is_file() else 0
         for path in folder.rglob("*")

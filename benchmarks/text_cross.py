@@ -139,7 +139,7 @@ def train_cross(model: CrossEncoder, short: Short, texts: Sequence[str], seed: i
         gain = torch.from_numpy((short.slates.grade[rows] > 0).astype(np.float32))
         if 0 < gain.sum() < len(rows):
             loss = slate_softmax(cross_scores(model, short, request, texts), gain)
-            (loss / 4).backward()
+            (loss / 4).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.item())
         if place % 4 == 3:
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)

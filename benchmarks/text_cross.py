@@ -32,14 +32,18 @@ from recsys.split import periods
 from recsys.text.encoder import TextEncoder, mean_pooled
 from recsys.text.head import InterestModel
 from recsys.text.interest import ages
-from recsys.text.loss import Users, own_scores
+from recsys.text.loss import DrawTexts, Users, batch_of, own_scores, slate_loss
 from recsys.text.modes.layers import layer_stack
+from recsys.text.sampling import Sampler
+from recsys.text.sources import FrozenSource
 from recsys.text.template import item_texts
 from recsys.workspace import Workspace
 from recsys.workspace_features import open_workspace_log
 
 RATE, HEAD_RATE = 5e-5, 1e-3
-DISTILLED_RATE, DISTILLED_STEPS, DISTILLED_SLATES = 3e-4, 200, 16
+DISTILLED_RATE, DISTILLED_STEPS, DISTILLED_SLATES = 1e-4, 200, 16
+FRESH_DRAWS = 100_000
+"""Draws from here on were not seen by the head before."""
 
 
 class CrossEncoder(nn.Module):
@@ -184,41 +188,42 @@ def ndcg(slates: LabelledSlates, score: np.ndarray, config: WorkspaceConfig) -> 
 
 def distilled(
     model: InterestModel,
+    sampler: Sampler,
     short: Short,
     teacher: Sequence[np.ndarray] | None,
     texts: Texts,
-    seed: int,
 ) -> InterestModel:
-    """Train a head on with the slate softmax on short lists, and with the teacher's order of them.
+    """Train a head on with the product's loss, and with the teacher's order of short lists.
 
     Args:
         model: The head to begin from.
+        sampler: Draws slates for the product's loss.
         short: The lists.
         teacher: Its scores of each list; None trains on without.
         texts: Frozen vectors.
-        seed: Of the draws.
 
     Returns:
         Another head.
     """
     model = copy.deepcopy(model).train()
-    known = ~np.isnan(texts.vectors.items[:, 0])
+    source = FrozenSource(texts.vectors)
+    known = source.item_text >= 0
     vectors = torch.from_numpy(np.nan_to_num(texts.vectors.items))
     optimiser = torch.optim.AdamW(model.parameters(), lr=DISTILLED_RATE)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(sampler.seed)
     for step in range(DISTILLED_STEPS):
         torch.manual_seed(step)
-        total = torch.zeros(())
-        for request in random.choice(len(short.chosen), DISTILLED_SLATES, replace=False):
-            score = head_scores(model, short, int(request), vectors, known)
-            gain = torch.from_numpy(short.slates.grade[short.chosen[request]] > 0).float()
-            if 0 < gain.sum() < len(gain):
-                total = total + slate_softmax(score, gain)
-            if teacher is not None:
+        draw = sampler.draw(FRESH_DRAWS + step)
+        where = DrawTexts.of(draw, source.item_text, source.query_text)
+        batch = batch_of(draw, where, source.vectors(where.texts, training=True))
+        loss = slate_loss(model, batch, sampler.settings)
+        if teacher is not None:
+            for request in random.choice(len(short.chosen), DISTILLED_SLATES, replace=False):
+                score = head_scores(model, short, int(request), vectors, known)
                 wanted = torch.from_numpy(teacher[request]).softmax(0)
-                total = total - (wanted * score.log_softmax(0)).sum()
+                loss = loss - (wanted * score.log_softmax(0)).sum() / DISTILLED_SLATES
         optimiser.zero_grad()
-        (total / DISTILLED_SLATES).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
     return model.eval()
@@ -293,11 +298,13 @@ def compare(workspace: Workspace, arguments: argparse.Namespace) -> None:
     answer = (time.perf_counter() - started) / len(judged)
     print({name: float(np.nanmean(values)) for name, values in found.items()}, flush=True)
     teacher = all_scores(cross, lesson, told)
+    known = ~np.isnan(texts.vectors.items[:, 0])
+    sampler = Sampler(earlier.cut(0, cut), known, config.labels.label_gain, settings, seed)
     for name, wanted in (
         ("bi-encoder, trained on without it", None),
         ("bi-encoder, trained on with its scores", teacher),
     ):
-        student = distilled(trained.model, lesson, wanted, texts, seed)
+        student = distilled(trained.model, sampler, lesson, wanted, texts)
         found[name] = ndcg(judged, profile_match(student, judged, texts.vectors), config)
     report(found, judged, {"seconds_a_slate": {"training": seconds, "answer": answer}}, arguments)
 

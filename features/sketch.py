@@ -112,7 +112,7 @@ class Sketch:
         return known
 
     def zeros(self) -> np.ndarray:
-        """Give the number of values that are 0, int64 [n_columns]."""
+        """Give the number of values that are 0, or nearer to it than 1e-40, int64 [n_columns]."""
         return self.counts[:, _ZERO]
 
     def distinct(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from features.sketch import (
     value_of,
 )
 
-FLOATS = st.floats(-1e6, 1e6, width=32)
+FLOATS = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
 
 def sketch_of(*parts: np.ndarray) -> Sketch:

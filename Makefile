@@ -50,6 +50,8 @@ bench: $(DEVELOPMENT) | $(BENCH_BUNDLE)
 	$(BIN)/python benchmarks/stuffing.py $(BENCH)
 	$(BIN)/python benchmarks/text_training.py $(BENCH)
 	$(BIN)/python benchmarks/text_profiles.py $(BENCH)
+	$(BIN)/python benchmarks/text_settings.py $(BENCH) --refresh
+	$(BIN)/python benchmarks/text_cross.py $(BENCH)
 
 $(BENCH_BUNDLE): | $(RUNTIME)
 	$(BIN)/recsys simulate $(BENCH) --overwrite

@@ -1,4 +1,8 @@
-"""Loops that numpy has no words for, compiled to machine code the first time they run."""
+"""Loops that numpy has no words for, compiled to machine code the first time they run.
+
+The kept code is made anew when the module that holds the loop changes. After a change to a loop or
+constant that it takes from another module, delete the `*.nbi` files in `__pycache__`.
+"""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast

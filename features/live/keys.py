@@ -3,8 +3,6 @@
 Row 0 stands for keys without events and is never written, so that a look-up needs no correction.
 """
 
-from typing import Protocol
-
 import numpy as np
 
 from features.catalogue import MISSING
@@ -14,31 +12,6 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 """An odd number with bits everywhere: the golden ratio's, Knuth, TAOCP 6.4."""
 _LEAST_BITS = 5
 _EMPTY = MISSING
-
-
-class Keys(Protocol):
-    """What gives keys their rows; a row is 1 or more, 0 for a key that has none."""
-
-    @property
-    def rows_used(self) -> int:
-        """Rows given so far, row 0 included."""
-        ...
-
-    def find(self, codes: np.ndarray) -> np.ndarray:
-        """Give the row of each key, int64 [n]; 0 for keys without one."""
-        ...
-
-    def find_one(self, code: int) -> int:
-        """Give the row of a key, 0 when it has none."""
-        ...
-
-    def add(self, codes: np.ndarray) -> np.ndarray:
-        """Give the row of each key, int64 [n], and one to those that have none."""
-        ...
-
-    def add_one(self, code: int) -> int:
-        """Give the row of a key, a new one when it has none."""
-        ...
 
 
 class PlainKeys:
@@ -52,10 +25,6 @@ class PlainKeys:
         rows = codes.astype(np.int64) + 1
         rows[rows >= self.rows_used] = 0
         return rows
-
-    def find_one(self, code: int) -> int:
-        """Give the row of a key, 0 when it has none."""
-        return code + 1 if code + 1 < self.rows_used else 0
 
     def add(self, codes: np.ndarray) -> np.ndarray:
         """Give the row of each key, int64 [n], and one to those that have none."""
@@ -103,10 +72,6 @@ class HashedKeys:
         """Give the row of each key, int64 [n]; 0 for keys without one, and for `MISSING`."""
         return _find(self._keys, self._rows, self._shift, codes)
 
-    def find_one(self, code: int) -> int:
-        """Give the row of a key, 0 when it has none."""
-        return _find_one(self._keys, self._rows, self._shift, code)
-
     def add(self, codes: np.ndarray) -> np.ndarray:
         """Give the row of each key, int64 [n], and one to those that have none.
 
@@ -152,15 +117,11 @@ def _slot(keys: np.ndarray, shift: int, code: int) -> int:
 
 
 @compiled
-def _find_one(keys: np.ndarray, rows: np.ndarray, shift: int, code: int) -> int:
-    return 0 if code == _EMPTY else int(rows[_slot(keys, shift, code)])
-
-
-@compiled
 def _find(keys: np.ndarray, rows: np.ndarray, shift: int, codes: np.ndarray) -> np.ndarray:
     found = np.empty(len(codes), np.int64)
     for place in range(len(codes)):
-        found[place] = _find_one(keys, rows, shift, codes[place])
+        # An empty slot has row 0, and a search for `MISSING` ends at one.
+        found[place] = rows[_slot(keys, shift, codes[place])]
     return found
 
 

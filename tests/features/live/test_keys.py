@@ -27,6 +27,5 @@ def test_keys_have_the_rows_in_the_order_in_which_they_came(
     asked = [*rows, *others, MISSING]
     wanted = [rows.get(code, 0) for code in asked]
     assert keys.find(np.array(asked, np.int64)).tolist() == wanted
-    assert [keys.find_one(code) for code in asked] == wanted
     again = HashedKeys(keys.codes)
     assert again.find(np.array(asked, np.int64)).tolist() == wanted

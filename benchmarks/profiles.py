@@ -20,7 +20,6 @@ from recsys.text.head import InterestModel
 from recsys.text.interest import HIDDEN, ages
 from recsys.text.loss import DrawTexts, Users, batch_of, own_scores, slate_loss
 from recsys.text.sampling import FrozenVectors, Sampler
-from recsys.text.settings import TextSettings
 from recsys.text.sources import FrozenSource
 
 _HEADS, _WIDER = 4, 2
@@ -108,13 +107,14 @@ class TransformerProfile(InterestModel):
 
 Profile = Callable[[int, int, float, int | None], InterestModel]
 
+PRODUCT = "two attentions (the product's)"
 PROFILES: Mapping[str, Profile] = {
     "mean of the history": MeanProfile,
     "maximum over the history": MaximumProfile,
     "kernel over the whole history": KernelProfile,
     "one attention (one vector)": AttentionProfile,
     "transformer below two attentions": TransformerProfile,
-    "two attentions (the product's)": InterestModel,
+    PRODUCT: InterestModel,
 }
 
 
@@ -135,30 +135,27 @@ class TrainedProfile:
 
 def train_profile(
     profile: Profile,
-    slates: tuple[LabelledSlates, LabelledSlates],
+    sampler: Sampler,
+    held_out: LabelledSlates,
     vectors: FrozenVectors,
-    settings: TextSettings,
     kinds: int,
     gains: Sequence[float],
-    seed: int,
 ) -> TrainedProfile:
-    """Train a head with the product's loss, draws, rates and early stopping.
+    """Train a head with the product's loss, rates and early stopping.
 
     Args:
         profile: Makes the head.
-        slates: What is learned from, and what decides when to stop.
+        sampler: Draws what is learned from; its settings and its seed are those of the training.
+        held_out: Decides when to stop.
         vectors: Of items and queries.
-        settings: As `[text]` says.
         kinds: Number of kinds of interaction.
         gains: Gain of each grade.
-        seed: Of the draws and the weights.
 
     Returns:
         The head.
     """
-    learned, held_out = slates
+    settings, seed = sampler.settings, sampler.seed
     source = FrozenSource(vectors)
-    sampler = Sampler(learned, source.item_text >= 0, gains, settings, seed)
     torch.manual_seed(seed)
     model = profile(source.dim, kinds, settings.dropout, settings.dimensions)
     model.begin_along(vectors.items)

@@ -89,19 +89,17 @@ def no_columns(rows: Mapping[str, RankingRows]) -> dict[str, np.ndarray]:
     return {part: np.zeros((len(each.matrix), 0), np.float32) for part, each in rows.items()}
 
 
-def print_table(
-    benchmark: str,
-    found: Mapping[str, Sequence[np.ndarray]],
-    rows: RankingRows,
-    told: Mapping[str, object],
-) -> None:
-    """Print means, and gains over the first entry, with intervals over users; last a JSON line.
+def compared(
+    found: Mapping[str, Sequence[np.ndarray]], rows: RankingRows
+) -> dict[str, list[list[float]]]:
+    """Print means, and gains over the first entry, with intervals over users.
 
     Args:
-        benchmark: Its name.
         found: nDCG@10 per request of each row of the table, float64 [n_requests, 2], one per seed.
         rows: What they were judged on.
-        told: What else the JSON line says.
+
+    Returns:
+        Mean, low and high of each of the means and gains, by the names in `found`.
     """
     means = [np.mean(per_seed, axis=0) for per_seed in found.values()]
     gains = [mean - means[0] for mean in means]
@@ -112,8 +110,26 @@ def print_table(
         mean = estimates[2 * place : 2 * place + 2]
         gain = estimates[2 * (len(found) + place) : 2 * (len(found) + place) + 2]
         cells = [f"{each.mean:.4f}" for each in mean] + [interval(each) for each in gain]
-        print(f"| {name} | {' | '.join(cells)} |")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
         table[name] = [[each.mean, each.low, each.high] for each in (*mean, *gain)]
+    return table
+
+
+def print_table(
+    benchmark: str,
+    found: Mapping[str, Sequence[np.ndarray]],
+    rows: RankingRows,
+    told: Mapping[str, object],
+) -> None:
+    """Print what `compared` does, and a line of JSON.
+
+    Args:
+        benchmark: Its name.
+        found: As `compared` takes it.
+        rows: What they were judged on.
+        told: What else the JSON line says.
+    """
+    table = compared(found, rows)
     print(json.dumps({"benchmark": benchmark, **told, "table": table}), flush=True)
 
 

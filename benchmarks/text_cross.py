@@ -13,12 +13,19 @@ import argparse
 import copy
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from cross_encoder import (
+    CrossEncoder,
+    Short,
+    all_scores,
+    drawn,
+    reordered,
+    short_lists,
+    train_cross,
+)
 from profiles import profile_match, train_profile
 from torch import Tensor, nn
 
@@ -29,154 +36,18 @@ from recsys.dataset import LabelledSlates, read_slates
 from recsys.metrics import ndcg_at_k, rank_rows
 from recsys.ranking_rows import Texts, encode_texts
 from recsys.split import periods
-from recsys.text.encoder import TextEncoder, mean_pooled
 from recsys.text.head import InterestModel
 from recsys.text.interest import ages
 from recsys.text.loss import DrawTexts, Users, batch_of, own_scores, slate_loss
-from recsys.text.modes.layers import layer_stack
 from recsys.text.sampling import Sampler
 from recsys.text.sources import FrozenSource
 from recsys.text.template import item_texts
 from recsys.workspace import Workspace
 from recsys.workspace_features import open_workspace_log
 
-RATE, HEAD_RATE = 5e-5, 1e-3
 DISTILLED_RATE, DISTILLED_STEPS, DISTILLED_SLATES = 1e-4, 200, 16
 FRESH_DRAWS = 100_000
 """Draws from here on were not seen by the head before."""
-
-
-class CrossEncoder(nn.Module):
-    """A transformer over history and candidate, mean pooled, and a line through it.
-
-    Args:
-        encoder: Where it begins.
-        trained: Last layers that are trained; the others stay frozen.
-    """
-
-    def __init__(self, encoder: TextEncoder, trained: int) -> None:
-        super().__init__()
-        self.tokenizer = encoder.tokenizer
-        self.model = copy.deepcopy(encoder.model).requires_grad_(requires_grad=False)
-        layers = layer_stack(self.model).layers
-        for layer in list(layers)[-trained:]:
-            layer.requires_grad_(requires_grad=True)
-        self.line = nn.Linear(encoder.dim, 1)
-        nn.init.zeros_(self.line.weight)
-        self.match = nn.Parameter(torch.tensor(1.0))
-
-    def forward(self, history: str, candidates: Sequence[str], match: Tensor) -> Tensor:
-        """Score candidates, [n]: a line through the pooled states, beside the scaled match."""
-        inputs = self.tokenizer(
-            [history] * len(candidates),
-            list(candidates),
-            truncation="only_first",
-            max_length=96,
-            padding=True,
-            return_tensors="pt",
-        )
-        pooled = mean_pooled(self.model(**inputs).last_hidden_state, inputs["attention_mask"])
-        return self.line(pooled).squeeze(-1) * 10 + self.match * match
-
-
-@dataclass(frozen=True)
-class Short:
-    """The first candidates of some slates.
-
-    Attributes:
-        slates: The slates.
-        match: Of every row, float32 [n_rows].
-        chosen: Rows of each slate's first candidates, best first.
-        histories: The newest texts of each user, in one string.
-    """
-
-    slates: LabelledSlates
-    match: np.ndarray
-    chosen: list[np.ndarray]
-    histories: list[str]
-
-
-def short_lists(
-    slates: LabelledSlates,
-    match: np.ndarray,
-    texts: Sequence[str],
-    count: int,
-    newest: int,
-    *,
-    with_positives: bool,
-) -> Short:
-    """Choose the candidates that the match likes best, in training also up to a third positives."""
-    score = np.where(np.isnan(match), -np.inf, match)
-    chosen, histories = [], []
-    for request in range(len(slates)):
-        low, high = slates.rows.offsets[request : request + 2]
-        order = low + np.argsort(-score[low:high], kind="stable")
-        if with_positives:
-            taken = order[slates.grade[order] > 0][: count // 3]
-            order = np.append(taken, order[slates.grade[order] == 0][: count - len(taken)])
-        chosen.append(order[:count])
-        past = slates.history.item[request]
-        named = dict.fromkeys(texts[item] for item in past[past >= 0])
-        histories.append("; ".join(list(named)[:newest]))
-    return Short(slates, match, chosen, histories)
-
-
-def slate_softmax(score: Tensor, gain: Tensor) -> Tensor:
-    """Give the mean of -log softmax of each positive against what was not taken."""
-    rest = score[gain == 0].logsumexp(0)
-    return (torch.logaddexp(score[gain > 0], rest) - score[gain > 0]).mean()
-
-
-def train_cross(model: CrossEncoder, short: Short, texts: Sequence[str], seed: int) -> float:
-    """Train on every slate once, four slates a step; give the seconds per slate."""
-    parameters = [p for p in model.model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": parameters, "lr": RATE},
-            {"params": [*model.line.parameters(), model.match], "lr": HEAD_RATE},
-        ]
-    )
-    order = np.random.default_rng(seed).permutation(len(short.chosen))
-    started, losses = time.perf_counter(), []
-    for place, request in enumerate(order):
-        rows = short.chosen[request]
-        gain = torch.from_numpy((short.slates.grade[rows] > 0).astype(np.float32))
-        if 0 < gain.sum() < len(rows):
-            loss = slate_softmax(cross_scores(model, short, request, texts), gain)
-            (loss / 4).backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.item())
-        if place % 4 == 3:
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            optimiser.zero_grad()
-        if place % 50 == 49:
-            print(f"  slate {place + 1}: loss {np.mean(losses[-50:]):.3f}", flush=True)
-    return (time.perf_counter() - started) / len(order)
-
-
-def cross_scores(model: CrossEncoder, short: Short, request: int, texts: Sequence[str]) -> Tensor:
-    """Score a slate's first candidates, [n]."""
-    rows = short.chosen[request]
-    match = torch.from_numpy(np.nan_to_num(short.match[rows]))
-    named = [texts[item] for item in short.slates.rows.item[rows]]
-    return model(short.histories[request], named, match)
-
-
-@torch.inference_mode()
-def all_scores(model: CrossEncoder, short: Short, texts: Sequence[str]) -> list[np.ndarray]:
-    """Score the first candidates of every slate."""
-    return [
-        cross_scores(model.eval(), short, request, texts).numpy()
-        for request in range(len(short.chosen))
-    ]
-
-
-def reordered(short: Short, scores: Sequence[np.ndarray]) -> np.ndarray:
-    """Put the first candidates in another order, all of them before the rest, float64 [n_rows]."""
-    found = np.where(np.isnan(short.match), -np.inf, short.match).astype(np.float64) - 1e6
-    for rows, score in zip(short.chosen, scores, strict=True):
-        found[rows] = score
-    return found
 
 
 def ndcg(slates: LabelledSlates, score: np.ndarray, config: WorkspaceConfig) -> np.ndarray:
@@ -190,7 +61,7 @@ def distilled(
     model: InterestModel,
     sampler: Sampler,
     short: Short,
-    teacher: Sequence[np.ndarray] | None,
+    teacher: np.ndarray | None,
     texts: Texts,
 ) -> InterestModel:
     """Train a head on with the product's loss, and with the teacher's order of short lists.
@@ -199,7 +70,7 @@ def distilled(
         model: The head to begin from.
         sampler: Draws slates for the product's loss.
         short: The lists.
-        teacher: Its scores of each list; None trains on without.
+        teacher: Its scores, [n_rows], NaN beyond the lists; None trains on without.
         texts: Frozen vectors.
 
     Returns:
@@ -222,7 +93,7 @@ def distilled(
                 len(short.chosen), min(DISTILLED_SLATES, len(short.chosen)), replace=False
             ):
                 score = head_scores(model, short, int(request), vectors, known)
-                wanted = torch.from_numpy(teacher[request]).softmax(0)
+                wanted = torch.from_numpy(teacher[short.chosen[request]]).softmax(0)
                 loss = loss - (wanted * score.log_softmax(0)).sum() / DISTILLED_SLATES
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -264,19 +135,21 @@ def compare(workspace: Workspace, arguments: argparse.Namespace) -> None:
     earlier = read_slates(workspace, log, texts.queries, split.text, past).slates
     later = read_slates(workspace, log, texts.queries, split.validation, past).slates
     cut = len(earlier) - min(len(earlier) // 10, 1_000)
+    known = ~np.isnan(texts.vectors.items[:, 0])
+    sampler = Sampler(earlier.cut(0, cut), known, config.labels.label_gain, settings, seed)
     trained = train_profile(
         InterestModel,
-        (earlier.cut(0, cut), earlier.cut(cut, len(earlier))),
+        sampler,
+        earlier.cut(cut, len(earlier)),
         texts.vectors,
-        settings,
         len(log.kinds),
         config.labels.label_gain,
-        seed,
     )
     print(f"head: {trained.steps} steps, nDCG@10 {trained.ndcg:.4f} where it stopped", flush=True)
     random = np.random.default_rng(seed)
-    judged = drawn(later, arguments.judged, random)
-    learned = drawn(earlier.cut(cut // 2, cut), arguments.slates, random)
+    judged = later.only(drawn(later, arguments.judged, random))
+    newer = earlier.cut(cut // 2, cut)
+    learned = newer.only(drawn(newer, arguments.slates, random))
 
     def lists(slates: LabelledSlates, model: InterestModel, *, with_positives: bool) -> Short:
         count = arguments.candidates if not with_positives else arguments.candidates * 3 // 5
@@ -294,14 +167,12 @@ def compare(workspace: Workspace, arguments: argparse.Namespace) -> None:
     found = {
         "bi-encoder": ndcg(judged, test.match, config),
         "cross-encoder over its first candidates": ndcg(
-            judged, reordered(test, all_scores(cross, test, told)), config
+            judged, reordered(test.match, all_scores(cross, test, told)), config
         ),
     }
     answer = (time.perf_counter() - started) / len(judged)
     print({name: float(np.nanmean(values)) for name, values in found.items()}, flush=True)
     teacher = all_scores(cross, lesson, told)
-    known = ~np.isnan(texts.vectors.items[:, 0])
-    sampler = Sampler(earlier.cut(0, cut), known, config.labels.label_gain, settings, seed)
     for name, wanted in (
         ("bi-encoder, trained on without it", None),
         ("bi-encoder, trained on with its scores", teacher),
@@ -309,16 +180,6 @@ def compare(workspace: Workspace, arguments: argparse.Namespace) -> None:
         student = distilled(trained.model, sampler, lesson, wanted, texts)
         found[name] = ndcg(judged, profile_match(student, judged, texts.vectors), config)
     report(found, judged, {"seconds_a_slate": {"training": seconds, "answer": answer}}, arguments)
-
-
-def drawn(slates: LabelledSlates, count: int, random: np.random.Generator) -> LabelledSlates:
-    """Draw requests that have a positive and whose user has a history."""
-    rows = slates.rows
-    positive = np.add.reduceat(slates.grade > 0, rows.offsets[:-1]) > 0
-    there = np.flatnonzero(positive & (slates.history.item[:, 0] >= 0))
-    kept = np.zeros(len(slates), bool)
-    kept[random.choice(there, min(count, len(there)), replace=False)] = True
-    return slates.only(kept[rows.request])
 
 
 def report(

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from likeness import LIKENESS, LikenessTable
-from profiles import PROFILES, profile_match, train_profile
+from mined import MinedSampler
+from profiles import PRODUCT, PROFILES, profile_match, train_profile
 from ranker_table import BEHAVIOUR, MATCH, PARTS, match_columns, ndcg_of, print_table, ranked
 
 from features.kinds.slate import slate_percentile
 from features.log_days import Log
 from recsys.bundle import Bundle, load_bundle
-from recsys.dataset import read_slates
+from recsys.dataset import LabelledSlates, read_slates
 from recsys.ranker import TEXT_COLUMNS, text_columns
 from recsys.ranking_rows import RankingRows, Texts, encode_texts, ranking_rows
 from recsys.split import periods
@@ -28,7 +29,8 @@ from recsys.workspace import Workspace
 from recsys.workspace_features import open_workspace_log, run_backfill
 
 _HELD_OUT, _HELD_OUT_AT_MOST = 0.1, 1_000
-"""Of the text model's slates, those that decide when to stop: as in the product."""
+_NEAREST = 50
+"""Neighbours of a positive that mined negatives are drawn from."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Choice:
         scales: Factors on the two attentions, the blind and the sharp one.
         beside: Of the frozen likeness: nearest, kernel, and the percentile of that; so many.
         profile: Among `PROFILES`: a head that is trained here and gives the match instead.
+        mined: Share of that head's negatives that are neighbours of a positive instead.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Choice:
     scales: tuple[float, float] = (1.0, 1.0)
     beside: int = 0
     profile: str = ""
+    mined: float = 0.0
 
 
 CHOICES = (
@@ -63,6 +67,16 @@ CHOICES = (
     Choice("fine-tuned: 300 items, the sharp attention alone", MATCH, None, (0.0, 1.0)),
     Choice("fine-tuned: 300 items, with both companions", MATCH, beside=3),
     *(Choice(f"trained here: {name}", MATCH, profile=name) for name in PROFILES),
+    *(
+        Choice(
+            f"trained here: {PRODUCT}, {share:.0%} of the negatives mined",
+            MATCH,
+            None,
+            mined=share,
+            profile=PRODUCT,
+        )
+        for share in (0.25, 0.5)
+    ),
 )
 
 
@@ -79,7 +93,7 @@ class World:
     def text(self, choice: Choice, seed: int) -> dict[str, np.ndarray]:
         """Give the chosen text columns of each period, float32 [n_rows, n_columns]."""
         if choice.profile:
-            return self.trained(choice.profile, seed)
+            return self.trained(choice, seed)
         wanted = [TEXT_COLUMNS.index(name) for name in choice.columns]
         changed = choice.newest is not None or choice.scales != (1.0, 1.0)
         found = {}
@@ -91,7 +105,7 @@ class World:
             found[part] = np.hstack([columns[:, wanted], self.frozen(rows)[:, : choice.beside]])
         return found
 
-    def trained(self, profile: str, seed: int) -> dict[str, np.ndarray]:
+    def trained(self, choice: Choice, seed: int) -> dict[str, np.ndarray]:
         """Train a head with another profile, and give its match and percentile of each period."""
         config, vectors = self.workspace.config, self.texts.vectors
         split = periods(config.split, config.labels.attribution_window_hours)
@@ -99,15 +113,23 @@ class World:
         slates = read_slates(
             self.workspace, self.log, self.texts.queries, split.text, newest
         ).slates
-        cut = len(slates) - min(int(len(slates) * _HELD_OUT), _HELD_OUT_AT_MOST)
-        found = train_profile(
-            PROFILES[profile],
-            (slates.cut(0, cut), slates.cut(cut, len(slates))),
-            vectors,
+        cut = held_out_from(slates)
+        sampler = MinedSampler(
+            slates.cut(0, cut),
+            vectors.items,
+            config.labels.label_gain,
             config.text,
+            seed,
+            choice.mined,
+            _NEAREST,
+        )
+        found = train_profile(
+            PROFILES[choice.profile],
+            sampler,
+            slates.cut(cut, len(slates)),
+            vectors,
             len(self.log.kinds),
             config.labels.label_gain,
-            seed,
         )
         print(f"  {found.steps} steps, nDCG@10 alone {found.ndcg:.4f} where it stopped", flush=True)
         return {
@@ -138,6 +160,11 @@ class World:
         weights = {**signals.interest.weights, "scales": scales}
         interest = replace(signals.interest, weights=weights)
         return replace(signals, interest=interest, newest=choice.newest or signals.newest)
+
+
+def held_out_from(slates: LabelledSlates) -> int:
+    """Give the first of the text model's slates that decide when to stop, as in the product."""
+    return len(slates) - min(int(len(slates) * _HELD_OUT), _HELD_OUT_AT_MOST)
 
 
 def open_world(workspace: Workspace, seed: int) -> World:

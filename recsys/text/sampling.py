@@ -102,7 +102,7 @@ class Sampler:
             The slates and what was drawn of each.
         """
         random = np.random.default_rng([self.seed, number])
-        requests = random.choice(self.requests, self.settings.batch_slates, replace=False)
+        requests = self._requests(random)
         rows = self.slates.rows
         chosen, valid = self._candidates(requests, random)
         past = self.slates.history.take(requests)
@@ -120,6 +120,10 @@ class Sampler:
             ages(past, rows.request_time[requests]),
             self.slates.query[requests].astype(np.int64),
         )
+
+    def _requests(self, random: np.random.Generator) -> np.ndarray:
+        """Draw slates: the first thing that is asked of a draw's generator."""
+        return random.choice(self.requests, self.settings.batch_slates, replace=False)
 
     def _candidates(
         self, requests: np.ndarray, random: np.random.Generator

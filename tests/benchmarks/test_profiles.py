@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from profiles import PROFILES, match_ndcg, profile_match, train_profile
+from profiles import PRODUCT, PROFILES, match_ndcg, profile_match, train_profile
 
 from recsys.text.head import InterestModel, table_of
 from recsys.text.loss import Users, own_scores
 from recsys.text.matching import match_rows
+from recsys.text.sampling import Sampler
 from recsys.text.settings import TextSettings
 from tests.worlds import Taste, planted_taste
 
@@ -14,7 +15,6 @@ DIM = 16
 SETTINGS = TextSettings(
     steps=60, batch_slates=32, positives=3, negatives=8, learning_rate=1e-2, dropout=0
 )
-PRODUCT = "two attentions (the product's)"
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +77,12 @@ def test_what_is_not_there_says_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_learns_the_taste(name: str, taste: Taste) -> None:
-    parts = (taste.slates.cut(0, 350), taste.slates.cut(350, 400))
+    known = ~np.isnan(taste.vectors.items[:, 0])
+    sampler = Sampler(taste.slates.cut(0, 350), known, GAINS, SETTINGS, 0)
     fresh = taste.slates.cut(400, 500)
     before = match_ndcg(PROFILES[name](DIM, 1, 0.0, None), fresh, taste.vectors, GAINS)
-    trained = train_profile(PROFILES[name], parts, taste.vectors, SETTINGS, 1, GAINS, 0)
+    held_out = taste.slates.cut(350, 400)
+    trained = train_profile(PROFILES[name], sampler, held_out, taste.vectors, 1, GAINS)
     assert match_ndcg(trained.model, fresh, taste.vectors, GAINS) > before + 0.02
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from text_cross import reordered, short_lists, slate_softmax
+from cross_encoder import reordered, short_lists, slate_softmax
 
 from tests.worlds import Taste, planted_taste
 
@@ -50,7 +50,10 @@ def test_a_new_order_of_the_first_leaves_the_rest_behind_them_as_they_were(
     taste: Taste, match: np.ndarray, texts: list[str]
 ) -> None:
     short = short_lists(taste.slates, match, texts, COUNT, 2, with_positives=False)
-    found = reordered(short, [np.arange(COUNT, dtype=np.float32)] * len(short.chosen))
+    score = np.full(len(match), np.nan, np.float32)
+    for rows in short.chosen:
+        score[rows] = np.arange(COUNT)
+    found = reordered(match, score)
     for request, rows in enumerate(short.chosen):
         low = int(taste.slates.rows.offsets[request])
         order = low + np.argsort(-found[low : low + SLATE], kind="stable")

@@ -7,7 +7,6 @@ brings is added without touching the others, and a file that no longer holds is 
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,10 @@ from features.counters import EVER, Counter, CounterSpec
 from features.history import Recent
 from features.log import EVENT_ARRAYS, Events
 from features.provenance import Provenance
-from features.snapshot_files import day_name
+from features.snapshot_files import day_name, day_number
 from features.snapshots import Snapshot
 from features.state import FeatureState
-from features.tile_files import StoredTiles, tile_file
+from features.tile_files import StoredTiles, drop_before, drop_from
 from features.tiles import Tile
 
 _RECENT, _INPUTS = "histories", "inputs"
@@ -35,7 +34,8 @@ class Checkpoints:
     """The folder of checkpoints and of the tiles behind them.
 
     Attributes:
-        folder: `midnights/DATE/COUNTER.safetensors` and `tiles/COUNTER/DATE.safetensors`.
+        folder: `midnights/DATE/COUNTER.safetensors` and `tiles/COUNTER/DATE_DATE.safetensors`,
+            the first and last day in it.
         provenance: What a file must depend on to be of use.
     """
 
@@ -47,9 +47,7 @@ class Checkpoints:
         settings = self.provenance.settings
         day = self.provenance.log.first_day
         counters = {
-            spec.name: Counter(
-                spec, day, tiles=StoredTiles(self._tiles(spec), set(), writes=writes)
-            )
+            spec.name: Counter(spec, day, tiles=self._stored(spec, day, writes=writes))
             for spec in specs
         }
         recent = Recent(
@@ -65,6 +63,8 @@ class Checkpoints:
         _save(folder / f"{_RECENT}.safetensors", arrays, provenance.recent(state.day))
         for counter in state.counters.values():
             counter.tidy()
+            if isinstance(counter.tiles, StoredTiles):
+                counter.tiles.flush()
             arrays = {name: getattr(counter, name)[: counter.size] for name in _STATE_PARTS}
             arrays |= _pack_late(counter.late)
             path = folder / f"{counter.spec.name}.safetensors"
@@ -109,7 +109,7 @@ class Checkpoints:
         counters = {}
         for spec in specs:
             arrays = load_file(folder / f"{spec.name}.safetensors")
-            tiles = StoredTiles(self._tiles(spec), self._tile_days(spec, day), writes=writes)
+            tiles = self._stored(spec, day, writes=writes)
             codes, totals, first, last = (arrays[name] for name in _STATE_PARTS)
             late = _unpack_late(arrays)
             counters[spec.name] = Counter(spec, day, codes, totals, first, last, tiles, late)
@@ -119,7 +119,7 @@ class Checkpoints:
         """List the midnights that have any file."""
         folder = self.folder / "midnights"
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return sorted(_day_number(name) for name in names)
+        return sorted(map(day_number, names))
 
     def drop_after(self, day: int, specs: Sequence[CounterSpec]) -> None:
         """Remove what a run that begins at a midnight will make anew: its counters' later files."""
@@ -127,9 +127,7 @@ class Checkpoints:
         for spec in specs:
             for each in later:
                 (self._midnight(each) / f"{spec.name}.safetensors").unlink(missing_ok=True)
-            for path in self._tiles(spec).glob("*.safetensors"):
-                if path.stem >= day_name(day):
-                    path.unlink(missing_ok=True)
+            drop_from(self._tiles(spec), day)
 
     def prune(self, keep: set[int]) -> None:
         """Remove the checkpoints before the last of some midnights but for these, and old tiles.
@@ -142,10 +140,8 @@ class Checkpoints:
         longest = max(
             (days for spec in self.provenance.features.counters for days in spec.windows), default=0
         )
-        oldest = day_name(min(keep) - longest)
-        for path in (self.folder / "tiles").glob("*/*.safetensors"):
-            if path.stem < oldest:
-                path.unlink(missing_ok=True)
+        for folder in (self.folder / "tiles").glob("*"):
+            drop_before(folder, min(keep) - longest)
 
     def _midnight(self, day: int) -> Path:
         return self.folder / "midnights" / day_name(day)
@@ -153,11 +149,10 @@ class Checkpoints:
     def _tiles(self, spec: CounterSpec) -> Path:
         return self.folder / "tiles" / spec.name
 
-    def _tile_days(self, spec: CounterSpec, day: int) -> set[int]:
-        folder = self._tiles(spec)
-        finite = [days for days in spec.windows if days != EVER]
-        days = range(day - max(finite, default=0), day)
-        return {each for each in days if tile_file(folder, each).exists()}
+    def _stored(self, spec: CounterSpec, day: int, *, writes: bool) -> StoredTiles:
+        """Give the tiles that the windows of a state of some midnight reach back to."""
+        longest = max((days for days in spec.windows if days != EVER), default=0)
+        return StoredTiles(self._tiles(spec), day - longest, day, writes=writes)
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray], inputs: str) -> None:
@@ -189,7 +184,3 @@ def _unpack_late(arrays: dict[str, np.ndarray]) -> dict[int, Tile]:
         each: Tile.of(codes[day == each], moments[day == each], values[day == each])
         for each in np.unique(day).tolist()
     }
-
-
-def _day_number(name: str) -> int:
-    return (date.fromisoformat(name) - date(1970, 1, 1)).days

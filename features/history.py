@@ -1,14 +1,17 @@
 """The last interactions of each user, as of any instant."""
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from features.catalogue import MISSING
 from features.clock import DAY
-from features.log import EVENT_ARRAYS, Events
+from features.compiled import compiled
+from features.log import Events
 
 _TIDY_ROWS = 100_000
+_NONE = -1
 
 
 @dataclass(frozen=True)
@@ -53,85 +56,102 @@ def last_interactions(
     Returns:
         Histories, [n, k].
     """
-    asked = np.isin(events.user, np.unique(user[user >= 0]))
-    taken = events.take(np.flatnonzero(asked & (events.item >= 0)))
-    order = np.lexsort((taken.known, taken.time, taken.user))
-    taken = taken.take(order)
-    places = _newest_known(taken, user, time, k)
-    first = (time // DAY - forget_days) * DAY
-    if not len(taken):
-        inside = np.zeros_like(places, np.bool_)
-        taken = _ONE_EVENT
-    else:
-        inside = (places >= 0) & (taken.time[places] >= first[:, None]) & (user >= 0)[:, None]
-    return History(
-        np.where(inside, taken.item[places], MISSING).astype(np.int32),
-        np.where(inside, taken.kind[places], MISSING).astype(np.int16),
-        np.where(inside, taken.time[places], 0),
+    past = _Past(
+        _plain(events.user, np.int32),
+        _plain(events.item, np.int32),
+        _plain(events.kind, np.int16),
+        _plain(events.time, np.int64),
+        _plain(events.known, np.int64),
     )
+    asked = _Asked(
+        _plain(user, np.int32),
+        _plain(time, np.int64),
+        (time // DAY - forget_days) * DAY,
+        np.argsort(time, kind="stable"),
+    )
+    return History(*_walk_back(past, asked, k))
 
 
-_ONE_EVENT = Events.of([np.zeros(1, np.int64)] * len(EVENT_ARRAYS), ())
-"""Something to point at where there is nothing."""
+class _Past(NamedTuple):
+    """The arrays of `Events` that a history is made of."""
+
+    user: np.ndarray
+    item: np.ndarray
+    kind: np.ndarray
+    time: np.ndarray
+    known: np.ndarray
 
 
-def _newest_known(taken: Events, user: np.ndarray, time: np.ndarray, k: int) -> np.ndarray:
-    """Find the last `k` events known before each question.
+class _Asked(NamedTuple):
+    """Whose histories, as of when.
 
-    Args:
-        taken: Events by user, then time, then when they were known.
+    Attributes:
         user: int32 [n].
         time: int64 [n].
-        k: How many.
+        first: int64 [n], what happened before it is forgotten.
+        order: int64 [n], places of the questions by time.
+    """
+
+    user: np.ndarray
+    time: np.ndarray
+    first: np.ndarray
+    order: np.ndarray
+
+
+def _plain(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
+    """Give an array that may be written to: the one kind that loops are compiled for."""
+    return np.require(values, dtype, ["C", "W"])
+
+
+@compiled
+def _walk_back(past: _Past, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Chain each user's events up as they become known, newest first, and walk the chains.
+
+    Args:
+        past: The events.
+        asked: The questions.
+        k: Interactions to give at the most.
 
     Returns:
-        Their places, newest first, int64 [n, k]; -1 for none.
+        The arrays of a history.
     """
-    bounds = np.searchsorted(taken.user, user)
-    end = _before(taken.user, taken.known, user, time)
-    places = end[:, None] - 1 - np.arange(k)
-    places[places < bounds[:, None]] = -1
-    same = taken.user[1:] == taken.user[:-1]
-    disordered = np.unique(taken.user[1:][same & (taken.known[1:] < taken.known[:-1])])
-    if len(disordered):
-        rows = np.flatnonzero(np.isin(user, disordered))
-        places[rows] = _search_back(taken, user[rows], time[rows], k)
-    return places
+    users = np.int64(0)
+    for one in past.user:
+        users = max(users, np.int64(one) + 1)
+    newest = np.full(users, _NONE, np.int64)
+    older = np.full(len(past.user), _NONE, np.int64)
+    item = np.full((len(asked.user), k), np.int32(MISSING), np.int32)
+    kind = np.full((len(asked.user), k), np.int16(MISSING), np.int16)
+    moment = np.zeros((len(asked.user), k), np.int64)
+    event = 0
+    for question in asked.order:
+        while event < len(past.known) and past.known[event] < asked.time[question]:
+            if past.user[event] >= 0 and past.item[event] >= 0:
+                _chain(newest, older, past.time, past.user[event], event)
+            event += 1
+        user = asked.user[question]
+        at = newest[user] if 0 <= user < users else _NONE
+        column = 0
+        while column < k and at != _NONE and past.time[at] >= asked.first[question]:
+            item[question, column] = past.item[at]
+            kind[question, column] = past.kind[at]
+            moment[question, column] = past.time[at]
+            at = older[at]
+            column += 1
+    return item, kind, moment
 
 
-def _search_back(taken: Events, user: np.ndarray, time: np.ndarray, k: int) -> np.ndarray:
-    """Give the same for users some of whose events were known after later ones."""
-    low = np.searchsorted(taken.user, user)
-    size = np.searchsorted(taken.user, user, side="right") - low
-    question = np.repeat(np.arange(len(user)), size)
-    ends = np.cumsum(size)
-    # Newest first: the places of each question's events, from the last one back.
-    event = np.repeat(low + size - 1 + ends - size, size) - np.arange(len(question))
-    visible = taken.known[event] < time[question]
-    question, event = question[visible], event[visible]
-    rank = np.arange(len(question)) - np.searchsorted(question, question)
-    near = rank < k
-    places = np.full((len(user), k), -1)
-    places[question[near], rank[near]] = event[near]
-    return places
-
-
-def _before(users: np.ndarray, known: np.ndarray, user: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Give the place after the last event of each user known before a moment, int64 [n].
-
-    Events and questions are merged in one sort by user, then moment, a question before an event of
-    the same instant; the events before a question are then its place less the questions before it.
-    """
-    asked = len(user)
-    all_users = np.concatenate([user, users])
-    all_times = np.concatenate([time, known])
-    is_event = np.concatenate([np.zeros(asked, np.int8), np.ones(len(users), np.int8)])
-    order = np.lexsort((is_event, all_times, all_users))
-    events_so_far = np.cumsum(is_event[order])
-    end = np.empty(asked, np.int64)
-    questions = order < asked
-    end[order[questions]] = events_so_far[questions]
-    return end
+@compiled
+def _chain(newest: np.ndarray, older: np.ndarray, time: np.ndarray, user: int, event: int) -> None:
+    """Put an event before those of its user that happened no later."""
+    after, before = _NONE, newest[user]
+    while before != _NONE and time[before] > time[event]:
+        after, before = before, older[before]
+    older[event] = before
+    if after == _NONE:
+        newest[user] = event
+    else:
+        older[after] = event
 
 
 @dataclass
@@ -170,10 +190,6 @@ class Recent:
         history.kind[0, : len(rows)] = self.events.kind[rows]
         history.time[0, : len(rows)] = self.events.time[rows]
         return history
-
-    def with_day(self, day: Events) -> Events:
-        """Give what is kept and what became known on the day, in that order."""
-        return Events.join([self.events, day])
 
     def advance(self, day: Events, midnight: int) -> None:
         """Fold in what became known on a day, up to the midnight after it."""

@@ -1,5 +1,6 @@
 """What is known of some rows without any counter: the same for both executors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,8 +23,8 @@ class RowFacts:
         rows: The rows.
         moment: int64 [n_requests], UTC microseconds: only events before it are counted.
         catalogue: The items.
-        history: Last interactions of each request's user before the moment, [n_requests, k].
-        snapshot: The last one taken at or before the midnight that began the rows' day.
+        find_history: Gives `history`; asked once, and only where a feature reads it.
+        find_snapshot: The same for `snapshot`.
         slate_places: What `Snapshot.places` gives for the rows of a single request; made when
             needed, unless it is set.
     """
@@ -31,14 +32,24 @@ class RowFacts:
     rows: Rows
     moment: np.ndarray
     catalogue: Catalogue
-    history: History
-    snapshot: Snapshot
+    find_history: Callable[[], History]
+    find_snapshot: Callable[[], Snapshot]
     _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
     _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
+
+    @cached_property
+    def history(self) -> History:
+        """Last interactions of each request's user before the moment, [n_requests, k]."""
+        return self.find_history()
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The last snapshot taken at or before the midnight that began the rows' day."""
+        return self.find_snapshot()
 
     def of_item(self, values: np.ndarray) -> np.ndarray:
         """Look a number of each item up, float [n_rows]; NaN for unknown items."""

@@ -27,6 +27,11 @@ def day_name(day: int) -> str:
     return str(np.datetime64(day, "D"))
 
 
+def day_number(name: str) -> int:
+    """Give the day, since 1970-01-01, that `day_name` named so."""
+    return int(np.datetime64(name, "D").astype(np.int64))
+
+
 def save_snapshot(snapshot: Snapshot, folder: Path, inputs: str) -> None:
     """Write a snapshot into a folder named by its day.
 

@@ -1,6 +1,6 @@
 """All that features know as of a midnight, and how a day carries it to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
 from features.counters import ITEM, UNITS, USER, Counter, sort_arrivals
 from features.feature_set import FeatureSet
-from features.history import Recent, last_interactions
+from features.history import History, Recent, last_interactions
 from features.log import IMPRESSION, Events, Rows, without_sessions
 from features.reader import attribute_of, pair_codes
 from features.settings import FeatureSettings
@@ -66,7 +66,12 @@ class FeatureState:
         }
 
     def reader(
-        self, rows: Rows, catalogue: Catalogue, today: Mapping[str, Arrivals], day_events: Events
+        self,
+        rows: Rows,
+        catalogue: Catalogue,
+        today: Mapping[str, Arrivals],
+        day_events: Events,
+        snapshot: Callable[[], Snapshot],
     ) -> BatchReader:
         """Give what the features of some rows of this day read.
 
@@ -75,18 +80,23 @@ class FeatureState:
             catalogue: The items.
             today: What became known on the day, from `arrivals`.
             day_events: The interactions among it, for the histories.
+            snapshot: Gives the day's snapshot, where a feature reads it.
 
         Returns:
-            The reader.
+            The reader; its counters have to be read before the state moves on.
         """
-        interactions = without_sessions(day_events)
         recent = self.recent
-        both = recent.with_day(interactions) if len(interactions) else recent.events
-        history = last_interactions(
-            both, rows.request_user, rows.request_time, recent.k, recent.forget_days
-        )
+        past = recent.events
+
+        def history() -> History:
+            interactions = without_sessions(day_events)
+            known = Events.join([past, interactions]) if len(interactions) else past
+            return last_interactions(
+                known, rows.request_user, rows.request_time, recent.k, recent.forget_days
+            )
+
         return BatchReader(
-            rows, rows.request_time, catalogue, history, self.snapshot, self.counters, today
+            rows, rows.request_time, catalogue, history, snapshot, self.counters, today
         )
 
     def advance(self, today: Mapping[str, Arrivals], day_events: Events) -> None:

@@ -1,19 +1,24 @@
-"""The tiles of the days behind, in files: a window that leaves a day reads it back."""
+"""The tiles of the days behind, in files: a window that leaves a day reads it back.
+
+A file holds a run of days of one counter, so that a long log is not a file for each of its days.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from data_contracts.errors import DataError
 from data_contracts.storage import atomic_file
-from features.snapshot_files import day_name
+from features.snapshot_files import day_name, day_number
 from features.tiles import Tile
 
 _PARTS = ("codes", "moments", "running", "starts")
 _IN_MEMORY = 5
+_FILE_EVENTS = 100_000
+"""Events of the days that wait for a file, at the most: some 3 MB."""
 
 
 class StoredTiles(MutableMapping[int, Tile]):
@@ -23,24 +28,27 @@ class StoredTiles(MutableMapping[int, Tile]):
     Forgetting a day leaves its file, which a run from an earlier checkpoint would read again.
 
     Args:
-        folder: One file a day.
-        days: The days that are there.
+        folder: Where the files are.
+        before: Days of files from this one on are not there yet for this counter.
+        since: The oldest day that a window may ask for.
         writes: Whether new tiles become files; otherwise another process makes them.
     """
 
-    def __init__(self, folder: Path, days: set[int], *, writes: bool) -> None:
+    def __init__(self, folder: Path, since: int, before: int, *, writes: bool) -> None:
         self._folder = folder
-        self._days = days
+        self._files = stored_days(folder)
+        self._days = {day for day in self._files if since <= day < before}
         self._writes = writes
+        self._waiting: dict[int, Tile] = {}
         self._last: OrderedDict[int, Tile] = OrderedDict()
 
     def __getitem__(self, day: int) -> Tile:
         """Read the tile of a day."""
         if day not in self._days:
             raise KeyError(day)
-        tile = self._last.get(day)
+        tile = self._waiting.get(day) or self._last.get(day)
         if tile is None:
-            tile = _load(tile_file(self._folder, day))
+            tile = _load(self._files[day], day)
         self._remember(day, tile)
         return tile
 
@@ -49,8 +57,9 @@ class StoredTiles(MutableMapping[int, Tile]):
         self._days.add(day)
         self._remember(day, tile)
         if self._writes:
-            with atomic_file(tile_file(self._folder, day)) as part:
-                save_file({name: getattr(tile, name) for name in _PARTS}, part)
+            self._waiting[day] = tile
+            if sum(len(each.moments) for each in self._waiting.values()) > _FILE_EVENTS:
+                self.flush()
 
     def __delitem__(self, day: int) -> None:
         """Forget a day."""
@@ -64,6 +73,22 @@ class StoredTiles(MutableMapping[int, Tile]):
     def __len__(self) -> int:
         return len(self._days)
 
+    def flush(self) -> None:
+        """Write the tiles that wait for a file; a state that is saved needs them there."""
+        if not self._waiting:
+            return
+        path = self._folder / f"{day_name(min(self._waiting))}_{day_name(max(self._waiting))}"
+        path = path.with_suffix(".safetensors")
+        arrays = {
+            _array(day, part): getattr(tile, part)
+            for day, tile in self._waiting.items()
+            for part in _PARTS
+        }
+        with atomic_file(path) as part:
+            save_file(arrays, part)
+        self._files |= dict.fromkeys(self._waiting, path)
+        self._waiting = {}
+
     def _remember(self, day: int, tile: Tile) -> None:
         self._last[day] = tile
         self._last.move_to_end(day)
@@ -71,18 +96,48 @@ class StoredTiles(MutableMapping[int, Tile]):
             self._last.popitem(last=False)
 
 
-def tile_file(folder: Path, day: int) -> Path:
-    """Name the file of a day's tile."""
-    return folder / f"{day_name(day)}.safetensors"
+def stored_days(folder: Path) -> dict[int, Path]:
+    """Find the file of each day that a folder has a tile of."""
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                names = file.keys()
+        except (OSError, SafetensorError) as error:
+            raise _unreadable(path, error) from error
+        found |= {day_number(name.partition("/")[0]): path for name in names}
+    return found
 
 
-def _load(path: Path) -> Tile:
+def drop_from(folder: Path, day: int) -> None:
+    """Remove the files whose days all lie on a day or after it."""
+    for path in folder.glob("*.safetensors"):
+        if path.stem.partition("_")[0] >= day_name(day):
+            path.unlink(missing_ok=True)
+
+
+def drop_before(folder: Path, day: int) -> None:
+    """Remove the files whose days all lie before a day."""
+    for path in folder.glob("*.safetensors"):
+        if path.stem.partition("_")[2] < day_name(day):
+            path.unlink(missing_ok=True)
+
+
+def _array(day: int, part: str) -> str:
+    return f"{day_name(day)}/{part}"
+
+
+def _load(path: Path, day: int) -> Tile:
     try:
-        arrays = load_file(path)
-        return Tile(*(arrays[name] for name in _PARTS))
-    except (OSError, KeyError, SafetensorError) as error:
-        raise DataError(
-            f"{path} cannot be read: {error}",
-            "a tile that an earlier day of the backfill left",
-            "run `recsys backfill --again`",
-        ) from error
+        with safe_open(path, framework="numpy") as file:
+            return Tile(*(file.get_tensor(_array(day, part)) for part in _PARTS))
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} cannot be read: {error}",
+        "tiles that earlier days of the backfill left",
+        "run `recsys backfill --again`",
+    )

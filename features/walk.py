@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from threading import Lock
+from typing import Generic, ParamSpec, TypeVar
 
 import numpy as np
 import polars as pl
@@ -102,7 +103,7 @@ class Walk:
         self._writers = writers
         self._subsets: dict[tuple[str, ...], FeatureSet] = {}
         self._counts_shown = any(spec.kind == IMPRESSION for spec in work.specs)
-        self._snapshot: tuple[int, Future[Snapshot]] | None = None
+        self._snapshot: tuple[int, _Once[Snapshot]] | None = None
         self._next: Future[Shown | Events | None] | None = None
 
     def days(
@@ -159,18 +160,19 @@ class Walk:
             done.set_result(Done(day, 0, None))
         else:
             features = self._subset(self.work.wanted[day])
-            reader = state.reader(shown.rows, log.catalogue, today, events)
-            reader.read_ahead()
             snapshot = self._snapshot_of(day)
-            done = self._writers.submit(self._write, day, shown.frame, features, reader, snapshot)
+            reader = state.reader(shown.rows, log.catalogue, today, events, snapshot)
+            reader.read_ahead()
+            done = self._writers.submit(self._write, day, shown.frame, features, reader)
         state.advance(today, events)
         return done
 
-    def _snapshot_of(self, day: int) -> "Future[Snapshot]":
-        """Give the snapshot that a day's rows use, which others may still be taking."""
+    def _snapshot_of(self, day: int) -> Callable[[], Snapshot]:
+        """Give what takes the snapshot of a day's rows when it is first asked for."""
         snapshots = self.work.snapshots
-        if self._snapshot is None or self._snapshot[0] != snapshots.due(day):
-            self._snapshot = snapshots.due(day), self._writers.submit(snapshots.at, day)
+        due = snapshots.due(day)
+        if self._snapshot is None or self._snapshot[0] != due:
+            self._snapshot = due, _Once(lambda: snapshots.at(due))
         return self._snapshot[1]
 
     def _subset(self, names: tuple[str, ...]) -> FeatureSet:
@@ -184,10 +186,9 @@ class Walk:
         keys: pl.DataFrame,
         features: FeatureSet,
         reader: BatchReader,
-        snapshot: "Future[Snapshot]",
     ) -> Done:
         """Write a day's rows: the columns computed, beside those of the file that still hold."""
-        columns = features.columns(replace(reader, snapshot=snapshot.result()))
+        columns = features.columns(reader)
         provenance = self.work.provenance
         path = row_file(self.work.folder / ROWS, day)
         new = {name: columns[name] for name in self.work.wanted[day]}
@@ -209,6 +210,21 @@ class Walk:
             {name: provenance.columns[name] for name in names},
         )
         return Done(day, frame.height, (path.name, write_rows(frame, path, made)))
+
+
+class _Once(Generic[T]):
+    """Makes something when it is first asked for; whoever asks meanwhile waits."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
 
 
 def _cut_day(shown: Shown, day: int) -> Shown:

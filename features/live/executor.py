@@ -286,13 +286,14 @@ class LiveFeatures:
         if self._silence is not None:
             moment = min(moment, self._intake.heard + self._silence)
         self.advance(moment)
-        state = self.state
+        state, snapshot = self.state, self.snapshot
+        history = state.histories.of_user(int(rows.request_user[0]))
         reader = LiveReader(
             rows,
             np.array([state.clock], np.int64),
             self.catalogue,
-            state.histories.of_user(int(rows.request_user[0])),
-            self.snapshot,
+            lambda: history,
+            lambda: snapshot,
             state.tables,
         )
         # One array for all requests: a fresh one of the catalogue's size would cost much of a read.

@@ -105,7 +105,7 @@ def test_what_is_kept_and_the_day_give_the_whole_history(
         recent.tidy()
     user = np.array([who for who, _ in asked], np.int32)
     time = np.array([day * DAY + of_day for _, of_day in asked], np.int64)
-    both = recent.with_day(events.between(day * DAY, (day + 1) * DAY))
+    both = Events.join([recent.events, events.between(day * DAY, (day + 1) * DAY)])
     history = last_interactions(both, user, time, K, FORGET)
     for place, (who, of_day) in enumerate(asked):
         found = zip(history.item[place], history.kind[place], history.time[place], strict=True)

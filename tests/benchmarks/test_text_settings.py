@@ -38,3 +38,13 @@ def test_every_row_is_a_ranker_of_its_own(
         assert 0 < all_rows[0] < 1
         assert 0 < new[0] < 1
         assert gain[0] == pytest.approx(all_rows[0] - rows[BEHAVIOUR][0][0], abs=1e-9)
+    assert told["over_as_they_are"][AS_THEY_ARE][2][0] == 0
+    assert list(told["match_alone"]) == [AS_THEY_ARE, "negative_popularity=1"]
+    assert {name: [cost["mode"] for cost in costs] for name, costs in told["costs"].items()} == {
+        AS_THEY_ARE: ["head"],
+        "negative_popularity=1": ["head"],
+    }
+    over = told["over_as_they_are"]["negative_popularity=1"][2][0]
+    assert over == pytest.approx(
+        rows["negative_popularity=1"][0][0] - rows[AS_THEY_ARE][0][0], abs=1e-9
+    )

@@ -56,13 +56,15 @@ class Choice:
     mined: float = 0.0
 
 
+FROZEN = Choice("frozen: maximum and kernel over 300 items", (), beside=3)
+FINE_TUNED = Choice("fine-tuned: newest 300 items", MATCH)
 CHOICES = (
     Choice(BEHAVIOUR, ()),
     Choice("frozen: maximum over 300 items", (), beside=1),
-    Choice("frozen: maximum and kernel over 300 items", (), beside=3),
+    FROZEN,
     Choice("fine-tuned: newest 30 items", MATCH, 30),
     Choice("fine-tuned: newest 100 items", MATCH, 100),
-    Choice("fine-tuned: newest 300 items", MATCH),
+    FINE_TUNED,
     Choice("fine-tuned: 300 items, the blind attention alone", MATCH, None, (1.0, 0.0)),
     Choice("fine-tuned: 300 items, the sharp attention alone", MATCH, None, (0.0, 1.0)),
     Choice("fine-tuned: 300 items, with both companions", MATCH, beside=3),
@@ -182,32 +184,66 @@ def open_world(workspace: Workspace, seed: int) -> World:
     return World(workspace, log, texts, bundle, rows)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What rankers with different text columns do with one seed.
+
+    Attributes:
+        rows: What they were judged on.
+        ranker: nDCG@10 per request, float64 [n_requests, 2], by the choice's name.
+        match: Mean nDCG@10 of the first text column alone, by the choice's name.
+    """
+
+    rows: RankingRows
+    ranker: dict[str, np.ndarray]
+    match: dict[str, float]
+
+
+def judge(workspace: Workspace, choices: Sequence[Choice], part: str, seed: int) -> Judged:
+    """Train a ranker for each choice and judge it.
+
+    Args:
+        workspace: The workspace, with a bundle of the seed.
+        choices: What is compared.
+        part: Which of `PARTS` to judge on.
+        seed: Of the bundle, and of what is trained here.
+
+    Returns:
+        What came of it.
+    """
+    world, config = open_world(workspace, seed), workspace.config
+    found = Judged(world.rows[part], {}, {})
+    for choice in choices:
+        text = world.text(choice, seed)
+        names = [*choice.columns, *LIKENESS[: choice.beside]]
+        judged = ranked(config, world.rows, text, names, {"": {part: text[part]}}, seed)[""]
+        found.ranker[choice.name] = judged
+        line = f"seed {seed}: {choice.name}: {np.nanmean(judged, axis=0)}"
+        if choice.columns:
+            score = np.where(np.isnan(text[part][:, 0]), -np.inf, text[part][:, 0])
+            mean = np.nanmean(ndcg_of(world.rows[part], score, config), axis=0)
+            found.match[choice.name] = float(mean[0])
+            line += f"; the match alone {mean}"
+        print(line, flush=True)
+    return found
+
+
 def compare(workspace: Workspace, choices: Sequence[Choice], part: str, seeds: int) -> None:
     """Print the table and the line of JSON after every seed."""
-    config = workspace.config
-    found: dict[str, list[np.ndarray]] = {choice.name: [] for choice in choices}
-    alone: dict[str, list[float]] = {}
+    judged: list[Judged] = []
     for seed in range(seeds):
-        world = open_world(workspace, seed)
-        for choice in choices:
-            text = world.text(choice, seed)
-            names = [*choice.columns, *LIKENESS[: choice.beside]]
-            judged = ranked(config, world.rows, text, names, {"": {part: text[part]}}, seed)
-            found[choice.name].append(judged[""])
-            line = f"seed {seed}: {choice.name}: {np.nanmean(judged[''], axis=0)}"
-            if choice.columns:
-                score = np.where(np.isnan(text[part][:, 0]), -np.inf, text[part][:, 0])
-                mean = np.nanmean(ndcg_of(world.rows[part], score, config), axis=0)
-                alone.setdefault(choice.name, []).append(float(mean[0]))
-                line += f"; the match alone {mean}"
-            print(line, flush=True)
+        judged.append(judge(workspace, choices, part, seed))
+        alone = {
+            name: float(np.mean([each.match[name] for each in judged])) for name in judged[0].match
+        }
         told = {
             "period": part,
             "seeds": seed + 1,
-            "data": config.name,
-            "match_alone": {name: float(np.mean(values)) for name, values in alone.items()},
+            "data": workspace.config.name,
+            "match_alone": alone,
         }
-        print_table("text_profiles", found, world.rows[part], told)
+        found = {choice.name: [each.ranker[choice.name] for each in judged] for choice in choices}
+        print_table("text_profiles", found, judged[-1].rows, told)
 
 
 def main() -> None:

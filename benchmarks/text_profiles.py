@@ -252,9 +252,14 @@ def main() -> None:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--seeds", type=int, default=1, help="as many as were trained")
     parser.add_argument("--period", choices=("validation", "test"), default="test")
-    parser.add_argument("--only", default="", help="choices whose name has this in it")
+    parser.add_argument("--only", action="append", help="choices whose name has this in it")
     arguments = parser.parse_args()
-    chosen = [each for each in CHOICES if each.name == BEHAVIOUR or arguments.only in each.name]
+    wanted = arguments.only or [""]
+    chosen = [
+        each
+        for each in CHOICES
+        if each.name == BEHAVIOUR or any(part in each.name for part in wanted)
+    ]
     workspace = Workspace.open(arguments.workspace)
     compare(workspace, chosen, arguments.period, arguments.seeds)
 

@@ -1,4 +1,4 @@
-"""Texts as batches of tokens: the longest first, so that hardly anything is padding.
+"""Texts as batches of tokens: those of one length together, so that hardly anything is padding.
 
 Texts are tokenised a window at a time; while a window's batches are computed, a thread tokenises
 the next one.
@@ -18,6 +18,9 @@ from recsys.text.encoders.base import Encoded
 
 CHARACTERS_PER_TOKEN = 64
 """Characters of a text that are tokenised at the most, per token that is kept."""
+
+RUN_COST = 1 / 24
+"""What a batch costs beside its tokens, as a share of the tokens that it may hold."""
 
 LABEL = "Encoding texts"
 
@@ -128,12 +131,31 @@ class Batch:
 
 
 def batch_bounds(lengths: np.ndarray, token_budget: int) -> list[tuple[int, int]]:
-    """Cut texts, longest first, into runs of at most `token_budget` padded tokens."""
+    """Cut texts into runs, so that padding and runs together cost least.
+
+    A run costs its padded tokens, and `RUN_COST` of the budget for being one more. The cheapest way
+    to cut the texts from each place on follows from those of the places after it.
+
+    Args:
+        lengths: Tokens of each text, longest first, int64 [n].
+        token_budget: Tokens of a run at the most, padding included; a single text may be longer.
+
+    Returns:
+        Where each run begins and ends.
+    """
+    count, run = len(lengths), token_budget * RUN_COST
+    cost, end = np.zeros(count + 1), np.zeros(count, np.int64)
+    sizes = np.arange(1, max(count, 1) + 1)
+    for low in range(count - 1, -1, -1):
+        width = max(int(lengths[low]), 1)
+        most = min(count - low, max(1, token_budget // width))
+        costs = cost[low + 1 : low + 1 + most] + width * sizes[:most]
+        best = int(costs.argmin())
+        cost[low], end[low] = costs[best] + run, low + 1 + best
     bounds, low = [], 0
-    while low < len(lengths):
-        high = min(len(lengths), low + max(1, token_budget // max(int(lengths[low]), 1)))
-        bounds.append((low, high))
-        low = high
+    while low < count:
+        bounds.append((low, int(end[low])))
+        low = int(end[low])
     return bounds
 
 

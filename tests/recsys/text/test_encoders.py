@@ -1,4 +1,6 @@
 import importlib.util
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,12 @@ from data_contracts.errors import BundleError, UsageError
 from recsys.text.encoder import TextEncoder
 from recsys.text.encoders.availability import usable_backend
 from recsys.text.encoders.base import Encoder
-from recsys.text.encoders.batching import TextTokenizer, batch_bounds, encode_in_batches
+from recsys.text.encoders.batching import (
+    RUN_COST,
+    TextTokenizer,
+    batch_bounds,
+    encode_in_batches,
+)
 from recsys.text.encoders.device import require_bfloat16, require_device
 from recsys.text.encoders.onnx_backend import OnnxEncoder
 from recsys.text.encoders.onnx_export import export_onnx
@@ -20,6 +27,7 @@ from recsys.text.encoders.runtime import onnx_runtime
 from recsys.text.encoders.settings import EncodingSettings
 from recsys.text.opening import open_backend, open_saved
 from recsys.text.settings import TextSettings
+from tests.recsys.text.encoders_made import ARCHITECTURES
 from tests.worlds import WORDS
 
 MAX_TOKENS = 32
@@ -64,6 +72,28 @@ def test_every_backend_gives_nearly_the_vectors_of_torch(
     closest = 0.95 if encoder.fingerprint.endswith("int8") else 0.99999
     assert (found * expected).sum(axis=1).min() > closest
     assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+@pytest.mark.parametrize("make", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_attention_is_one_node_a_layer_whatever_the_architecture(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    weights = TextEncoder.load(make(tmp_path / "encoder"), max_tokens=MAX_TOKENS)
+    found = export_onnx(weights, tmp_path / "a.onnx", int8=False)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
+    assert kinds.count("MultiHeadAttention") == weights.model.config.num_hidden_layers
+    assert "Softmax" not in kinds
+    np.testing.assert_allclose(found.encode(ODD), weights.encode(ODD), atol=1e-5)
+
+
+def test_a_model_with_attention_of_its_own_is_exported_as_it_is(
+    weights: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(weights.model), "is_backend_compatible", lambda _: False)
+    found = export_onnx(weights, tmp_path / "a.onnx", int8=False)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
+    assert kinds.count("Softmax") == weights.model.config.num_hidden_layers
+    np.testing.assert_allclose(found.encode(ODD), weights.encode(ODD), atol=1e-5)
 
 
 def test_a_vector_does_not_depend_on_the_texts_around_it(encoder: Encoder) -> None:
@@ -122,7 +152,7 @@ def test_what_a_bundle_holds_is_the_same_encoder(
     text = TextSettings(max_tokens=MAX_TOKENS)
     encoding = EncodingSettings.model_validate({"backend": backend, "threads": 1})
     again = open_saved(tmp_path, text, encoding, encoder.fingerprint)
-    np.testing.assert_array_equal(again.encode(ODD), encoder.encode(ODD))
+    np.testing.assert_allclose(again.encode(ODD), encoder.encode(ODD), atol=1e-6)
     with pytest.raises(BundleError, match="whose vectors"):
         open_saved(tmp_path, text, encoding, "another")
 
@@ -197,6 +227,21 @@ def test_batches_hold_every_text_once_within_the_budget() -> None:
     assert bounds[-1][1] == len(lengths)
     assert all((high - low) * lengths[low] <= 128 for low, high in bounds)
     assert batch_bounds(np.array([500]), 128) == [(0, 1)]
+    assert batch_bounds(np.zeros(0, np.int64), 128) == []
+
+
+def test_no_other_batches_cost_less() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        lengths = np.sort(random.integers(1, 9, 9))[::-1]
+        costs = {}
+        for cuts in range(2 ** (len(lengths) - 1)):
+            starts = [0, *(place for place in range(1, 9) if cuts >> (place - 1) & 1)]
+            runs = list(pairwise([*starts, 9]))
+            if all((high - low) * lengths[low] <= 24 for low, high in runs):
+                padded = sum((high - low) * int(lengths[low]) for low, high in runs)
+                costs[tuple(runs)] = padded + len(runs) * 24 * RUN_COST
+        assert costs[tuple(batch_bounds(lengths, 24))] == min(costs.values())
 
 
 def test_the_tokenizer_of_the_model_keeps_its_limits(weights: TextEncoder) -> None:

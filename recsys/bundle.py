@@ -19,10 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from data_contracts.errors import BundleError
+from data_contracts.errors import BundleError, DataError
 from features.clock import HOUR
 from features.live.executor import LiveFeatures
 from features.state_files import load_state
@@ -34,6 +33,7 @@ from recsys.ranker import TEXT_COLUMNS, Ranker
 from recsys.text.interest import InterestTable
 from recsys.text.settings import TextSettings
 from recsys.text.signals import TextSignals
+from recsys.text.store import map_arrays
 
 ENCODER, STATE = "encoder", "state"
 INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
@@ -160,20 +160,19 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def _read_signals(folder: Path, settings: TextSettings) -> TextSignals:
-    try:
-        arrays = load_file(folder / INTEREST)
-    except SafetensorError as error:
-        raise BundleError(f"{INTEREST}: {error}", "safetensors", COPY_AGAIN) from error
+    """Map the catalogue into memory; what is small, or read as a whole, is copied."""
     prefix = "weights."
-    weights = {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-    return TextSignals(
-        InterestTable(arrays["items"], arrays["past"], arrays["logits"], weights),
-        settings.history,
-    )
+    try:
+        arrays = map_arrays(folder / INTEREST)
+        weights = {
+            name.removeprefix(prefix): array.copy()
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+        table = InterestTable(arrays["items"], arrays["past"], arrays["logits"].copy(), weights)
+    except (DataError, KeyError) as error:
+        raise BundleError(f"{INTEREST}: {error}", "safetensors", COPY_AGAIN) from error
+    return TextSignals(table, settings.history)
 
 
 def _read_queries(folder: Path) -> dict[str, np.ndarray]:

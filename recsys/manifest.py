@@ -67,11 +67,13 @@ def library_versions() -> dict[str, str]:
 def file_hashes(folder: Path) -> dict[str, str]:
     """Hash every file of a bundle but its manifest, by path within it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.relative_to(folder).as_posix() != MANIFEST
-    }
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: _file_hash(path) for name, path in names.items() if name != MANIFEST}
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:

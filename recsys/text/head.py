@@ -158,7 +158,7 @@ def table_of(model: InterestModel, vectors: np.ndarray) -> InterestTable:
     return InterestTable(
         np.where(known[:, None], items, np.float32(np.nan)),
         np.where(known[:, None], past.numpy(), np.float32(0)),
-        logits,
+        np.where(known, logits, np.float32(np.nan)),
         {
             "default": arrays["default"],
             "kind": arrays["kind"],

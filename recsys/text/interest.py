@@ -39,10 +39,13 @@ def ages(history: History, time: np.ndarray) -> np.ndarray:
 class InterestTable:
     """The catalogue in the space of matches: what a request needs is a look-up.
 
+    The arrays of a bundle are mapped from its file, so that they take no memory of a process's own.
+
     Attributes:
         items: float32 [n_items, space], rows of length 1; NaN rows for items without text.
         past: float32 [n_items, space], the same as parts of a history; 0 rows without text.
-        logits: float32 [n_items], what the attention thinks of an item in a history.
+        logits: float32 [n_items], what the attention thinks of an item in a history; NaN for items
+            without text.
         weights: The head's other numbers, float32: `default` [space], `kind` [n_kinds], `recency`
             [2], `scales` [4] (scale, sharp_scale, query_scale, sharpness), and the towers
             `item.weight` [space, dim], `item.bias` [space], `query.weight`, `query.bias`.
@@ -61,7 +64,8 @@ class InterestTable:
     @cached_property
     def known(self) -> np.ndarray:
         """Whether an item has text, bool [n_items]."""
-        return ~np.isnan(self.items[:, 0])
+        # Not from `items`: looking at each of its rows would read all of a mapped file.
+        return ~np.isnan(self.logits)
 
     def project(self, tower: str, vector: np.ndarray) -> np.ndarray:
         """Bring a text vector into the space of matches.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from data_contracts.errors import BundleError, RecsysError
 from data_contracts.slates import Slate
@@ -59,6 +60,20 @@ def test_loading_twice_gives_the_same_scores(tiny_bundle: Bundle, changed_bundle
     assert first.item_ids == second.item_ids
     np.testing.assert_array_equal(first.scores, second.scores)
     assert again.fingerprint == tiny_bundle.fingerprint
+
+
+def test_the_catalogue_is_mapped_from_the_file_and_not_copied(changed_bundle: Path) -> None:
+    table = load_bundle(changed_bundle).signals.interest
+    expected = load_file(changed_bundle / INTEREST)
+    for name, array in (("items", table.items), ("past", table.past)):
+        np.testing.assert_array_equal(array, expected[name])
+        assert type(array) is np.ndarray
+        base: object = array
+        while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+            base = base.base
+        assert isinstance(base, np.memmap)
+        assert not array.flags.writeable
+    np.testing.assert_array_equal(table.known, ~np.isnan(expected["items"][:, 0]))
 
 
 def test_the_encoder_inside_is_the_one_of_the_manifest(tiny_bundle: Bundle) -> None:
@@ -132,6 +147,7 @@ def test_a_folder_without_a_manifest_is_no_bundle(changed_bundle: Path, tmp_path
     [
         (CONFIG_NAME, lambda text: text.replace(b"smoothing = 20.0", b"smoothing = 3.0"), "schema"),
         (INTEREST, half, "safetensors"),
+        (INTEREST, lambda content: content.replace(b'"past"', b'"pass"'), "past"),
         (f"{STATE}/arrays.safetensors", half, "arrays.safetensors"),
         (f"{FULL}.txt", lambda _: b"no model", "LightGBM"),
         (f"{FULL}.txt", lambda text: text.replace(b"interest_match", b"interest_watch"), "columns"),

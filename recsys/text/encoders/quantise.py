@@ -1,8 +1,9 @@
 """Matrix products of an ONNX model in int8: weights per column, activations per token.
 
 Usual dynamic quantisation takes one scale for all activations of a batch, so that a text's vector
-depends on the texts beside it. One scale per token is free of that, and closer to float32. The
-products of attention, activations times activations, stay in float32.
+depends on the texts beside it. One scale per token is free of that, and closer to float32. In
+float32 stay the products of attention, activations times activations, and those that make its
+values: a twelfth of the work, and half of all that rounding costs on MiniLM.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ _DOMAIN = "com.microsoft"
 _LARGEST = 127
 _LARGEST_WEIGHT = 63
 _MIDDLE = 128
+_VALUE = 2
+"""Which input of an attention node its values are."""
+_ON_THE_WAY = ("Add", "Reshape", "Transpose")
 _TINY = np.float32(1e-12)
 
 
@@ -57,20 +61,22 @@ class _Rewriting:
 
 
 def quantise_products(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Compute every product of activations with a constant matrix in int8.
+    """Compute the products of activations with constant matrices in int8.
 
     Args:
-        model: A model in float32, of opset 21 or later; it is changed.
+        model: A model in float32, of opset 21 or later; it is changed. The values of attention are
+            told from others where it is one node.
 
     Returns:
         The model.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    values = _value_products(model.graph)
     work = _Rewriting()
     replaced = set()
     for node in model.graph.node:
         weight = constants.get(node.input[1]) if node.op_type == "MatMul" else None
-        if weight is None or len(weight.dims) != 2:
+        if weight is None or len(weight.dims) != 2 or node.output[0] in values:
             work.nodes.append(node)
             continue
         _quantised_product(work, node, numpy_helper.to_array(weight))
@@ -98,6 +104,21 @@ def quantised_columns(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     scale = np.maximum(np.abs(weight).max(axis=0) / _LARGEST_WEIGHT, _TINY).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
+
+
+def _value_products(graph: onnx.GraphProto) -> set[str]:
+    """Name the outputs of the products that make the values of attention."""
+    makers = {output: node for node in graph.node for output in node.output}
+    constants = {tensor.name for tensor in graph.initializer}
+    found = set()
+    for attention in graph.node:
+        if attention.op_type != "MultiHeadAttention":
+            continue
+        name = attention.input[_VALUE]
+        while name in makers and makers[name].op_type in _ON_THE_WAY:
+            name = next(made for made in makers[name].input if made not in constants)
+        found.add(name)
+    return found
 
 
 def _quantised_product(work: _Rewriting, node: onnx.NodeProto, weight: np.ndarray) -> None:

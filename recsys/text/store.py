@@ -59,9 +59,9 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _array(raw: np.ndarray, entry: dict[str, list[int]]) -> np.ndarray:
     low, high = entry["data_offsets"]
-    found = raw[low:high].view(_DTYPES[str(entry["dtype"])]).reshape(entry["shape"])
     # A plain array over the same pages: a look-up in a memmap costs a quarter more.
-    return found.view(np.ndarray)
+    plain = raw[low:high].view(np.ndarray)
+    return plain.view(_DTYPES[str(entry["dtype"])]).reshape(entry["shape"])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 import importlib.util
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -81,9 +82,21 @@ def test_attention_is_one_node_a_layer_whatever_the_architecture(
     weights = TextEncoder.load(make(tmp_path / "encoder"), max_tokens=MAX_TOKENS)
     found = export_onnx(weights, tmp_path / "a.onnx", int8=False)
     kinds = [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
-    assert kinds.count("MultiHeadAttention") == weights.model.config.num_hidden_layers
+    layers = weights.model.config.num_hidden_layers
+    assert kinds.count("MultiHeadAttention") == layers
     assert "Softmax" not in kinds
+    products = kinds.count("MatMul")
     np.testing.assert_allclose(found.encode(ODD), weights.encode(ODD), atol=1e-5)
+    rounded = quantise_products(onnx.load(tmp_path / "a.onnx"))
+    kinds = [node.op_type for node in rounded.graph.node]
+    assert kinds.count("MatMulIntegerToFloat") == products - layers
+    values = {node.input[1] for node in rounded.graph.node if node.op_type == "MatMul"}
+    made = weights.model.state_dict()
+    expected = [made[name].numpy() for name in made if re.search(r"(value|v_lin)\.weight$", name)]
+    constants = {tensor.name: tensor for tensor in rounded.graph.initializer}
+    kept = [numpy_helper.to_array(constants[name]).T for name in values]
+    assert len(kept) == len(expected) == layers
+    assert all(any(np.array_equal(one, other) for other in expected) for one in kept)
 
 
 def test_a_model_with_attention_of_its_own_is_exported_as_it_is(

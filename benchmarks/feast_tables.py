@@ -3,8 +3,8 @@
 Feast joins to each row the last values of its key at or before the row's time. So that these are
 exactly our features, a key has a row at each of its events' first visible microsecond and at each
 moment an event leaves a window, with all windows' counts as of then. Feast's join pairs every row
-with its key's whole past, so there is a second form that spares it that: a row holds for a day
-only, and each midnight repeats what is not zero.
+with its key's whole past, so there is a second form that spares it that where a past is long: a row
+holds for a day only, and each midnight repeats what is not zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from features.clock import DAY, HOUR
+from features.counters import EVER
+from features.kinds.base import window
 
 AT = "event_timestamp"
 HOURLY_DAYS = 7
@@ -25,7 +27,7 @@ class Count:
     Attributes:
         key: Columns of the key.
         events: Kind of the events counted.
-        days: Length of the window.
+        days: Length of the window; `EVER` for all time.
     """
 
     key: tuple[str, ...]
@@ -35,12 +37,16 @@ class Count:
     @property
     def name(self) -> str:
         """Name of the column, as our executor names it."""
-        return f"{'_'.join(self.key)}_{self.events}_{self.days}d"
+        return f"{'_'.join(self.key)}_{self.events}_{window(self.days)}"
 
     @property
     def tile(self) -> int:
         """Where the window begins: at a full hour or midnight, microseconds."""
         return HOUR if self.days <= HOURLY_DAYS else DAY
+
+    def start(self, time: int) -> int:
+        """Give when the window that ends at a moment begins, UTC microseconds."""
+        return 0 if self.days == EVER else (time - self.days * DAY) // self.tile * self.tile
 
 
 def view_table(
@@ -77,13 +83,12 @@ def _deltas(events: pl.DataFrame, count: Count) -> pl.DataFrame:
     """Give what each event adds to a counter, when it comes into sight and when it leaves."""
     chosen = events.filter(pl.col("events") == count.events).drop_nulls(count.key)
     time = pl.col("time")
+    comes = chosen.select(*count.key, at=time + 1).with_columns(_number(1, count.name))
+    if count.days == EVER:
+        return comes
     leaves = time // count.tile * count.tile + count.tile + count.days * DAY
-    return pl.concat(
-        [
-            chosen.select(*count.key, at=time + 1).with_columns(_number(1, count.name)),
-            chosen.select(*count.key, at=leaves).with_columns(_number(-1, count.name)),
-        ]
-    )
+    goes = chosen.select(*count.key, at=leaves).with_columns(_number(-1, count.name))
+    return pl.concat([comes, goes])
 
 
 def _number(value: int, name: str) -> pl.Expr:

@@ -1,15 +1,16 @@
 """Windowed counters of a simulated log: our batch executor, Feast's join, and plain Python.
 
-All three give the same counters of the same ranking rows; the values are compared before anything
-is told. What is timed:
+All three give the same counters of the same ranking rows: those that the default set of features
+reads of items, of users, and of users with items, each in all its windows. The values are compared
+before anything is told. What is timed:
 
 - ours: what `recsys backfill` does on two threads, its default, without the start of the program:
   reading the log, computing the counters, and writing the rows as Parquet. It is the second run of
   the process: the first also loads the machine code of the loops;
 - Feast: `get_historical_features(...).to_arrow()` alone, DuckDB offline store. The counters are
   computed for it beforehand, keys are integers, the rows are in memory already, and rows of guests
-  are left out: none of that is timed. `feast` has a row per change of a counter; `feast_daily` is
-  the kindest form found, where a row holds for a day (see feast_tables.py);
+  are left out: none of that is timed. `feast` has a row per change of a counter; `feast_kindest` is
+  the kindest form found, where a row of an item or a user holds for a day (see feast_tables.py);
 - plain Python: one loop over events and rows, which are tuples in memory; reading and writing are
   not timed. `plain_python` keeps a dict of deques per counter; `plain_scan` counts each window anew
   from the past of the row's key, as the definition says, on a sample of the rows.
@@ -41,21 +42,16 @@ from simulated_log import configure, simulated_log
 from data_contracts.events import Impressions, Interactions
 from features.backfill import ROWS, Scope
 from features.clock import DAY
+from features.counters import ITEM, USER
 from features.kinds.counts import WindowCount
+from features.log import IMPRESSION, SESSION
 from features.settings import FeatureSettings
+from recsys.feature_columns import row_features
 from recsys.simulate.sizing import parse_count, sized_settings
 from recsys.workspace import Workspace
 from recsys.workspace_features import FEATURES, open_workspace_log, run_backfill
 
 TARGET_FEAST, TARGET_PLAIN = 10.0, 100.0
-COUNTS = (
-    *(Count(("item",), "click", days) for days in (1, 7, 14)),
-    *(Count(("item",), "purchase", days) for days in (1, 7, 14)),
-    *(Count(("user",), "click", days) for days in (1, 7, 14)),
-    *(Count(("user",), "purchase", days) for days in (7, 14)),
-    *(Count(("user", "item"), "click", days) for days in (7, 14)),
-)
-NAMES = [count.name for count in COUNTS]
 ROWS_FROM = 14
 SCANNED_ROWS = 20_000
 NUMBER = "number"
@@ -67,12 +63,14 @@ class Part:
     """What one of the three computed.
 
     Attributes:
+        names: Names of the counters.
         seconds: Time it took on the clock.
         cpu_seconds: Time of all processors.
         values: int64 [n_rows, n_counts].
         number: int64 [n_rows], place of each row among all rows.
     """
 
+    names: Sequence[str]
     seconds: float
     cpu_seconds: float
     values: np.ndarray
@@ -89,20 +87,45 @@ class Shop:
     """The log with numbers for ids.
 
     Attributes:
-        events: time, user (null for a guest), item, events (the kind); in order of time.
+        counts: The counters.
+        events: time, user (null for a guest), item, events (the kind, impressions among them); in
+            order of time.
         rows: number, time, user (null for a guest), item; in the order of our features' files.
     """
 
+    counts: Sequence[Count]
     events: pl.DataFrame
     rows: pl.DataFrame
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the counters."""
+        return [count.name for count in self.counts]
 
-def read_shop(workspace: Workspace, first_day: int) -> Shop:
-    """Read the interactions of a workspace, and the rows from a day on (days since 1970-01-01)."""
+
+def default_counts(workspace: Workspace) -> list[Count]:
+    """List the windowed counts of items, users and pairs of them that the default set reads."""
+    specs = row_features(workspace.config).counters
+    return [
+        Count(spec.key, spec.kind, days)
+        for spec in specs
+        if spec.measure == "events" and spec.kind != SESSION and {ITEM, USER}.issuperset(spec.key)
+        for days in spec.windows
+    ]
+
+
+def read_shop(workspace: Workspace, counts: Sequence[Count], first_day: int) -> Shop:
+    """Read the events of a workspace, and the rows from a day on (days since 1970-01-01)."""
     user, item = Impressions.user_id.name, Impressions.item_id.name
     time = Impressions.timestamp.name
     columns = [_number(user, "user"), _number(item, "item"), _time(time)]
-    events = workspace.scan("interactions").select(*columns, Interactions.kind.col.alias("events"))
+    kind = Interactions.kind.col.alias("events")
+    events = pl.concat(
+        [
+            workspace.scan("interactions").select(*columns, kind),
+            workspace.scan("impressions").select(*columns, pl.lit(IMPRESSION).alias("events")),
+        ]
+    )
     rows = (
         workspace.scan("impressions")
         .sort(time, Impressions.request_id.name, Impressions.position.name)
@@ -110,7 +133,7 @@ def read_shop(workspace: Workspace, first_day: int) -> Shop:
         .filter(pl.col("time") >= first_day * DAY)
         .with_row_index(NUMBER)
     )
-    return Shop(events.sort("time").collect(), rows.collect())
+    return Shop(counts, events.sort("time").collect(), rows.collect())
 
 
 def _number(name: str, alias: str) -> pl.Expr:
@@ -121,7 +144,7 @@ def _time(name: str) -> pl.Expr:
     return pl.col(name).dt.timestamp("us").alias("time")
 
 
-def ours(workspace: Workspace) -> Part:
+def ours(workspace: Workspace, names: Sequence[str]) -> Part:
     """Compute the counters with our batch executor."""
     for _ in range(2):
         shutil.rmtree(workspace.root / FEATURES, ignore_errors=True)
@@ -130,9 +153,9 @@ def ours(workspace: Workspace) -> Part:
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu
     files = str(workspace.root / FEATURES / ROWS / "*.parquet")
     # A guest's counts of the user are missing; the others give 0.
-    frame = pl.read_parquet(files, columns=NAMES).fill_nan(0).fill_null(0)
+    frame = pl.read_parquet(files, columns=list(names)).fill_nan(0).fill_null(0)
     values = frame.to_numpy().astype(np.int64)
-    return Part(seconds, cpu_seconds, values, np.arange(len(values)))
+    return Part(names, seconds, cpu_seconds, values, np.arange(len(values)))
 
 
 def plain(shop: Shop, counter: type[Window], most_rows: int | None = None) -> Part:
@@ -141,14 +164,25 @@ def plain(shop: Shop, counter: type[Window], most_rows: int | None = None) -> Pa
     asked = list(rows.select("time", "user", "item").iter_rows())
     events = list(shop.events.select("time", "user", "item", "events").iter_rows())
     started, cpu = perf_counter(), process_time()
-    done = list(plain_rows(asked, events, COUNTS, counter))
+    done = list(plain_rows(asked, events, shop.counts, counter))
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu
-    values = np.array([[row[name] for name in NAMES] for row in done])
-    return Part(seconds, cpu_seconds, values, rows[NUMBER].to_numpy())
+    values = np.array([[row[name] for name in shop.names] for row in done])
+    return Part(shop.names, seconds, cpu_seconds, values, rows[NUMBER].to_numpy())
 
 
-def feast(shop: Shop, folder: Path, most_rows: int, *, daily: bool) -> Part:
-    """Join the counters to the last rows with Feast; daily means rows that hold for a day."""
+def feast(shop: Shop, folder: Path, most_rows: int, *, kindest: bool) -> Part:
+    """Join the counters to the last rows with Feast.
+
+    Args:
+        shop: The log.
+        folder: Where Feast's environment and files are.
+        most_rows: Rows that are joined.
+        kindest: Whether rows of items and of users hold for a day only. A user with an item has
+            a few changes, so that it would be no kindness there.
+
+    Returns:
+        The counters.
+    """
     python = _environment(folder / "feast-environment")
     work = folder / "feast"
     shutil.rmtree(work, ignore_errors=True)
@@ -158,7 +192,8 @@ def feast(shop: Shop, folder: Path, most_rows: int, *, daily: bool) -> Part:
     rows.select(NUMBER, "user", "item", when).write_parquet(work / "entities.parquet")
     until = int(rows["time"][-1]) + 1
     told = {}
-    for name, counts in views(COUNTS).items():
+    for name, counts in views(shop.counts).items():
+        daily = kindest and len(counts[0].key) == 1
         view_table(shop.events, counts, until, daily=daily).write_parquet(work / f"{name}.parquet")
         told[name] = {
             "keys": list(counts[0].key),
@@ -169,9 +204,9 @@ def feast(shop: Shop, folder: Path, most_rows: int, *, daily: bool) -> Part:
     command = [str(python), str(Path(__file__).with_name("feast_join.py")), str(work)]
     done = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     joined = pl.read_parquet(work / "joined.parquet").sort(NUMBER)
-    values = joined.select(pl.col(NAMES).fill_null(0)).to_numpy().astype(np.int64)
+    values = joined.select(pl.col(shop.names).fill_null(0)).to_numpy().astype(np.int64)
     cost = json.loads(done.splitlines()[-1])
-    return Part(cost["seconds"], cost["cpu_seconds"], values, joined[NUMBER].to_numpy())
+    return Part(shop.names, cost["seconds"], cost["cpu_seconds"], values, joined[NUMBER].to_numpy())
 
 
 def _environment(folder: Path) -> Path:
@@ -195,7 +230,7 @@ def require_equal(mine: Part, other: Part, who: str) -> None:
         number = other.number[row]
         message = (
             f"{who} and ours differ in {int((~same).sum())} of {same.size} values; first in row "
-            f"{number}, {NAMES[column]}: {other.values[row, column]}, "
+            f"{number}, {mine.names[column]}: {other.values[row, column]}, "
             f"ours {mine.values[number, column]}"
         )
         raise RuntimeError(message)
@@ -205,24 +240,25 @@ def run(folder: Path, events: int, feast_rows: int) -> dict[str, object]:
     """Compute with all three, compare, and give the figures, ready for JSON."""
     settings = sized_settings(events, {})
     workspace = simulated_log(folder / f"baselines-{events}", settings)
-    columns = tuple(WindowCount(count.key, count.events, count.days) for count in COUNTS)
-    features = FeatureSettings(columns=columns)
-    workspace = configure(workspace, settings, features, ROWS_FROM)
+    workspace = configure(workspace, settings, FeatureSettings(), ROWS_FROM)
+    counts = default_counts(workspace)
+    columns = tuple(WindowCount(count.key, count.events, count.days) for count in counts)
+    workspace = configure(workspace, settings, FeatureSettings(columns=columns), ROWS_FROM)
     first_day = int(workspace.config.split.text_end.timestamp()) // 86_400
-    shop = read_shop(workspace, first_day)
-    mine = ours(workspace)
+    shop = read_shop(workspace, counts, first_day)
+    mine = ours(workspace, shop.names)
     if len(mine.number) != shop.rows.height:
         message = f"{len(mine.number)} rows of ours for {shop.rows.height} impressions"
         raise RuntimeError(message)
     others = {"plain_python": plain(shop, Window), "plain_scan": plain(shop, Scan, SCANNED_ROWS)}
     if feast_rows:
-        others["feast"] = feast(shop, folder, feast_rows, daily=False)
-        others["feast_daily"] = feast(shop, folder, feast_rows, daily=True)
+        others["feast"] = feast(shop, folder, feast_rows, kindest=False)
+        others["feast_kindest"] = feast(shop, folder, feast_rows, kindest=True)
     result: dict[str, object] = {
         "benchmark": "feature_baselines",
         "cpus": os.cpu_count(),
-        "events": shop.events.height + shop.rows.height,
-        "columns": len(COUNTS),
+        "events": shop.events.height,
+        "columns": len(counts),
         "ours": _figures(mine),
     }
     for who, part in others.items():

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from feast_tables import Count
 
-from features.clock import DAY
-
 Row = tuple[int, int | None, int]
 """Of a request's candidate: time in UTC microseconds, user (None for a guest), item."""
 
@@ -25,8 +23,7 @@ class Window:
         self.events = count.events
         self._of_user = "user" in count.key
         self._of_item = "item" in count.key
-        self._length = count.days * DAY
-        self._tile = count.tile
+        self._start = count.start
         self._times: dict[tuple[int | None, int | None], deque[int]] = {}
 
     def _key(self, user: int | None, item: int) -> tuple[int | None, int | None]:
@@ -42,7 +39,7 @@ class Window:
         times = self._times.get(self._key(user, item))
         if times is None or (self._of_user and user is None):
             return 0
-        start = (time - self._length) // self._tile * self._tile
+        start = self._start(time)
         while times and times[0] < start:
             times.popleft()
         return len(times)
@@ -55,7 +52,7 @@ class Scan(Window):
         """Count the events of a row's key that lie in the window; 0 for a guest."""
         if self._of_user and user is None:
             return 0
-        start = (time - self._length) // self._tile * self._tile
+        start = self._start(time)
         return sum(1 for when in self._times.get(self._key(user, item), ()) if when >= start)
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from features.compiled import compiled
+
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 NO_TIME = np.iinfo(np.int64).min
@@ -31,7 +33,12 @@ def window_end(time: np.ndarray, days: int) -> np.ndarray:
 
 def days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
     """Give the days from `then` to `now`, float64; NaN where `then` is `NO_TIME`."""
-    unknown = then == NO_TIME
-    since = (now - np.where(unknown, now, then)) / DAY
-    since[unknown] = np.nan
+    return _days_since(now, then)
+
+
+@compiled
+def _days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+    since = np.empty(len(then))
+    for n in range(len(then)):
+        since[n] = np.nan if then[n] == NO_TIME else (now[n] - then[n]) / DAY
     return since

@@ -117,6 +117,8 @@ class Rows:
     @cached_property
     def request(self) -> np.ndarray:
         """The request of each row, int64 [n_rows]."""
+        if len(self.request_time) == 1:
+            return np.zeros(len(self.item), np.int64)
         return np.repeat(np.arange(len(self.request_time)), np.diff(self.offsets))
 
     @cached_property

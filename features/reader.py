@@ -104,7 +104,15 @@ def attribute_of(catalogue: Catalogue, name: str, item: np.ndarray) -> np.ndarra
     codes = catalogue.attributes[name]
     if not len(codes):
         return np.full(len(item), MISSING, np.int32)
-    return np.where(item < 0, np.int32(MISSING), codes[item])
+    return _attribute_of(codes, item)
+
+
+@compiled
+def _attribute_of(codes: np.ndarray, item: np.ndarray) -> np.ndarray:
+    found = np.empty(len(item), np.int32)
+    for n in range(len(item)):
+        found[n] = MISSING if item[n] < 0 else codes[item[n]]
+    return found
 
 
 def pair_codes(user: np.ndarray, part: np.ndarray) -> np.ndarray:

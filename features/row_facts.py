@@ -8,6 +8,7 @@ import numpy as np
 
 from features.catalogue import Catalogue
 from features.clock import NO_TIME
+from features.compiled import compiled
 from features.history import History
 from features.local_time import local_hours_and_weekdays
 from features.log import Rows
@@ -55,20 +56,14 @@ class RowFacts:
         """Look a number of each item up, float [n_rows]; NaN for unknown items."""
         if not len(values):
             return np.full(len(self.rows), np.nan)
-        found: np.ndarray = values[self.rows.item]
-        if self._unknown_item is not None:
-            found[self._unknown_item] = np.nan
-        return found
+        return _of_item(values, self.rows.item)
 
     def listed_at(self) -> np.ndarray:
         """Give when the items were listed, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
         listed = self.catalogue.listed_at
         if not len(listed):
             return np.full(len(self.rows), NO_TIME)
-        found: np.ndarray = listed[self.rows.item]
-        if self._unknown_item is not None:
-            found[self._unknown_item] = NO_TIME
-        return found
+        return _listed_at(listed, self.rows.item)
 
     def attribute_code(self, name: str) -> np.ndarray:
         """Give the code of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
@@ -106,16 +101,32 @@ class RowFacts:
         """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""
         if timezone not in self._local:
             hours, weekdays = local_hours_and_weekdays(self.rows.request_time, timezone)
-            self._local[timezone] = hours[self.rows.request], weekdays[self.rows.request]
+            self._local[timezone] = self._to_rows(hours), self._to_rows(weekdays)
         return self._local[timezone]
-
-    @cached_property
-    def _unknown_item(self) -> np.ndarray | None:
-        """Rows of unknown items, bool [n_rows]; None when there are none."""
-        unknown = self.rows.item < 0
-        return unknown if unknown.any() else None
 
     @cached_property
     def row_moment(self) -> np.ndarray:
         """The moment of each row, int64 [n_rows], UTC microseconds."""
-        return self.moment[self.rows.request]
+        return self._to_rows(self.moment)
+
+    def _to_rows(self, values: np.ndarray) -> np.ndarray:
+        """Repeat a value of each request for its rows, [n_rows]."""
+        if len(values) == 1:
+            return np.full(len(self.rows), values[0])
+        return values[self.rows.request]
+
+
+@compiled
+def _of_item(values: np.ndarray, item: np.ndarray) -> np.ndarray:
+    found = np.empty(len(item))
+    for n in range(len(item)):
+        found[n] = np.nan if item[n] < 0 else values[item[n]]
+    return found
+
+
+@compiled
+def _listed_at(listed: np.ndarray, item: np.ndarray) -> np.ndarray:
+    found = np.empty(len(item), np.int64)
+    for n in range(len(item)):
+        found[n] = NO_TIME if item[n] < 0 else listed[item[n]]
+    return found

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from features.compiled import compiled
 from features.counters import EVER, USER, CounterSpec
 from features.kinds.base import (
     CHECKED,
@@ -60,18 +61,20 @@ class Affinity(Feature):
         taken = reader.total((USER, self.attribute), self.events, self.days)
         of_all = reader.total((USER,), self.events, self.days)
         code = reader.attribute_code(self.attribute)
-        usual = _shares(reader.snapshot.shares[self.attribute], code)
-        own = (taken + self.smoothing * usual) / (of_all + self.smoothing)
-        return np.log(own / usual)
+        shares = reader.snapshot.shares[self.attribute]
+        return np.log(_ratios(taken, of_all, shares, code, self.smoothing))
 
 
-def _shares(shares: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """Look the share of each value of an attribute up, float64 [n]; NaN for `MISSING`."""
-    if not len(shares):
-        return np.full(len(code), np.nan)
-    found: np.ndarray = shares[code]
-    found[code < 0] = np.nan
-    return found
+@compiled
+def _ratios(
+    taken: np.ndarray, of_all: np.ndarray, shares: np.ndarray, code: np.ndarray, smoothing: float
+) -> np.ndarray:
+    """Give each smoothed share against the usual one, float64 [n]; NaN for a `MISSING` code."""
+    ratios = np.empty(len(code))
+    for n in range(len(code)):
+        usual = np.nan if code[n] < 0 else shares[code[n]]
+        ratios[n] = (taken[n] + smoothing * usual) / (of_all[n] + smoothing) / usual
+    return ratios
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -107,5 +110,12 @@ class PriceAgainstUsual(Feature):
         """Give the column."""
         count = reader.total((USER,), self.events, EVER, "priced")
         total = reader.total((USER,), self.events, EVER, "log_price")
-        usual = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        return reader.of_item(reader.catalogue.log_price) - usual
+        return _less_mean(reader.of_item(reader.catalogue.log_price), total, count)
+
+
+@compiled
+def _less_mean(price: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    less = np.empty(len(price))
+    for n in range(len(price)):
+        less[n] = price[n] - total[n] / count[n] if count[n] > 0 else np.nan
+    return less

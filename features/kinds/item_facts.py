@@ -51,10 +51,8 @@ class Age(Feature):
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
-        listed = reader.listed_at()
-        age = days_since(reader.row_moment, listed)
-        age[age < 0] = np.nan
-        return age
+        age = days_since(reader.row_moment, reader.listed_at())
+        return np.where(age < 0, np.nan, age)
 
 
 @dataclass(frozen=True, config=CHECKED)

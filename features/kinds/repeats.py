@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from features.compiled import compiled
 from features.counters import EVER, ITEM, USER, CounterSpec
 from features.kinds.base import CHECKED, Columns, Description, Feature, span
 from features.log import SESSION
@@ -79,11 +80,33 @@ class Rhythm(Feature):
         """Give the column."""
         key = (USER, ITEM)
         since = reader.days_since_last(key, self.events)
-        span_days = reader.days_since_first(key, self.events) - since
+        first = reader.days_since_first(key, self.events)
         times = reader.total(key, self.events, EVER)
-        own = np.divide(span_days, times - 1, out=np.full(len(times), np.nan), where=times > 1)
-        usual = np.where(own > 0, own, reader.of_item(reader.snapshot.repeat_days))
-        return np.log((since + 1) / (usual + 1))
+        of_item = reader.of_item(reader.snapshot.repeat_days)
+        return np.log(_against_usual(since, first, times, of_item))
+
+
+@compiled
+def _against_usual(
+    since: np.ndarray, first: np.ndarray, times: np.ndarray, of_item: np.ndarray
+) -> np.ndarray:
+    """Give the days since the last time against the usual interval, one added to both.
+
+    Args:
+        since: float64 [n], days since the last time.
+        first: float64 [n], days since the first time.
+        times: float64 [n].
+        of_item: float64 [n], the interval where the user has none of their own.
+
+    Returns:
+        float64 [n].
+    """
+    ratios = np.empty(len(since))
+    for n in range(len(since)):
+        own = (first[n] - since[n]) / (times[n] - 1) if times[n] > 1 else np.nan
+        usual = own if own > 0 else of_item[n]
+        ratios[n] = (since[n] + 1) / (usual + 1)
+    return ratios
 
 
 @dataclass(frozen=True, config=CHECKED)

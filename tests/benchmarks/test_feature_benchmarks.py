@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from feature_backfill import main as backfill_main
-from feature_baselines import NAMES, Part, main, require_equal
+from feature_baselines import Part, main, require_equal
 from measure import measure
 
 ROOT = Path(__file__).parents[2]
@@ -16,20 +16,21 @@ def test_ours_and_plain_python_are_compared_and_told(
 ) -> None:
     main([str(tmp_path), "--events", "20k", "--without-feast"])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["columns"] == len(NAMES)
+    assert told["columns"] > 10
     assert told["ours"]["rows"] == told["plain_python"]["rows"] > 1_000
     assert told["ours_over_plain_python"] > 0
     assert told["ours_over_plain_scan"] > 0
 
 
 def test_values_that_differ_stop_the_comparison() -> None:
-    values = np.arange(2 * len(NAMES)).reshape(2, -1)
-    mine = Part(1.0, 1.0, values, np.arange(2))
-    require_equal(mine, Part(1.0, 1.0, values[1:], np.array([1])), "other")
+    names = ["a", "b", "c", "d"]
+    values = np.arange(2 * len(names)).reshape(2, -1)
+    mine = Part(names, 1.0, 1.0, values, np.arange(2))
+    require_equal(mine, Part(names, 1.0, 1.0, values[1:], np.array([1])), "other")
     other = values[1:].copy()
     other[0, 3] += 1
-    with pytest.raises(RuntimeError, match=f"other and ours differ in 1 of .* row 1, {NAMES[3]}"):
-        require_equal(mine, Part(1.0, 1.0, other, np.array([1])), "other")
+    with pytest.raises(RuntimeError, match=r"other and ours differ in 1 of .* row 1, d"):
+        require_equal(mine, Part(names, 1.0, 1.0, other, np.array([1])), "other")
 
 
 @pytest.mark.slow

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from plain_features import Event, Row, Scan, Window, plain_rows
 
 from features.clock import DAY, HOUR
+from features.counters import EVER
 
 COUNTS = (
     Count(("item",), "click", 1),
     Count(("item",), "buy", 2),
     Count(("user",), "click", 9),
     Count(("user", "item"), "click", 2),
+    Count(("user", "item"), "buy", EVER),
 )
 TIMES = st.integers(0, 30).flatmap(
     lambda half_days: st.sampled_from((0, 1, HOUR, HOUR - 1)).map(
@@ -31,7 +33,7 @@ def expected(row: Row, events: list[Event], count: Count) -> int:
     if "user" in count.key and user is None:
         return 0
     tile = HOUR if count.days <= 7 else DAY
-    start = (time - count.days * DAY) // tile * tile
+    start = (time - count.days * DAY) // tile * tile if count.days else 0
     return sum(
         start <= when < time
         and kind == count.events

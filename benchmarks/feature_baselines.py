@@ -9,13 +9,14 @@ before anything is told. What is timed:
   the process: the first also loads the machine code of the loops;
 - Feast: `get_historical_features(...).to_arrow()` alone, DuckDB offline store. The counters are
   computed for it beforehand, keys are integers, the rows are in memory already, and rows of guests
-  are left out: none of that is timed. `feast` has a row per change of a counter; `feast_kindest` is
-  the kindest form found, where a row of an item or a user holds for a day (see feast_tables.py);
+  are left out: none of that is timed. `feast` has a row per change of a counter, and is
+  asked for the last rows only; `feast_kindest` is the kindest form found, where a row of an item or
+  a user holds for a day (see feast_tables.py);
 - plain Python: one loop over events and rows, which are tuples in memory; reading and writing are
   not timed. `plain_python` keeps a dict of deques per counter; `plain_scan` counts each window anew
   from the past of the row's key, as the definition says, on a sample of the rows.
 
-    python benchmarks/feature_baselines.py FOLDER [--events 1M] [--feast-rows 200k]
+    python benchmarks/feature_baselines.py FOLDER [--events 1M] [--feast-rows 50k]
         [--without-feast]
 
 Feast conflicts with our pins, so it gets a virtual environment of its own in FOLDER, from
@@ -170,13 +171,13 @@ def plain(shop: Shop, counter: type[Window], most_rows: int | None = None) -> Pa
     return Part(shop.names, seconds, cpu_seconds, values, rows[NUMBER].to_numpy())
 
 
-def feast(shop: Shop, folder: Path, most_rows: int, *, kindest: bool) -> Part:
-    """Join the counters to the last rows with Feast.
+def feast(shop: Shop, folder: Path, most_rows: int | None = None, *, kindest: bool) -> Part:
+    """Join the counters to the last rows with Feast; to all of them when no number is given.
 
     Args:
         shop: The log.
         folder: Where Feast's environment and files are.
-        most_rows: Rows that are joined.
+        most_rows: Rows that are joined, the last ones.
         kindest: Whether rows of items and of users hold for a day only. A user with an item has
             a few changes, so that it would be no kindness there.
 
@@ -187,7 +188,8 @@ def feast(shop: Shop, folder: Path, most_rows: int, *, kindest: bool) -> Part:
     work = folder / "feast"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    rows = shop.rows.tail(most_rows).drop_nulls("user")
+    rows = shop.rows if most_rows is None else shop.rows.tail(most_rows)
+    rows = rows.drop_nulls("user")
     when = pl.col("time").cast(pl.Datetime("us", "UTC")).alias(AT)
     rows.select(NUMBER, "user", "item", when).write_parquet(work / "entities.parquet")
     until = int(rows["time"][-1]) + 1
@@ -253,7 +255,7 @@ def run(folder: Path, events: int, feast_rows: int) -> dict[str, object]:
     others = {"plain_python": plain(shop, Window), "plain_scan": plain(shop, Scan, SCANNED_ROWS)}
     if feast_rows:
         others["feast"] = feast(shop, folder, feast_rows, kindest=False)
-        others["feast_kindest"] = feast(shop, folder, feast_rows, kindest=True)
+        others["feast_kindest"] = feast(shop, folder, kindest=True)
     result: dict[str, object] = {
         "benchmark": "feature_baselines",
         "cpus": os.cpu_count(),
@@ -283,7 +285,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="where the log and Feast's environment are kept")
     parser.add_argument("--events", type=parse_count, default=parse_count("1M"))
     parser.add_argument(
-        "--feast-rows", type=parse_count, default=parse_count("200k"), help="the last so many"
+        "--feast-rows",
+        type=parse_count,
+        default=parse_count("50k"),
+        help="the last so many that are joined to a row per change; all are joined at the kindest",
     )
     parser.add_argument("--without-feast", action="store_true")
     asked = parser.parse_args(arguments)

@@ -14,11 +14,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from data_contracts.storage import atomic_file
+from features.clock import day_name, day_number
 from features.counters import EVER, Counter, CounterSpec
 from features.history import Recent
 from features.log import EVENT_ARRAYS, Events
 from features.provenance import Provenance
-from features.snapshot_files import day_name, day_number
 from features.snapshots import Snapshot
 from features.state import FeatureState
 from features.tile_files import StoredTiles, drop_before, drop_from

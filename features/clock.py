@@ -11,6 +11,16 @@ HOURLY_WINDOW_DAYS = 7
 """Windows up to this long begin at an hour, longer ones at midnight UTC."""
 
 
+def day_name(day: int) -> str:
+    """Name a day in paths: 2024-02-29."""
+    return str(np.datetime64(day, "D"))
+
+
+def day_number(name: str) -> int:
+    """Give the day, since 1970-01-01, that `day_name` named so."""
+    return int(np.datetime64(name, "D").astype(np.int64))
+
+
 def window_start(time: np.ndarray, days: int) -> np.ndarray:
     """Give where a window that ends at `time` begins: `floor(time - window, tile)`.
 

@@ -15,7 +15,7 @@ from data_contracts.storage import atomic_folder
 from features.catalogue import Catalogue
 from features.clock import DAY
 from features.log import EVENT_ARRAYS, SESSION, Events, day_blocks
-from features.log_opening import BLOCK_ROWS, STAMP, USERS, Day, arrivals_file, prepare_log
+from features.log_opening import BLOCK_ROWS, FORMAT, STAMP, USERS, Day, arrivals_files, prepare_log
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,12 @@ class Log:
         Returns:
             The events, the derived ones of visits among them.
         """
-        days = [n for n in range(first_day, end_day) if n in self.days and self.days[n].arrived]
-        files = [arrivals_file(self.folder, day) for day in days]
-        # A day of which only copies of earlier events arrived has none.
-        files = [file for file in files if file.exists()]
+        files = arrivals_files(self.folder, first_day, end_day)
         if not files:
             return Events.none(self.kinds)
-        frame = pl.read_parquet(files)
+        known = pl.col("known")
+        inside = (known >= first_day * DAY) & (known < end_day * DAY)
+        frame = pl.scan_parquet(files).filter(inside).collect()
         events = Events.of([frame[name].to_numpy() for name in EVENT_ARRAYS], self.kinds)
         if self.withheld is None:
             return events
@@ -190,5 +189,5 @@ def _stamp_of(folder: Path) -> str | None:
         scalars = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    stamp: str | None = scalars.get("stamp")
+    stamp: str | None = scalars.get("stamp") if scalars.get("format") == FORMAT else None
     return stamp

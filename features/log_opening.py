@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.storage import atomic_file
 from features.catalogue import Catalogue
-from features.clock import DAY
+from features.clock import DAY, day_name, day_number
 from features.log import (
     EVENT_ARRAYS,
     SESSION,
@@ -27,10 +28,12 @@ from features.log import (
 
 BLOCK_ROWS = 1_000_000
 """Rows of a table that are in memory at once, unless one day has more."""
+_GROUP_ROWS = 1 << 16
+"""Arrivals that can be read without the others of their file."""
 
 STAMP, USERS = "log.json", "users.parquet"
 _ARRIVALS = "arrivals"
-_FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -73,32 +76,29 @@ def prepare_log(
     Raises:
         DataError: There is no interaction of any of the kinds.
     """
-    shown = _digests(impressions, Impressions.timestamp.col.dt.epoch("d"))
-    taken = with_times(interactions, kinds).filter(in_time_for(late_days))
-    arrived = _digests(taken, pl.col("known") // DAY)
-    if not arrived.height:
-        found = interactions.select(Interactions.kind.col.unique()).collect().to_series().to_list()
-        raise DataError(
-            f"interactions of the kinds {sorted(found)}",
-            f"some of the kinds {list(kinds)}",
-            "name the kinds under [labels] grades in recsys.toml as the table does",
+    with ThreadPoolExecutor(1) as beside:
+        shown_day = Impressions.timestamp.col.dt.epoch("d")
+        digests = beside.submit(_digests, impressions, shown_day)
+        taken = with_times(interactions, kinds).filter(in_time_for(late_days))
+        arrived = _digests(taken, pl.col("known") // DAY)
+        _require_some(arrived, interactions, kinds)
+        users = _users(impressions, taken)
+        users.write_parquet(folder / USERS)
+        late, duplicates = _sort_arrivals(
+            interactions,
+            pl.Series(catalogue.item_ids, dtype=pl.String),
+            users[Impressions.user_id.name],
+            kinds,
+            late_days,
+            folder,
         )
-    users = _users(impressions, taken)
-    users.write_parquet(folder / USERS)
+        shown = digests.result()
     clustered = _is_clustered(shown)
     if not clustered:
         _split_by_day(impressions, folder / "impressions")
-    late, duplicates = _sort_arrivals(
-        interactions,
-        pl.Series(catalogue.item_ids, dtype=pl.String),
-        users[Impressions.user_id.name],
-        kinds,
-        late_days,
-        folder,
-    )
     days = _days(shown, arrived)
     scalars = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "stamp": stamp,
         "catalogue": _table_digest(items),
         "clustered": clustered,
@@ -108,6 +108,16 @@ def prepare_log(
     }
     with atomic_file(folder / STAMP) as part:
         part.write_text(json.dumps(scalars), encoding="utf-8")
+
+
+def _require_some(arrived: pl.DataFrame, interactions: pl.LazyFrame, kinds: Sequence[str]) -> None:
+    if not arrived.height:
+        found = interactions.select(Interactions.kind.col.unique()).collect().to_series().to_list()
+        raise DataError(
+            f"interactions of the kinds {sorted(found)}",
+            f"some of the kinds {list(kinds)}",
+            "name the kinds under [labels] grades in recsys.toml as the table does",
+        )
 
 
 def _digests(table: pl.LazyFrame, day: pl.Expr) -> pl.DataFrame:
@@ -175,9 +185,14 @@ def _table_digest(items: pl.LazyFrame) -> str:
     return hashlib.sha256(names.encode() + hashes.tobytes()).hexdigest()[:16]
 
 
-def arrivals_file(folder: Path, day: int) -> Path:
-    """Name the file of what arrived on a day."""
-    return folder / _ARRIVALS / f"{day}.parquet"
+def arrivals_files(folder: Path, first_day: int, end_day: int) -> list[Path]:
+    """Give the files that may hold what arrived on some days, in order of time."""
+    found = []
+    for path in (folder / _ARRIVALS).glob("*.parquet"):
+        first, last = map(day_number, path.stem.split("_"))
+        if first < end_day and last >= first_day:
+            found.append(path)
+    return sorted(found)
 
 
 def _sort_arrivals(
@@ -188,7 +203,7 @@ def _sort_arrivals(
     late_days: int,
     folder: Path,
 ) -> tuple[int, int]:
-    """Write the interactions of each day of arrival into a file.
+    """Write the interactions in the order in which they arrived, whole days to a file.
 
     Copies and visits are told apart within the day an interaction happened, so blocks of such days
     are read; what arrives after its block waits in memory for its day.
@@ -230,17 +245,19 @@ def _sort_arrivals(
         both = Events.join([waiting, taken.events])
         both = both.take(np.lexsort((both.time, both.known)))
         done = int(np.searchsorted(both.known, high * DAY))
-        _write_days(both.take(slice(0, done)), folder)
+        _write_arrivals(both.take(slice(0, done)), folder)
         waiting = both.take(slice(done, None))
-    _write_days(waiting, folder)
+    _write_arrivals(waiting, folder)
     if split is not None:
         shutil.rmtree(split)
     return late, duplicates
 
 
-def _write_days(events: Events, folder: Path) -> None:
-    days = np.unique(events.known // DAY).tolist()
-    for day in days:
-        of_day = events.between(day * DAY, (day + 1) * DAY)
-        frame = pl.DataFrame({name: getattr(of_day, name) for name in EVENT_ARRAYS})
-        frame.write_parquet(arrivals_file(folder, day), compression="lz4")
+def _write_arrivals(events: Events, folder: Path) -> None:
+    if not len(events):
+        return
+    days = "_".join(day_name(int(known) // DAY) for known in events.known[[0, -1]])
+    frame = pl.DataFrame({name: getattr(events, name) for name in EVENT_ARRAYS})
+    frame.write_parquet(
+        folder / _ARRIVALS / f"{days}.parquet", compression="lz4", row_group_size=_GROUP_ROWS
+    )

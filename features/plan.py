@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from features.clock import day_name
 from features.counters import CounterSpec
 from features.provenance import Provenance
 from features.row_files import Made, made_from, row_file
-from features.snapshot_files import day_name
 
 
 @dataclass(frozen=True)

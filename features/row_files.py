@@ -11,9 +11,9 @@ import polars as pl
 
 from data_contracts.errors import DataError
 from data_contracts.storage import atomic_file
+from features.clock import day_name
 from features.feature_set import FeatureSet
 from features.log_days import Log
-from features.snapshot_files import day_name
 
 MANIFEST = "manifest.json"
 _BASE, _INPUTS, _COLUMNS = "recsys.base", "recsys.inputs", "recsys.columns"

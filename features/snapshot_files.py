@@ -13,6 +13,7 @@ from scipy import sparse
 
 from data_contracts.errors import DataError
 from data_contracts.storage import atomic_folder
+from features.clock import day_name
 from features.snapshots import Snapshot
 
 FORMAT = 1
@@ -20,16 +21,6 @@ _ARRAYS, _SCALARS = "arrays.safetensors", "snapshot.json"
 _REBUILD = "run `recsys backfill` again"
 
 Arrays = dict[str, np.ndarray]
-
-
-def day_name(day: int) -> str:
-    """Name a day in paths: 2024-02-29."""
-    return str(np.datetime64(day, "D"))
-
-
-def day_number(name: str) -> int:
-    """Give the day, since 1970-01-01, that `day_name` named so."""
-    return int(np.datetime64(name, "D").astype(np.int64))
 
 
 def save_snapshot(snapshot: Snapshot, folder: Path, inputs: str) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from features.clock import DAY
+from features.clock import DAY, day_name
 from features.kinds.counts import rate_name
 from features.log import IMPRESSION, Events
 from features.provenance import Provenance
-from features.snapshot_files import day_name, load_snapshot, save_snapshot, snapshot_inputs
+from features.snapshot_files import load_snapshot, save_snapshot, snapshot_inputs
 from features.snapshots import Snapshot, empty_snapshot, snapshot
 
 

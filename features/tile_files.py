@@ -12,11 +12,12 @@ from safetensors.numpy import save_file
 
 from data_contracts.errors import DataError
 from data_contracts.storage import atomic_file
-from features.snapshot_files import day_name, day_number
+from features.clock import day_name, day_number
 from features.tiles import Tile
 
 _PARTS = ("codes", "moments", "running", "starts")
-_IN_MEMORY = 5
+_KEPT_EVENTS = 200_000
+"""Events of the last used days that stay in memory, but for one day at least: some 6 MB."""
 _FILE_EVENTS = 100_000
 """Events of the days that wait for a file, at the most: some 3 MB."""
 
@@ -40,7 +41,9 @@ class StoredTiles(MutableMapping[int, Tile]):
         self._days = {day for day in self._files if since <= day < before}
         self._writes = writes
         self._waiting: dict[int, Tile] = {}
+        self._waiting_events = 0
         self._last: OrderedDict[int, Tile] = OrderedDict()
+        self._kept = 0
 
     def __getitem__(self, day: int) -> Tile:
         """Read the tile of a day."""
@@ -55,16 +58,18 @@ class StoredTiles(MutableMapping[int, Tile]):
     def __setitem__(self, day: int, tile: Tile) -> None:
         """Keep the tile of a day."""
         self._days.add(day)
+        self._drop(day)
         self._remember(day, tile)
         if self._writes:
             self._waiting[day] = tile
-            if sum(len(each.moments) for each in self._waiting.values()) > _FILE_EVENTS:
+            self._waiting_events += len(tile.moments)
+            if self._waiting_events > _FILE_EVENTS:
                 self.flush()
 
     def __delitem__(self, day: int) -> None:
         """Forget a day."""
         self._days.remove(day)
-        self._last.pop(day, None)
+        self._drop(day)
 
     def __iter__(self) -> Iterator[int]:
         """Give the days, ascending."""
@@ -87,13 +92,19 @@ class StoredTiles(MutableMapping[int, Tile]):
         with atomic_file(path) as part:
             save_file(arrays, part)
         self._files |= dict.fromkeys(self._waiting, path)
-        self._waiting = {}
+        self._waiting, self._waiting_events = {}, 0
 
     def _remember(self, day: int, tile: Tile) -> None:
+        if day not in self._last:
+            self._kept += len(tile.moments)
         self._last[day] = tile
         self._last.move_to_end(day)
-        if len(self._last) > _IN_MEMORY:
-            self._last.popitem(last=False)
+        while self._kept > _KEPT_EVENTS and len(self._last) > 1:
+            self._drop(next(iter(self._last)))
+
+    def _drop(self, day: int) -> None:
+        tile = self._last.pop(day, None)
+        self._kept -= 0 if tile is None else len(tile.moments)
 
 
 def stored_days(folder: Path) -> dict[int, Path]:

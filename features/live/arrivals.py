@@ -1,14 +1,17 @@
 """Events on their way into the state: encoded, and waiting until the clock has passed them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import compress
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-IN_ORDER = attrgetter("known", "time", "event_id")
+FIELDS = ("known", "time", "id_hash", "visit_hash", "user", "item", "kind", "value")
+"""The numbers of an interaction: the last instant before it was known and when it happened, UTC
+microseconds; 63 bits for its identifier and for its session, 0 without one; the user's code,
+`MISSING` for a guest; the item's place, `MISSING` when the catalogue does not have it; the kind's
+place; millionths of its value."""
 
 
 @dataclass(frozen=True)
@@ -40,40 +43,69 @@ class Incoming:
 
     def between(self, start: int, end: int) -> "Incoming":
         """Give a run of the interactions."""
-        return self._map(lambda column: column[start:end])
+        return Incoming(
+            self.event_id[start:end],
+            self.kind[start:end],
+            self.user_id[start:end],
+            self.item_id[start:end],
+            self.session_id[start:end],
+            self.time[start:end],
+            self.ingested[start:end],
+            self.value[start:end],
+        )
 
     def where(self, kept: Sequence[bool]) -> "Incoming":
         """Give those of the interactions that are told to stay."""
-        return self._map(lambda column: list(compress(column, kept)))
-
-    def _map(self, cut: Callable[[Sequence[Any]], Sequence[Any]]) -> "Incoming":
-        return Incoming(*(cut(getattr(self, each.name)) for each in fields(self)))
+        return Incoming(*(list(compress(getattr(self, each.name), kept)) for each in fields(self)))
 
 
-class Arrival(NamedTuple):
-    """An interaction with its identifiers replaced by numbers.
+@dataclass(frozen=True)
+class Arrivals:
+    """Interactions with their identifiers replaced by numbers.
 
     Attributes:
-        known: The last instant before it was known, UTC microseconds.
-        time: When it happened.
-        event_id: Its identifier, which orders what is equal otherwise.
-        id_hash: 63 bits for it.
-        visit_hash: 63 bits for the session, 0 without one.
-        user: Code of the user; `MISSING` for a guest.
-        item: Place of the item; `MISSING` when the catalogue does not have it.
-        kind: Place in the kinds.
-        value: Millionths of its value.
+        event_id: Their identifiers, which order what is equal otherwise.
+        numbers: int64 [n_fields, n], what `FIELDS` names.
     """
 
-    known: int
-    time: int
-    event_id: str
-    id_hash: int
-    visit_hash: int
-    user: int
-    item: int
-    kind: int
-    value: int
+    event_id: Sequence[str]
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+    def column(self, name: str) -> np.ndarray:
+        """Give a field of all, int64 [n]."""
+        values: np.ndarray = self.numbers[FIELDS.index(name)]
+        return values
+
+    def take(self, places: np.ndarray) -> "Arrivals":
+        """Keep some, in the order asked for."""
+        return Arrivals([self.event_id[n] for n in places.tolist()], self.numbers[:, places])
+
+    def rows(self) -> list[list[int]]:
+        """Give the numbers of each, in the order of `FIELDS`."""
+        rows: list[list[int]] = self.numbers.T.tolist()
+        return rows
+
+    def in_order(self) -> "Arrivals":
+        """Put them into the order in which they count: as they were known, happened, are named."""
+        if len(self) < 2:
+            return self
+        known, time = self.column("known"), self.column("time")
+        later = (known[1:] > known[:-1]) | ((known[1:] == known[:-1]) & (time[1:] > time[:-1]))
+        if later.all():
+            return self
+        keys = list(zip(known.tolist(), time.tolist(), self.event_id, strict=True))
+        return self.take(np.array(sorted(range(len(self)), key=keys.__getitem__)))
+
+    @classmethod
+    def join(cls, parts: Sequence["Arrivals"]) -> "Arrivals":
+        """Lay interactions end to end."""
+        if len(parts) == 1:
+            return parts[0]
+        numbers = [np.zeros((len(FIELDS), 0), np.int64), *(part.numbers for part in parts)]
+        return cls([each for part in parts for each in part.event_id], np.hstack(numbers))
 
 
 class ShownSlate(NamedTuple):
@@ -94,49 +126,41 @@ class Waiting:
     """Events that the clock has not passed: nobody can know them yet."""
 
     def __init__(self) -> None:
-        self.arrivals: list[Arrival] = []
+        self.arrivals: list[Arrivals] = []
         self.shown: list[ShownSlate] = []
 
     def __len__(self) -> int:
-        return len(self.arrivals) + len(self.shown)
+        return sum(map(len, self.arrivals)) + len(self.shown)
 
     def first(self) -> int | None:
         """Give the first instant at which an event waits, None when none does."""
-        both = [each.known for each in self.arrivals] + [each.known for each in self.shown]
-        return min(both, default=None)
+        known = [int(part.column("known").min()) for part in self.arrivals]
+        return min(known + [each.known for each in self.shown], default=None)
 
     def users(self) -> set[int]:
         """Give the codes of the users of what waits."""
-        return {each.user for each in self.arrivals} | {each.user for each in self.shown}
+        users = {user for part in self.arrivals for user in part.column("user").tolist()}
+        return users | {each.user for each in self.shown}
 
-    def take(self, before: int) -> tuple[list[Arrival], list[ShownSlate]]:
+    def add(self, arrivals: Arrivals) -> None:
+        """Have interactions wait."""
+        if len(arrivals):
+            self.arrivals.append(arrivals)
+
+    def take(self, before: int) -> tuple[Arrivals, list[ShownSlate]]:
         """Take out what was known before an instant, interactions in the order they count."""
-        arrivals, self.arrivals = _split(self.arrivals, before)
-        shown, self.shown = _split_shown(self.shown, before)
-        if len(arrivals) > 1:
-            arrivals.sort(key=IN_ORDER)
-        return arrivals, shown
+        shown, self.shown = _split(self.shown, before)
+        arrivals = Arrivals.join(self.arrivals)
+        self.arrivals = []
+        early = arrivals.column("known") < before
+        if not early.all():
+            self.add(arrivals.take(np.flatnonzero(~early)))
+            arrivals = arrivals.take(np.flatnonzero(early))
+        return arrivals.in_order(), shown
 
 
-def _split(events: list[Arrival], before: int) -> tuple[list[Arrival], list[Arrival]]:
-    early = [each for each in events if each.known < before]
-    if len(early) == len(events):
-        return events, []
-    return early, [each for each in events if each.known >= before]
-
-
-def _split_shown(
-    slates: list[ShownSlate], before: int
-) -> tuple[list[ShownSlate], list[ShownSlate]]:
+def _split(slates: list[ShownSlate], before: int) -> tuple[list[ShownSlate], list[ShownSlate]]:
     early = [each for each in slates if each.known < before]
     if len(early) == len(slates):
         return slates, []
     return early, [each for each in slates if each.known >= before]
-
-
-def columns_of(arrivals: Iterable[Arrival]) -> dict[str, np.ndarray]:
-    """Give the numbers of interactions as arrays, int64 [n], by name of the field."""
-    names = [name for name in Arrival._fields if name != "event_id"]
-    columns = zip(*arrivals, strict=True)
-    by_name = dict(zip(Arrival._fields, columns, strict=True))
-    return {name: np.array(by_name[name], np.int64) for name in names}

@@ -11,7 +11,7 @@ import numpy as np
 
 from features.clock import DAY, window_start
 from features.counters import EVER, USER, CounterSpec, Measure
-from features.live.counting import MEASURES, NEVER, Layout, count, count_one, read_rows
+from features.live.counting import MEASURES, NEVER, START, count, count_one, read_rows
 from features.live.growing import grown
 from features.live.keys import HashedKeys, PlainKeys
 from features.live.tiles import Tiles, tiles_of
@@ -62,13 +62,16 @@ class _Group:
 
     Attributes:
         series: Its counters.
-        days: Window of each column.
-        layout: Where in the table they count.
+        days: Length of each window.
+        windows: int64 [3, n_windows], where its events are counted, see `features.live.counting`;
+            `START` moves with the clock.
+        tracks: int64 [2, n_tracks], the same of the times.
     """
 
     series: Sequence[_Series]
     days: tuple[int, ...]
-    layout: Layout
+    windows: np.ndarray
+    tracks: np.ndarray
 
 
 class CounterTable:
@@ -108,19 +111,18 @@ class CounterTable:
         self.groups = {kind: self._group(kind) for kind in {spec.kind for spec in specs}}
         self.totals = np.zeros((_LEAST_ROWS, len(self.column)), np.int64)
         self.ends = self._no_ends(_LEAST_ROWS)
-        self.starts: dict[str, np.ndarray] = {}
         self._set_starts()
 
     def _group(self, kind: str) -> _Group:
         series = [each for each in self.series.values() if each.spec.kind == kind]
         tracks = {track: priced for (of, priced), track in self.track.items() if of == kind}
-        layout = Layout(
-            np.array([column for each in series for column in each.columns], np.int64),
-            np.array([each.measure for each in series for _ in each.columns], np.int64),
-            np.array(list(tracks), np.int64),
-            np.array(list(tracks.values()), np.bool_),
+        windows = [(column, each.measure, 0) for each in series for column in each.columns]
+        return _Group(
+            series,
+            tuple(days for each in series for days in each.spec.windows),
+            np.ascontiguousarray(np.array(windows, np.int64).T),
+            np.array([list(tracks), list(tracks.values())], np.int64),
         )
-        return _Group(series, tuple(days for each in series for days in each.spec.windows), layout)
 
     def _no_ends(self, rows: int) -> np.ndarray:
         ends = np.empty((rows, 2 * len(self.track)), np.int64)
@@ -160,8 +162,9 @@ class CounterTable:
         """
         rows = self.keys.add(codes)
         self.make_room()
-        group, starts = self.groups[kind], self.starts[kind]
-        count(self.totals, self.ends, rows, counted.time, counted.amounts, starts, group.layout)
+        group = self.groups[kind]
+        windows, tracks = group.windows, group.tracks
+        count(self.totals, self.ends, rows, counted.time, counted.amounts, windows, tracks)
         for series in group.series:
             for tiles in series.tiles:
                 tiles.add(self.clock, counted.time, rows, counted.amounts[series.measure])
@@ -171,8 +174,8 @@ class CounterTable:
         row = self.keys.add_one(code)
         if row >= len(self.ends):
             self.make_room()
-        group, starts = self.groups[kind], self.starts[kind]
-        count_one(self.totals, self.ends, row, time, amounts, starts, group.layout)
+        group = self.groups[kind]
+        count_one(self.totals, self.ends, row, time, amounts, group.windows, group.tracks)
         for series in group.series:
             amount = int(amounts[series.measure])
             if amount:
@@ -200,10 +203,8 @@ class CounterTable:
         start_of = {
             days: _ALWAYS if days == EVER else int(window_start(now, days)[0]) for days in days_of
         }
-        self.starts = {
-            kind: np.array([start_of[days] for days in group.days], np.int64)
-            for kind, group in self.groups.items()
-        }
+        for group in self.groups.values():
+            group.windows[START] = [start_of[days] for days in group.days]
 
     def forget(self, day: int, forget_days: int) -> None:
         """Forget a user's keys without an event in so many days, as of a day's midnight."""

@@ -1,7 +1,5 @@
 """The loops over a table of counters: adding events to its rows, and reading rows of a request."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from features.catalogue import MISSING
@@ -15,20 +13,13 @@ MEASURES: tuple[Measure, ...] = ("events", "log_price", "priced", "value")
 PRICED = MEASURES.index("priced")
 
 
-class Layout(NamedTuple):
-    """Where a kind's events are counted.
-
-    Attributes:
-        columns: int64 [m], the columns of its windows in the totals.
-        measures: int64 [m], what each adds up, by place in `MEASURES`.
-        tracks: int64 [t], its pairs of last and first times.
-        priced: bool [t], whether a track is of priced events only.
-    """
-
-    columns: np.ndarray
-    measures: np.ndarray
-    tracks: np.ndarray
-    priced: np.ndarray
+# Rows of the arrays that say where a kind's events are counted: plain arrays, since a named tuple
+# costs more to hand over than one event to count.
+COLUMN, MEASURE, START = range(3)
+"""Of `windows`, int64 [3, m]: a window's column in the totals, what it adds up (a place in
+`MEASURES`), and when it begins."""
+TRACK, ONLY_PRICED = range(2)
+"""Of `tracks`, int64 [2, t]: a pair of last and first times, and whether it is of priced events."""
 
 
 @compiled
@@ -74,10 +65,10 @@ def count(
     rows: np.ndarray,
     times: np.ndarray,
     amounts: np.ndarray,
-    starts: np.ndarray,
-    layout: Layout,
+    windows: np.ndarray,
+    tracks: np.ndarray,
 ) -> None:
-    """Add events to the windows they lie in, and to the last and first times.
+    """Add events of one kind to the windows they lie in, and to the last and first times.
 
     Args:
         totals: int64 [n, n_columns]; changed.
@@ -85,11 +76,11 @@ def count(
         rows: int64 [n_events], row of each event.
         times: int64 [n_events], UTC microseconds.
         amounts: int64 [n_measures, n_events].
-        starts: int64 [m], where the window of each column begins.
-        layout: Where events of this kind are counted.
+        windows: int64 [3, m], see `COLUMN`.
+        tracks: int64 [2, t], see `TRACK`.
     """
     for event in range(len(rows)):
-        count_one(totals, ends, rows[event], times[event], amounts[:, event], starts, layout)
+        count_one(totals, ends, rows[event], times[event], amounts[:, event], windows, tracks)
 
 
 @compiled
@@ -99,16 +90,16 @@ def count_one(
     row: int,
     time: int,
     amounts: np.ndarray,
-    starts: np.ndarray,
-    layout: Layout,
+    windows: np.ndarray,
+    tracks: np.ndarray,
 ) -> None:
     """Add one event of amounts int64 [n_measures], as `count` adds many."""
-    for place in range(len(starts)):
-        if time >= starts[place]:
-            totals[row, layout.columns[place]] += amounts[layout.measures[place]]
-    for place in range(len(layout.tracks)):
-        if layout.priced[place] and amounts[PRICED] == 0:
+    for place in range(windows.shape[1]):
+        if time >= windows[START, place]:
+            totals[row, windows[COLUMN, place]] += amounts[windows[MEASURE, place]]
+    for place in range(tracks.shape[1]):
+        if tracks[ONLY_PRICED, place] and amounts[PRICED] == 0:
             continue
-        last = 2 * layout.tracks[place]
+        last = 2 * tracks[TRACK, place]
         ends[row, last] = max(ends[row, last], time)
         ends[row, last + 1] = min(ends[row, last + 1], time)

@@ -192,7 +192,7 @@ class LiveFeatures:
         Args:
             events: The interactions.
         """
-        self.state.waiting.arrivals += self._intake.arrivals(events)
+        self.state.waiting.add(self._intake.arrivals(events))
 
     def remember(self, events: Incoming) -> None:
         """Take note of interactions that the state has counted already, as after `hydrate`.

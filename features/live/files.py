@@ -19,7 +19,7 @@ from data_contracts.errors import BundleError
 from data_contracts.storage import atomic_folder
 from features.catalogue import Catalogue
 from features.counters import CounterSpec
-from features.live.arrivals import Arrival, ShownSlate
+from features.live.arrivals import FIELDS, Arrivals, ShownSlate
 from features.live.counters import CounterTable
 from features.live.histories import Histories
 from features.live.keys import HashedKeys
@@ -102,7 +102,8 @@ def load_live(
         state.users.free = list(scalars["free"])
         _fill_rings(state.histories, arrays)
         state.ids, state.visits = _remembered("ids", arrays), _remembered("visits", arrays)
-        state.waiting.arrivals = [Arrival(*row) for row in waiting.iter_rows()]
+        numbers = waiting.select(FIELDS).to_numpy().T
+        state.waiting.add(Arrivals(waiting["event_id"].to_list(), np.ascontiguousarray(numbers)))
         state.waiting.shown = _shown(arrays)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise _unreadable(folder / _ARRAYS, error) from error
@@ -163,9 +164,10 @@ def _fill_table(table: CounterTable, prefix: str, arrays: Arrays) -> None:
             tiles.lay_in({part: arrays[f"{name}/{part}"] for part in parts})
 
 
-def _waiting_frame(arrivals: Sequence[Arrival]) -> pl.DataFrame:
-    schema = {name: pl.String if name == "event_id" else pl.Int64 for name in Arrival._fields}
-    return pl.DataFrame(list(arrivals), schema, orient="row")
+def _waiting_frame(waiting: Sequence[Arrivals]) -> pl.DataFrame:
+    arrivals = Arrivals.join(waiting)
+    numbers = {name: arrivals.column(name) for name in FIELDS}
+    return pl.DataFrame({"event_id": pl.Series(arrivals.event_id, dtype=pl.String), **numbers})
 
 
 def _shown(arrays: Mapping[str, np.ndarray]) -> list[ShownSlate]:

@@ -1,7 +1,5 @@
 """The last interactions of every user: a ring of fixed length for each."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from features.catalogue import MISSING
@@ -10,6 +8,9 @@ from features.history import History
 from features.live.growing import grown
 
 _LEAST_USERS = 16
+
+Rings = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""The arrays of `Histories` in order, as the loops take them."""
 
 
 class Histories:
@@ -53,13 +54,11 @@ class Histories:
             kind: int16 [n].
             time: int64 [n].
         """
-        rings = _Rings(self.item, self.kind, self.time, self.newest, self.count)
-        _add(rings, user, item, kind, time)
+        _add(self._rings, user, item, kind, time)
 
     def add_one(self, user: int, item: int, kind: int, time: int) -> None:
         """Add one interaction in its place."""
-        rings = _Rings(self.item, self.kind, self.time, self.newest, self.count)
-        _add_one(rings, user, item, kind, time)
+        _add_one(self._rings, user, item, kind, time)
 
     def forget(self, before: int) -> None:
         """Drop what happened before an instant, int UTC microseconds."""
@@ -73,34 +72,28 @@ class Histories:
 
     def of_user(self, user: int) -> History:
         """Give one user's history, newest first, [1, k]; empty for a guest or an unknown user."""
-        rings = _Rings(self.item, self.kind, self.time, self.newest, self.count)
-        return History(*_unrolled(rings, user))
+        return History(*_unrolled(self._rings, user))
 
-
-class _Rings(NamedTuple):
-    """The arrays of `Histories`."""
-
-    item: np.ndarray
-    kind: np.ndarray
-    time: np.ndarray
-    newest: np.ndarray
-    used: np.ndarray
+    @property
+    def _rings(self) -> Rings:
+        return self.item, self.kind, self.time, self.newest, self.count
 
 
 @compiled
 def _add(
-    rings: _Rings, user: np.ndarray, item: np.ndarray, kind: np.ndarray, time: np.ndarray
+    rings: Rings, user: np.ndarray, item: np.ndarray, kind: np.ndarray, time: np.ndarray
 ) -> None:
     for place in range(len(user)):
         _add_one(rings, user[place], item[place], kind[place], time[place])
 
 
 @compiled
-def _add_one(rings: _Rings, user: int, item: int, kind: int, time: int) -> None:
+def _add_one(rings: Rings, user: int, item: int, kind: int, time: int) -> None:
     """Put an interaction into its place; the later ones move on."""
-    k = rings.time.shape[1]
-    items, kinds, times = rings.item[user], rings.kind[user], rings.time[user]
-    newest, count = rings.newest[user], rings.used[user]
+    all_items, all_kinds, all_times, all_newest, used = rings
+    k = all_times.shape[1]
+    items, kinds, times = all_items[user], all_kinds[user], all_times[user]
+    newest, count = all_newest[user], used[user]
     later = 0
     while later < count and times[(newest - later) % k] > time:
         later += 1
@@ -111,20 +104,21 @@ def _add_one(rings: _Rings, user: int, item: int, kind: int, time: int) -> None:
         items[target], kinds[target], times[target] = items[source], kinds[source], times[source]
     place = (newest + 1 - later) % k
     items[place], kinds[place], times[place] = item, kind, time
-    rings.newest[user] = (newest + 1) % k
-    rings.used[user] = min(count + 1, k)
+    all_newest[user] = (newest + 1) % k
+    used[user] = min(count + 1, k)
 
 
 @compiled
-def _unrolled(rings: _Rings, user: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    k = rings.item.shape[1]
+def _unrolled(rings: Rings, user: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    items, kinds, times, newest, used = rings
+    k = items.shape[1]
     item = np.full((1, k), np.int32(MISSING))
     kind = np.full((1, k), np.int16(MISSING))
     time = np.zeros((1, k), np.int64)
-    if 0 <= user < len(rings.used):
-        for back in range(rings.used[user]):
-            place = (rings.newest[user] - back) % k
-            item[0, back] = rings.item[user, place]
-            kind[0, back] = rings.kind[user, place]
-            time[0, back] = rings.time[user, place]
+    if 0 <= user < len(used):
+        for back in range(used[user]):
+            place = (newest[user] - back) % k
+            item[0, back] = items[user, place]
+            kind[0, back] = kinds[user, place]
+            time[0, back] = times[user, place]
     return item, kind, time

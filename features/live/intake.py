@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from itertools import compress, repeat
 
+import numpy as np
+
 from features.catalogue import MISSING, Catalogue
 from features.clock import DAY
 from features.counters import UNITS
-from features.live.arrivals import Arrival, Incoming
+from features.live.arrivals import FIELDS, Arrivals, Incoming
 from features.live.remembered import hash_of, visit_hash
 from features.live.state import LiveState
 
@@ -31,7 +33,7 @@ class Intake:
         self._place_of = catalogue.index.get
         self._kinds = {kind: place for place, kind in enumerate(state.kinds[:-1])}
 
-    def arrivals(self, events: Incoming) -> list[Arrival]:
+    def arrivals(self, events: Incoming) -> Arrivals:
         """Replace identifiers by numbers, and leave out what does not count.
 
         Args:
@@ -49,20 +51,16 @@ class Intake:
             kinds, arrived = list(compress(kinds, fits)), list(compress(arrived, fits))
         self.heard = max(self.heard, max(arrived, default=self.heard))
         add_user = self._state.users.add
-        return list(
-            map(
-                Arrival,
-                map(_last_unknown, events.time, arrived),
-                events.time,
-                events.event_id,
-                map(hash_of, events.event_id),
-                map(visit_hash, events.session_id),
-                [MISSING if user is None else add_user(user) for user in events.user_id],
-                map(self._place_of, events.item_id, repeat(MISSING)),
-                kinds,
-                [0 if value is None else _millionths(value) for value in events.value],
-            )
-        )
+        numbers = np.empty((len(FIELDS), len(events)), np.int64)
+        numbers[0] = list(map(_last_unknown, events.time, arrived))
+        numbers[1] = events.time
+        numbers[2] = list(map(hash_of, events.event_id))
+        numbers[3] = list(map(visit_hash, events.session_id))
+        numbers[4] = [MISSING if user is None else add_user(user) for user in events.user_id]
+        numbers[5] = list(map(self._place_of, events.item_id, repeat(MISSING)))
+        numbers[6] = np.array(kinds, np.int64)
+        numbers[7] = [0 if value is None else _millionths(value) for value in events.value]
+        return Arrivals(events.event_id, numbers)
 
     def _fits(
         self, kinds: Sequence[int | None], times: Sequence[int], arrived: Sequence[int]

@@ -14,6 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from data_contracts.progress import Track
+from features.compiled import compiled
 from recsys.text.encoders.base import Encoded
 
 CHARACTERS_PER_TOKEN = 64
@@ -143,20 +144,38 @@ def batch_bounds(lengths: np.ndarray, token_budget: int) -> list[tuple[int, int]
     Returns:
         Where each run begins and ends.
     """
-    count, run = len(lengths), token_budget * RUN_COST
-    cost, end = np.zeros(count + 1), np.zeros(count, np.int64)
-    sizes = np.arange(1, max(count, 1) + 1)
-    for low in range(count - 1, -1, -1):
-        width = max(int(lengths[low]), 1)
-        most = min(count - low, max(1, token_budget // width))
-        costs = cost[low + 1 : low + 1 + most] + width * sizes[:most]
-        best = int(costs.argmin())
-        cost[low], end[low] = costs[best] + run, low + 1 + best
+    contiguous = np.ascontiguousarray(lengths, np.int64)
+    ends = _cheapest_ends(contiguous, token_budget, token_budget * RUN_COST)
     bounds, low = [], 0
-    while low < count:
-        bounds.append((low, int(end[low])))
-        low = int(end[low])
+    while low < len(ends):
+        bounds.append((low, int(ends[low])))
+        low = int(ends[low])
     return bounds
+
+
+@compiled
+def _cheapest_ends(lengths: np.ndarray, token_budget: int, run_cost: float) -> np.ndarray:
+    """Tell where a run that begins at each text ends best.
+
+    Args:
+        lengths: Tokens of each text, longest first, int64 [n].
+        token_budget: Tokens of a run at the most, padding included.
+        run_cost: What a run costs beside its tokens, in tokens.
+
+    Returns:
+        int64 [n].
+    """
+    count = len(lengths)
+    costs, ends = np.zeros(count + 1), np.empty(count, np.int64)
+    for low in range(count - 1, -1, -1):
+        width = max(lengths[low], 1)
+        last = min(count, low + max(1, token_budget // width))
+        costs[low] = np.inf
+        for high in range(low + 1, last + 1):
+            cost = run_cost + width * (high - low) + costs[high]
+            if cost < costs[low]:
+                costs[low], ends[low] = cost, high
+    return ends
 
 
 def _windows(

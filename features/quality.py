@@ -191,33 +191,37 @@ def feature_quality(
 
 def _parts(
     files: Iterable[Path], names: Sequence[str], start: datetime, end: datetime
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Read the files in order, and give the rows of each by the name of their period."""
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Read the files in order, and give the columns of each by the name of their period."""
     time = Impressions.timestamp.name
     for file in files:
         frame = pl.read_parquet(file, columns=[time, *names])
         moment = pl.col(time)
         training = frame.filter((moment >= start) & (moment < end))
         if training.height:
-            yield _TRAINING, training.select(names).to_numpy()
+            yield _TRAINING, _columns(training, names)
         later = frame.filter(moment >= end)
         if later.height:
             month = later[time][0].strftime("%Y-%m")
-            yield month, later.select(names).to_numpy()
+            yield month, _columns(later, names)
 
 
-def _periods(parts: Iterator[tuple[str, np.ndarray]], n_columns: int) -> Iterator[_Period]:
-    for name, matrices in groupby(parts, key=lambda part: part[0]):
+def _columns(frame: pl.DataFrame, names: Sequence[str]) -> list[np.ndarray]:
+    return [frame[name].rechunk().to_numpy() for name in names]
+
+
+def _periods(parts: Iterator[tuple[str, list[np.ndarray]]], n_columns: int) -> Iterator[_Period]:
+    for name, of_period in groupby(parts, key=lambda part: part[0]):
         sketch = Sketch.empty(n_columns)
-        for _, matrix in matrices:
-            sketch.add(matrix)
+        for _, columns in of_period:
+            sketch.add(columns)
         yield _Period(name, sketch)
 
 
 def _compare(reference: Sketch, period: _Period, place: int) -> PeriodQuality:
     uppers = decile_bins(reference, place)
     sketch = period.sketch
-    known = int(sketch.known()[place])
+    known = int(sketch.known[place])
     return PeriodQuality(
         period=period.name,
         rows=sketch.rows,
@@ -234,7 +238,7 @@ def _column(
     place: int,
     periods: Sequence[PeriodQuality],
 ) -> ColumnQuality:
-    known = int(reference.known()[place])
+    known = int(reference.known[place])
     nothing = float("nan")
     quantiles = reference.quantiles(place, np.array(LEVELS)).tolist()
     return ColumnQuality(
@@ -242,10 +246,10 @@ def _column(
         meaning=feature.describe().meaning,
         unit=feature.describe().unit,
         missing=1 - known / reference.rows,
-        zeros=int(reference.zeros()[place]) / known if known else nothing,
-        distinct=int(reference.distinct()[place]),
+        zeros=reference.zeros(place) / known if known else nothing,
+        distinct=reference.distinct(place),
         mean=float(reference.mean[place]) if known else nothing,
-        deviation=float(reference.deviation()[place]),
+        deviation=reference.deviation(place),
         low=float(reference.low[place]) if known else nothing,
         high=float(reference.high[place]) if known else nothing,
         quantiles={f"{level:g}": value for level, value in zip(LEVELS, quantiles, strict=True)},

@@ -5,9 +5,12 @@ sign, exponent and seven bits of the fraction. Values that share them differ by 
 in 128, and whole numbers up to 256 each have a bucket of their own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from features.compiled import compiled
 
 _BITS = 16
 BUCKETS = 1 << _BITS
@@ -49,12 +52,53 @@ def value_of(bucket: np.ndarray) -> np.ndarray:
 _ZERO = int(bucket_of(np.zeros(1, np.float32))[0])
 
 
+@compiled
+def _count(
+    values: np.ndarray, bits: np.ndarray, counts: np.ndarray
+) -> tuple[int, float, float, float]:
+    """Count values by their buckets, those of `bucket_of`.
+
+    Args:
+        values: float32 [n].
+        bits: uint32 [n], the same.
+        counts: int64 [BUCKETS], changed.
+
+    Returns:
+        How many are finite, their sum, the least and the greatest of them.
+    """
+    count, total, low, high = 0, 0.0, np.inf, -np.inf
+    for n in range(len(values)):
+        value = np.float64(values[n])
+        if not np.isfinite(value):
+            continue
+        # A negative number's bits fall with it; -0 has the bits of 0.
+        own = bits[n] if value != 0 else np.uint32(0)
+        ordered = own ^ (_ALL if own & _SIGN else _SIGN)
+        counts[ordered >> np.uint32(32 - _BITS)] += 1
+        count += 1
+        total += value
+        low, high = min(low, value), max(high, value)
+    return count, total, low, high
+
+
+@compiled
+def _squares(values: np.ndarray, mean: float) -> float:
+    """Add the squared distances of the finite values from a mean up."""
+    total = 0.0
+    for one in values:
+        value = np.float64(one)
+        if np.isfinite(value):
+            total += (value - mean) ** 2
+    return total
+
+
 @dataclass
 class Sketch:
     """What is known of the values of some columns after any number of rows.
 
     Attributes:
         rows: Rows seen.
+        known: int64 [n_columns], values that are not missing.
         counts: int64 [n_columns, BUCKETS], values by bucket.
         mean: float64 [n_columns].
         squares: float64 [n_columns], sum of squared distances from the mean.
@@ -63,6 +107,7 @@ class Sketch:
     """
 
     rows: int
+    known: np.ndarray
     counts: np.ndarray
     mean: np.ndarray
     squares: np.ndarray
@@ -74,6 +119,7 @@ class Sketch:
         """Give the sketch of no rows."""
         return cls(
             0,
+            np.zeros(n_columns, np.int64),
             np.zeros((n_columns, BUCKETS), np.int64),
             np.zeros(n_columns),
             np.zeros(n_columns),
@@ -81,49 +127,44 @@ class Sketch:
             np.full(n_columns, -np.inf),
         )
 
-    def add(self, matrix: np.ndarray) -> None:
+    def add(self, columns: Sequence[np.ndarray]) -> None:
         """Take rows in; what is not a finite number counts as missing.
 
         Args:
-            matrix: float32 [n_rows, n_columns].
+            columns: float32 [n_rows] each.
         """
-        self.rows += len(matrix)
-        for place, column in enumerate(matrix.T):
-            values = column[np.isfinite(column)]
-            if len(values):
-                self._add_to(place, values)
+        self.rows += len(columns[0])
+        for place, column in enumerate(columns):
+            self._add_to(place, column)
 
-    def _add_to(self, place: int, values: np.ndarray) -> None:
+    def _add_to(self, place: int, column: np.ndarray) -> None:
         """Take values of one column in, as Chan, Golub and LeVeque (1979) update a mean."""
-        before, count = int(self.counts[place].sum()), len(values)
-        self.counts[place] += np.bincount(bucket_of(values), minlength=BUCKETS)
-        exact = values.astype(np.float64)
-        mean = exact.mean()
+        before = int(self.known[place])
+        count, total, low, high = _count(column, column.view(np.uint32), self.counts[place])
+        if not count:
+            return
+        mean = total / count
         distance = mean - self.mean[place]
         both = before + count
-        self.squares[place] += ((exact - mean) ** 2).sum() + distance**2 * before * count / both
+        between = distance**2 * before * count / both
+        self.known[place] = both
+        self.squares[place] += _squares(column, mean) + between
         self.mean[place] += distance * count / both
-        self.low[place] = min(self.low[place], exact.min())
-        self.high[place] = max(self.high[place], exact.max())
+        self.low[place], self.high[place] = min(self.low[place], low), max(self.high[place], high)
 
-    def known(self) -> np.ndarray:
-        """Give the number of values that are not missing, int64 [n_columns]."""
-        known: np.ndarray = self.counts.sum(axis=1)
-        return known
+    def zeros(self, place: int) -> int:
+        """Give the number of values of a column that are 0, or nearer to it than 1e-40."""
+        return int(self.counts[place, _ZERO])
 
-    def zeros(self) -> np.ndarray:
-        """Give the number of values that are 0, or nearer to it than 1e-40, int64 [n_columns]."""
-        return self.counts[:, _ZERO]
+    def distinct(self, place: int) -> int:
+        """Give the number of buckets that have a value of a column."""
+        return int(np.count_nonzero(self.counts[place]))
 
-    def distinct(self) -> np.ndarray:
-        """Give the number of buckets that have a value, int64 [n_columns]."""
-        return np.count_nonzero(self.counts, axis=1)
-
-    def deviation(self) -> np.ndarray:
-        """Give the standard deviation of the values, float64 [n_columns]; NaN without any."""
-        known = self.known()
-        spread = np.full(len(known), np.nan)
-        return np.sqrt(np.divide(self.squares, known, out=spread, where=known > 0))
+    def deviation(self, place: int) -> float:
+        """Give the standard deviation of a column's values; NaN without any."""
+        if not self.known[place]:
+            return float("nan")
+        return float(np.sqrt(self.squares[place] / self.known[place]))
 
     def quantiles(self, place: int, levels: np.ndarray) -> np.ndarray:
         """Give quantiles of a column, the least value that the share of values does not exceed.
@@ -152,7 +193,7 @@ class Sketch:
         Returns:
             Counts of the bins, then of the missing values.
         """
-        ends = np.append(np.cumsum(self.counts[place])[uppers], self.counts[place].sum())
+        ends = np.append(np.cumsum(self.counts[place])[uppers], self.known[place])
         return np.append(np.diff(ends, prepend=0), self.rows - ends[-1])
 
 

@@ -105,6 +105,7 @@ def evaluate(
         test_end=period.end or times[-1],
         n_requests=len(rows.slates),
         n_users=len(np.unique(users[users >= 0])),
+        n_guests=int((users < 0).sum()),
         values=tuple(values),
         differences=tuple(differences),
         calibration=tuple(calibration_bins(found.p_click, rows.slates.grade > 0)),

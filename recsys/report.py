@@ -79,7 +79,8 @@ class EvaluationResult(_Part):
     test_start: AwareDatetime = Field(description="First moment of the test period.")
     test_end: AwareDatetime = Field(description="First moment after the test period.")
     n_requests: int = Field(ge=0, description="Requests in the test period.")
-    n_users: int = Field(ge=0, description="Users they come from.")
+    n_users: int = Field(ge=0, description="Users they come from, without guests.")
+    n_guests: int = Field(0, ge=0, description="Requests of guests among them.")
     level: float = Field(0.95, gt=0, lt=1, description="Level of all intervals.")
     values: tuple[SliceValue, ...] = Field(description="In the order they are to be shown.")
     differences: tuple[Difference, ...] = Field((), description="Paired comparisons.")
@@ -113,11 +114,12 @@ class EvaluationResult(_Part):
         return next(found, None)
 
     def size(self, slice_name: str) -> str:
-        """Say how many requests of how many users a slice has."""
+        """Say how many requests of a slice have a value, and of how many users or guests."""
         found = [each.estimate for each in self.values if each.slice == slice_name]
         requests = max((each.n_requests for each in found), default=0)
         users = max((each.n_clusters for each in found), default=0)
-        return f"{requests:,} requests of {users:,} users"
+        who = "users or guests" if self.n_guests else "users"
+        return f"{requests:,} requests with a positive of {users:,} {who}"
 
 
 def save_result(result: EvaluationResult, path: Path) -> None:
@@ -241,9 +243,10 @@ def render_html(result: EvaluationResult) -> str:
 
 
 def _method(result: EvaluationResult) -> str:
+    guests = f", {result.n_guests:,} of them of guests" if result.n_guests else ""
     return (
         f"Test from {result.test_start:%Y-%m-%d} until {result.test_end:%Y-%m-%d}, "
-        f"{result.n_requests:,} requests of {result.n_users:,} users; "
+        f"{result.n_requests:,} requests of {result.n_users:,} users{guests}; "
         f"means over requests, {result.level:.0%} bootstrap intervals over users."
     )
 

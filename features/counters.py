@@ -16,7 +16,8 @@ import numpy as np
 from features.catalogue import MISSING
 from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME, window_end
 from features.compiled import compiled
-from features.key_index import KeyIndex, grown
+from features.growing import grown
+from features.key_index import KeyIndex
 from features.tiles import EMPTY_TILE, Arrivals, LateEvents, Tile
 
 ITEM, USER = "item", "user"

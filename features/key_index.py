@@ -43,13 +43,28 @@ class KeyIndex:
         Returns:
             int64 [n]; new rows in the order in which their keys stand first.
         """
-        if 2 * (self.count + len(codes)) > len(self._keys):
-            old_keys, old_rows = self._keys, self._rows
-            self._allot(self.count + len(codes))
-            _move(old_keys, old_rows, self._keys, self._rows, self._shift)
+        self._make_room(len(codes))
         rows = np.empty(len(codes), np.int64)
         self.count = _place(self._keys, self._rows, self._shift, codes, self.count, rows)
         return rows
+
+    def place_one(self, code: int) -> int:
+        """Give the row of one key, the next row to one that is not there."""
+        self._make_room(1)
+        row = _place_one(self._keys, self._rows, self._shift, code, self.count)
+        self.count = max(self.count, row + 1)
+        return row
+
+    def _make_room(self, more: int) -> None:
+        if 2 * (self.count + more) > len(self._keys):
+            old_keys, old_rows = self._keys, self._rows
+            self._allot(self.count + more)
+            _move(old_keys, old_rows, self._keys, self._rows, self._shift)
+
+    @property
+    def bytes_used(self) -> int:
+        """Memory of the table, in bytes."""
+        return self._keys.nbytes + self._rows.nbytes
 
 
 @compiled
@@ -80,12 +95,18 @@ def _place(
     found: np.ndarray,
 ) -> int:
     for n in range(len(codes)):
-        place = _at(keys, shift, codes[n])
-        if keys[place] == MISSING:
-            keys[place], rows[place] = codes[n], count
-            count += 1
-        found[n] = rows[place]
+        row = _place_one(keys, rows, shift, codes[n], count)
+        count = max(count, row + 1)
+        found[n] = row
     return count
+
+
+@compiled
+def _place_one(keys: np.ndarray, rows: np.ndarray, shift: np.uint64, code: int, count: int) -> int:
+    place = _at(keys, shift, code)
+    if keys[place] == MISSING:
+        keys[place], rows[place] = code, count
+    return int(rows[place])
 
 
 @compiled
@@ -100,21 +121,3 @@ def _move(
         if old_keys[old] != MISSING:
             place = _at(keys, shift, old_keys[old])
             keys[place], rows[place] = old_keys[old], old_rows[old]
-
-
-def grown(values: np.ndarray, count: int, fill: int) -> np.ndarray:
-    """Give an array with room for more rows, of which the new ones hold `fill`.
-
-    Args:
-        values: [n, ...].
-        count: Rows that are needed.
-        fill: What new rows hold.
-
-    Returns:
-        The same array when it has the room, else a copy that is half as large again.
-    """
-    if count <= len(values):
-        return values
-    wider = np.full((count + count // 2, *values.shape[1:]), fill, values.dtype)
-    wider[: len(values)] = values
-    return wider

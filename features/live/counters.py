@@ -11,8 +11,8 @@ import numpy as np
 
 from features.clock import DAY, window_start
 from features.counters import EVER, USER, CounterSpec, Measure
+from features.growing import grown
 from features.live.counting import MEASURES, NEVER, START, count, count_one, read_rows
-from features.live.growing import grown
 from features.live.keys import HashedKeys, PlainKeys
 from features.live.tiles import Tiles, tiles_of
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from features.catalogue import MISSING
 from features.compiled import compiled
+from features.growing import grown
 from features.history import History
-from features.live.growing import grown
 
 _LEAST_USERS = 16
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from features.growing import grown
 from features.live.counting import NEVER
-from features.live.growing import grown
 
 UNKNOWN = (1 << 31) - 1
 """Code of a user without any event; no user ever gets it."""

@@ -1,4 +1,4 @@
-"""Arrays that grow by doubling, so that adding one more costs the same on average."""
+"""Arrays that grow by half, so that adding one more costs the same on average."""
 
 import numpy as np
 
@@ -12,11 +12,11 @@ def grown(array: np.ndarray, rows: int, fill: int) -> np.ndarray:
         fill: What new rows hold.
 
     Returns:
-        The array itself when it is long enough, else one of at least twice its length.
+        The array itself when it is long enough, else a copy with room for half as many again.
     """
     if rows <= len(array):
         return array
-    shape = (max(rows, 2 * len(array)), *array.shape[1:])
+    shape = (rows + rows // 2, *array.shape[1:])
     # Zeros come from the system untouched, so that rows not written to take no memory.
     longer = np.zeros(shape, array.dtype) if fill == 0 else np.full(shape, fill, array.dtype)
     longer[: len(array)] = array

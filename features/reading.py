@@ -73,7 +73,7 @@ class Reading:
         """The totals of all windows, int64 [n_windows, n]."""
         counter, late = self.counter, self.today.late
         found = known_totals(counter.totals, self._rows)
-        self._add(found, self._tiles[0], self._of_day, 1)
+        add(found, self._tiles[0], *self._places[0], 1)
         for place, days in enumerate(counter.spec.windows):
             one = found[place : place + 1]
             if late is not None:
@@ -87,7 +87,7 @@ class Reading:
 
     def _add(self, found: np.ndarray, tile: Known, moment: np.ndarray, sign: int) -> None:
         if len(tile.rows):
-            add_before(found, self._rows, moment, self.counter.slots, tile, sign)
+            add(found, tile, *places_before(self._rows, moment, self.counter.slots, tile), sign)
 
     @cached_property
     def _of_day(self) -> np.ndarray:
@@ -100,14 +100,18 @@ class Reading:
         return self._of_day // HOUR * HOUR
 
     @cached_property
+    def _places(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Where each row stands among the events of its key, for each of the day's tiles."""
+        slots = self.counter.slots
+        return [places_before(self._rows, self._of_day, slots, tile) for tile in self._tiles]
+
+    @cached_property
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Times of the first and the last event, two int64 [n]; `NO_TIME` where there is none."""
         counter = self.counter
         first, last = known_ends(counter.first, counter.last, self._rows)
-        for tile in self._tiles:
-            if len(tile.rows):
-                slots, midnight = counter.slots, counter.day * DAY
-                widen_before(first, last, self._rows, self._of_day, slots, tile, midnight)
+        for tile, (key, end) in zip(self._tiles, self._places, strict=True):
+            widen(first, last, tile, key, end, counter.day * DAY)
         return first, last
 
     def last(self) -> np.ndarray:
@@ -152,90 +156,40 @@ def known_ends(
 
 
 @compiled
-def add_before(
-    found: np.ndarray,
-    rows: np.ndarray,
-    moment: np.ndarray,
-    slots: np.ndarray,
-    tile: Known,
-    sign: int,
-) -> None:
-    """Add what a tile's events before each row's moment make up.
+def places_before(
+    rows: np.ndarray, moment: np.ndarray, slots: np.ndarray, tile: Known
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find each question's place among a tile's events of its key.
 
-    Each key has a pointer into its events that goes on with the rows, which stand by time.
+    Each key has a pointer into its events that goes on with the questions, which stand by time.
 
     Args:
-        found: int64 [n_windows, n], changed.
         rows: int64 [n], the state's row of each question; -1 for none.
         moment: int64 [n], microseconds since midnight UTC, at most a day.
         slots: int32 [n_rows] of -1.
         tile: The events.
-        sign: 1 to add, -1 to take off.
+
+    Returns:
+        Place of the key in the tile, -1 when it is not there; and the place after its last event
+        before the moment. Two int64 [n].
     """
     for place in range(len(tile.rows)):
         slots[tile.rows[place]] = place
     at = tile.starts.copy()
     before = np.int64(0)
+    keys, ends = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for n in range(len(rows)):
         if moment[n] < before:
             at[:] = tile.starts
         before = moment[n]
         key = np.int64(slots[rows[n]]) if rows[n] >= 0 else np.int64(-1)
+        keys[n], ends[n] = key, 0
         if key >= 0:
             at[key] = _past(tile.moments, at[key], tile.starts[key + 1], key * DAY + moment[n])
-            total = sign * (tile.running[at[key]] - tile.running[tile.starts[key]])
-            for window in range(len(found)):
-                found[window, n] += total
+            ends[n] = at[key]
     for row in tile.rows:
         slots[row] = -1
-
-
-@compiled
-def widen_before(
-    first: np.ndarray,
-    last: np.ndarray,
-    rows: np.ndarray,
-    moment: np.ndarray,
-    slots: np.ndarray,
-    tile: Known,
-    midnight: int,
-) -> None:
-    """Move first and last times by a tile's events before each row's moment.
-
-    Args:
-        first: int64 [n], UTC microseconds or `NO_TIME`, changed.
-        last: The same.
-        rows: int64 [n], the state's row of each question; -1 for none.
-        moment: int64 [n], microseconds since midnight UTC, at most a day.
-        slots: int32 [n_rows] of -1.
-        tile: The events.
-        midnight: When the day began, UTC microseconds.
-    """
-    for place in range(len(tile.rows)):
-        slots[tile.rows[place]] = place
-    at = tile.starts.copy()
-    before = np.int64(0)
-    for n in range(len(rows)):
-        if moment[n] < before:
-            at[:] = tile.starts
-        before = moment[n]
-        key = np.int64(slots[rows[n]]) if rows[n] >= 0 else np.int64(-1)
-        if key < 0:
-            continue
-        low = tile.starts[key]
-        at[key] = _past(tile.moments, at[key], tile.starts[key + 1], key * DAY + moment[n])
-        end = at[key]
-        if end == low:
-            continue
-        shift = midnight - key * DAY
-        begins, ends = tile.moments[low] + shift, tile.moments[end - 1] + shift
-        if len(tile.newest):
-            begins, ends = tile.oldest[end - 1], tile.newest[end - 1]
-        if first[n] == NO_TIME or begins < first[n]:
-            first[n] = begins
-        last[n] = max(last[n], ends)
-    for row in tile.rows:
-        slots[row] = -1
+    return keys, ends
 
 
 @compiled
@@ -244,3 +198,53 @@ def _past(moments: np.ndarray, low: int, high: int, moment: int) -> int:
     while low < high and moments[low] < moment:
         low += 1
     return low
+
+
+@compiled
+def add(found: np.ndarray, tile: Known, key: np.ndarray, end: np.ndarray, sign: int) -> None:
+    """Add what a tile's events before each question make up.
+
+    Args:
+        found: int64 [n_windows, n], changed.
+        tile: The events.
+        key: From `places_before`.
+        end: From `places_before`.
+        sign: 1 to add, -1 to take off.
+    """
+    for n in range(len(key)):
+        if key[n] >= 0:
+            total = sign * (tile.running[end[n]] - tile.running[tile.starts[key[n]]])
+            for window in range(len(found)):
+                found[window, n] += total
+
+
+@compiled
+def widen(
+    first: np.ndarray,
+    last: np.ndarray,
+    tile: Known,
+    key: np.ndarray,
+    end: np.ndarray,
+    midnight: int,
+) -> None:
+    """Move first and last times by a tile's events before each question.
+
+    Args:
+        first: int64 [n], UTC microseconds or `NO_TIME`, changed.
+        last: The same.
+        tile: The events.
+        key: From `places_before`.
+        end: From `places_before`.
+        midnight: When the day began, UTC microseconds.
+    """
+    for n in range(len(key)):
+        if key[n] < 0 or end[n] == tile.starts[key[n]]:
+            continue
+        shift = midnight - key[n] * DAY
+        begins = tile.moments[tile.starts[key[n]]] + shift
+        ends = tile.moments[end[n] - 1] + shift
+        if len(tile.newest):
+            begins, ends = tile.oldest[end[n] - 1], tile.newest[end[n] - 1]
+        if first[n] == NO_TIME or begins < first[n]:
+            first[n] = begins
+        last[n] = max(last[n], ends)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from features.catalogue import MISSING
-from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME, window_end
+from features.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
 from features.compiled import compiled
 from features.growing import grown
 from features.key_index import KeyIndex
@@ -58,66 +58,6 @@ class CounterSpec:
         """Identifier in files."""
         of = "" if self.measure == "events" else f".{self.measure}"
         return f"{'_'.join(self.key)}.{self.kind}{of}"
-
-
-def sort_arrivals(
-    counter: "Counter",
-    codes: np.ndarray,
-    known: np.ndarray,
-    time: np.ndarray,
-    values: np.ndarray,
-) -> Arrivals:
-    """Sort what became known of a counter on the day after its midnight.
-
-    Args:
-        counter: The state, which gives rows to new keys.
-        codes: int64 [n_events], keys.
-        known: int64 [n_events], when they became known, UTC microseconds of that day.
-        time: int64 [n_events], when they happened.
-        values: int64 [n_events], what each adds.
-
-    Returns:
-        The events on time as a tile, and the late ones.
-    """
-    midnight = counter.day * DAY
-    delayed = known != time
-    if not delayed.any():
-        return Arrivals(Tile.of(codes, known - midnight, values, number=counter.number))
-    late = delayed & (known // HOUR != time // HOUR)
-    rest = ~late
-    on_time = (codes[rest], known[rest] - midnight, values[rest], time[rest])
-    tile = Tile.of(*on_time, number=counter.number)
-    if not late.any():
-        return Arrivals(tile)
-    codes, known, time, values = codes[late], known[late], time[late], values[late]
-    windows = {EVER: Tile.of(codes, known - midnight, values, time)}
-    for days in counter.spec.windows:
-        if days != EVER:
-            windows[days] = _pairs(days, midnight, codes, known, time, values)
-    return Arrivals(tile, LateEvents(codes, time, values, windows))
-
-
-def _pairs(
-    days: int,
-    midnight: int,
-    codes: np.ndarray,
-    known: np.ndarray,
-    time: np.ndarray,
-    values: np.ndarray,
-) -> Tile:
-    """Give late events as the window sees them: come when known, gone when the window leaves them.
-
-    The last instant that sees an event is one microsecond before `window_end`; questions see what
-    lies before them, so the event is taken off at that last instant.
-    """
-    gone = window_end(time, days) - 1
-    seen = gone > known
-    leaves = seen & (gone < midnight + DAY)
-    return Tile.of(
-        np.concatenate([codes[seen], codes[leaves]]),
-        np.concatenate([known[seen], gone[leaves]]) - midnight,
-        np.concatenate([values[seen], -values[leaves]]),
-    )
 
 
 @dataclass

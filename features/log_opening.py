@@ -16,15 +16,8 @@ from data_contracts.events import Impressions, Interactions
 from data_contracts.storage import atomic_file
 from features.catalogue import Catalogue
 from features.clock import DAY, day_name, day_number
-from features.log import (
-    EVENT_ARRAYS,
-    SESSION,
-    Events,
-    day_blocks,
-    encode_interactions,
-    in_time_for,
-    with_times,
-)
+from features.log import EVENT_ARRAYS, SESSION, Events, day_blocks
+from features.log_tables import encode_interactions, in_time_for, with_times
 
 BLOCK_ROWS = 1_000_000
 """Rows of a table that are in memory at once, unless one day has more."""

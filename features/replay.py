@@ -16,7 +16,8 @@ from features.clock import DAY
 from features.feature_set import FeatureSet
 from features.live.arrivals import Incoming
 from features.live.executor import LiveFeatures
-from features.log import Rows, Shown, day_blocks, read_requests
+from features.log import Rows, day_blocks
+from features.log_tables import Shown, read_requests
 from features.parity import KEYS, ParityReport
 from features.settings import FeatureSettings
 from features.snapshot_files import snapshot_at

@@ -7,15 +7,15 @@ import numpy as np
 
 from features.batch_reader import BatchReader
 from features.catalogue import MISSING, Catalogue
-from features.clock import DAY
-from features.counters import ITEM, UNITS, USER, Counter, sort_arrivals
+from features.clock import DAY, HOUR, window_end
+from features.counters import EVER, ITEM, UNITS, USER, Counter
 from features.feature_set import FeatureSet
 from features.history import History, Recent, last_interactions
 from features.log import IMPRESSION, Events, Rows, without_sessions
 from features.reader import attribute_of, pair_codes
 from features.settings import FeatureSettings
 from features.snapshots import Snapshot
-from features.tiles import Arrivals
+from features.tiles import Arrivals, LateEvents, Tile
 
 
 @dataclass
@@ -137,3 +137,63 @@ def _part(name: str, events: Events, catalogue: Catalogue) -> np.ndarray:
     if name == ITEM:
         return events.item
     return attribute_of(catalogue, name, events.item)
+
+
+def sort_arrivals(
+    counter: Counter,
+    codes: np.ndarray,
+    known: np.ndarray,
+    time: np.ndarray,
+    values: np.ndarray,
+) -> Arrivals:
+    """Sort what became known of a counter on the day after its midnight.
+
+    Args:
+        counter: The state, which gives rows to new keys.
+        codes: int64 [n_events], keys.
+        known: int64 [n_events], when they became known, UTC microseconds of that day.
+        time: int64 [n_events], when they happened.
+        values: int64 [n_events], what each adds.
+
+    Returns:
+        The events on time as a tile, and the late ones.
+    """
+    midnight = counter.day * DAY
+    delayed = known != time
+    if not delayed.any():
+        return Arrivals(Tile.of(codes, known - midnight, values, number=counter.number))
+    late = delayed & (known // HOUR != time // HOUR)
+    rest = ~late
+    on_time = (codes[rest], known[rest] - midnight, values[rest], time[rest])
+    tile = Tile.of(*on_time, number=counter.number)
+    if not late.any():
+        return Arrivals(tile)
+    codes, known, time, values = codes[late], known[late], time[late], values[late]
+    windows = {EVER: Tile.of(codes, known - midnight, values, time)}
+    for days in counter.spec.windows:
+        if days != EVER:
+            windows[days] = _pairs(days, midnight, codes, known, time, values)
+    return Arrivals(tile, LateEvents(codes, time, values, windows))
+
+
+def _pairs(
+    days: int,
+    midnight: int,
+    codes: np.ndarray,
+    known: np.ndarray,
+    time: np.ndarray,
+    values: np.ndarray,
+) -> Tile:
+    """Give late events as the window sees them: come when known, gone when the window leaves them.
+
+    The last instant that sees an event is one microsecond before `window_end`; questions see what
+    lies before them, so the event is taken off at that last instant.
+    """
+    gone = window_end(time, days) - 1
+    seen = gone > known
+    leaves = seen & (gone < midnight + DAY)
+    return Tile.of(
+        np.concatenate([codes[seen], codes[leaves]]),
+        np.concatenate([known[seen], gone[leaves]]) - midnight,
+        np.concatenate([values[seen], -values[leaves]]),
+    )

@@ -15,15 +15,8 @@ from features.checkpoints import Checkpoints
 from features.clock import DAY
 from features.counters import CounterSpec
 from features.feature_set import FeatureSet
-from features.log import (
-    IMPRESSION,
-    Events,
-    Rows,
-    Shown,
-    impression_events,
-    read_impressions,
-    read_requests,
-)
+from features.log import IMPRESSION, Events, Rows, impression_events
+from features.log_tables import Shown, read_impressions, read_requests
 from features.provenance import Provenance
 from features.row_files import Made, made_from, row_file, write_rows
 from features.snapshots import Snapshot

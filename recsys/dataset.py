@@ -10,8 +10,9 @@ from data_contracts.events import Impressions, Interactions
 from features.catalogue import encode
 from features.clock import HOUR
 from features.history import History, last_interactions
-from features.log import Rows, read_requests, without_sessions
+from features.log import Rows, without_sessions
 from features.log_days import Log
+from features.log_tables import read_requests
 from recsys.labels import grade_impressions
 from recsys.split import Period
 from recsys.workspace import Workspace

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.clock import DAY, HOUR
-from features.log import SESSION, Taken, encode_interactions
+from features.log import SESSION
+from features.log_tables import Taken, encode_interactions
 from tests.features.oracle import Oracle
 from tests.features.worlds import (
     EVENTS,

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from data_contracts.events import Impressions
 from features.clock import DAY
 from features.live.executor import LiveFeatures
-from features.log import impression_events, read_requests
+from features.log import impression_events
 from features.log_days import Log
+from features.log_tables import read_requests
 from features.snapshot_files import snapshot_at
 from features.state import FeatureState
 from tests.features.live.replay import Replay, by_arrival, empty, incoming

@@ -104,14 +104,15 @@ def attribute_of(catalogue: Catalogue, name: str, item: np.ndarray) -> np.ndarra
     codes = catalogue.attributes[name]
     if not len(codes):
         return np.full(len(item), MISSING, np.int32)
-    return _attribute_of(codes, item)
+    return look_up(codes, item, MISSING)
 
 
 @compiled
-def _attribute_of(codes: np.ndarray, item: np.ndarray) -> np.ndarray:
-    found = np.empty(len(item), np.int32)
+def look_up(values: np.ndarray, item: np.ndarray, missing: float) -> np.ndarray:
+    """Look a value of each item up, of the values' type [n]; `missing` for unknown items."""
+    found = np.empty(len(item), values.dtype)
     for n in range(len(item)):
-        found[n] = MISSING if item[n] < 0 else codes[item[n]]
+        found[n] = missing if item[n] < 0 else values[item[n]]
     return found
 
 

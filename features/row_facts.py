@@ -8,11 +8,10 @@ import numpy as np
 
 from features.catalogue import Catalogue
 from features.clock import NO_TIME
-from features.compiled import compiled
 from features.history import History
 from features.local_time import local_hours_and_weekdays
 from features.log import Rows
-from features.reader import attribute_of
+from features.reader import attribute_of, look_up
 from features.snapshots import Snapshot
 
 
@@ -56,14 +55,14 @@ class RowFacts:
         """Look a number of each item up, float [n_rows]; NaN for unknown items."""
         if not len(values):
             return np.full(len(self.rows), np.nan)
-        return _of_item(values, self.rows.item)
+        return look_up(values, self.rows.item, np.nan)
 
     def listed_at(self) -> np.ndarray:
         """Give when the items were listed, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
         listed = self.catalogue.listed_at
         if not len(listed):
             return np.full(len(self.rows), NO_TIME)
-        return _listed_at(listed, self.rows.item)
+        return look_up(listed, self.rows.item, NO_TIME)
 
     def attribute_code(self, name: str) -> np.ndarray:
         """Give the code of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
@@ -114,19 +113,3 @@ class RowFacts:
         if len(values) == 1:
             return np.full(len(self.rows), values[0])
         return values[self.rows.request]
-
-
-@compiled
-def _of_item(values: np.ndarray, item: np.ndarray) -> np.ndarray:
-    found = np.empty(len(item))
-    for n in range(len(item)):
-        found[n] = np.nan if item[n] < 0 else values[item[n]]
-    return found
-
-
-@compiled
-def _listed_at(listed: np.ndarray, item: np.ndarray) -> np.ndarray:
-    found = np.empty(len(item), np.int64)
-    for n in range(len(item)):
-        found[n] = NO_TIME if item[n] < 0 else listed[item[n]]
-    return found

@@ -131,6 +131,19 @@ class Batch:
     mask: np.ndarray
 
 
+def full_bounds(lengths: np.ndarray, token_budget: int) -> list[tuple[int, int]]:
+    """Cut texts, longest first, into as few runs of at most `token_budget` padded tokens as can be.
+
+    A training step takes these: what is dropped is drawn by the run, so that few are best.
+    """
+    bounds, low = [], 0
+    while low < len(lengths):
+        high = min(len(lengths), low + max(1, token_budget // max(int(lengths[low]), 1)))
+        bounds.append((low, high))
+        low = high
+    return bounds
+
+
 def batch_bounds(lengths: np.ndarray, token_budget: int) -> list[tuple[int, int]]:
     """Cut texts into runs, so that padding and runs together cost least.
 

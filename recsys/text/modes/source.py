@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
 from recsys.text.encoder import TextEncoder, mean_pooled
-from recsys.text.encoders.batching import batch_bounds
+from recsys.text.encoders.batching import full_bounds
 from recsys.text.encoders.device import require_bfloat16
 from recsys.text.hidden import HiddenStates
 from recsys.text.modes.layers import entering
@@ -92,7 +92,7 @@ class EncoderSource:
         order = np.argsort(-lengths, kind="stable")
         pieces = [
             self._encode(texts[order[low:high]])
-            for low, high in batch_bounds(lengths[order], PIECE_TOKENS)
+            for low, high in full_bounds(lengths[order], PIECE_TOKENS)
         ]
         if not pieces:
             return torch.zeros(0, self.dim, device=self.device)

@@ -19,6 +19,7 @@ from recsys.text.encoders.batching import (
     TextTokenizer,
     batch_bounds,
     encode_in_batches,
+    full_bounds,
 )
 from recsys.text.encoders.device import require_bfloat16, require_device
 from recsys.text.encoders.onnx_backend import OnnxEncoder
@@ -233,14 +234,17 @@ def test_windows_and_budgets_change_nothing_but_the_batches(weights: TextEncoder
     assert len(sizes) > 6
 
 
-def test_batches_hold_every_text_once_within_the_budget() -> None:
+@pytest.mark.parametrize("cut", [batch_bounds, full_bounds])
+def test_batches_hold_every_text_once_within_the_budget(
+    cut: Callable[[np.ndarray, int], list[tuple[int, int]]],
+) -> None:
     lengths = np.sort(np.random.default_rng(0).integers(1, 60, 300))[::-1]
-    bounds = batch_bounds(lengths, 128)
+    bounds = cut(lengths, 128)
     assert [low for low, _ in bounds] == [0, *(high for _, high in bounds[:-1])]
     assert bounds[-1][1] == len(lengths)
     assert all((high - low) * lengths[low] <= 128 for low, high in bounds)
-    assert batch_bounds(np.array([500]), 128) == [(0, 1)]
-    assert batch_bounds(np.zeros(0, np.int64), 128) == []
+    assert cut(np.array([500]), 128) == [(0, 1)]
+    assert cut(np.zeros(0, np.int64), 128) == []
 
 
 def test_no_other_batches_cost_less() -> None:

@@ -5,7 +5,7 @@ brings is added without touching the others, and a file that no longer holds is 
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Checkpoints:
         recent = Recent(
             settings.history, settings.forget_days, Events.none(self.provenance.log.kinds)
         )
-        return FeatureState(day, counters, recent, first)
+        return FeatureState(day, counters, recent, lambda: first)
 
     def save(self, state: FeatureState) -> None:
         """Write a state; a file that is there and still holds is left as it is."""
@@ -89,14 +89,19 @@ class Checkpoints:
         return next((day for day in sorted(days, reverse=True) if self.has(day, specs)), None)
 
     def load(
-        self, day: int, specs: Sequence[CounterSpec], snapshot: Snapshot, *, writes: bool
+        self,
+        day: int,
+        specs: Sequence[CounterSpec],
+        snapshot: Callable[[], Snapshot],
+        *,
+        writes: bool,
     ) -> FeatureState:
         """Read a state that `has` says is there.
 
         Args:
             day: Day number of the midnight.
             specs: The counters.
-            snapshot: What the state's snapshot is until the next is due.
+            snapshot: Gives the state's snapshot.
             writes: Whether the state will write tiles as it goes on.
 
         Returns:
@@ -152,7 +157,8 @@ class Checkpoints:
     def _stored(self, spec: CounterSpec, day: int, *, writes: bool) -> StoredTiles:
         """Give the tiles that the windows of a state of some midnight reach back to."""
         longest = max((days for days in spec.windows if days != EVER), default=0)
-        return StoredTiles(self._tiles(spec), day - longest, day, writes=writes)
+        since = max(day - longest, self.provenance.log.first_day)
+        return StoredTiles(self._tiles(spec), since, day, writes=writes)
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray], inputs: str) -> None:

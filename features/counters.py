@@ -260,9 +260,13 @@ def fold_in(totals: np.ndarray, rows: np.ndarray, running: np.ndarray, starts: n
 def take_off(
     totals: np.ndarray, window: int, rows: np.ndarray, running: np.ndarray, starts: np.ndarray
 ) -> None:
-    """Take the total of each key of a tile off one window; arguments as of `fold_in`."""
+    """Take the total of each key of a tile off one window; arguments as of `fold_in`.
+
+    A key without a row, -1, was forgotten.
+    """
     for key in range(len(rows)):
-        totals[rows[key], window] -= running[starts[key + 1]] - running[starts[key]]
+        if rows[key] >= 0:
+            totals[rows[key], window] -= running[starts[key + 1]] - running[starts[key]]
 
 
 @compiled

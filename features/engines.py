@@ -82,8 +82,10 @@ def run_apart(
     for block in blocks:
         carried = [day.result() for day in walk.days(block[1], rows=False)]
         work.checkpoints.save(walk.state)
-        if any(day in work.wanted for day in range(*block)):
-            work.snapshots.take(day for day in range(*block) if day in work.wanted)
+        wanted = [day for day in range(*block) if day in work.wanted]
+        if wanted:
+            # Here, since several blocks may need the same one.
+            work.snapshots.take(day for day in wanted if work.features(day).reads_snapshot)
             waiting.append((block, pool.submit(block)))
         else:
             yield from carried

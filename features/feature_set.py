@@ -59,6 +59,11 @@ class FeatureSet:
         return self._all(lambda feature: feature.rates())
 
     @cached_property
+    def reads_snapshot(self) -> bool:
+        """Whether any feature reads a snapshot."""
+        return any(feature.reads_snapshot() for feature in self.features)
+
+    @cached_property
     def attributes(self) -> tuple[str, ...]:
         """Columns of items that are read as values of their own."""
         return self._all(lambda feature: feature.attributes())

@@ -12,7 +12,7 @@ from features.kinds.base import declaration
 from features.log_days import Log
 from features.settings import FeatureSettings
 
-FORMAT = 1
+FORMAT = 2
 """Changes when the meaning of features or of the files behind them does."""
 
 

@@ -16,7 +16,7 @@ class Known(NamedTuple):
     """A tile with its keys' rows in the state.
 
     Attributes:
-        rows: int64 [n_keys].
+        rows: int64 [n_keys]; -1 for a key that was forgotten.
         moments: As in `Tile`.
         running: As in `Tile`.
         starts: As in `Tile`.
@@ -174,7 +174,8 @@ def places_before(
         before the moment. Two int64 [n].
     """
     for place in range(len(tile.rows)):
-        slots[tile.rows[place]] = place
+        if tile.rows[place] >= 0:
+            slots[tile.rows[place]] = place
     at = tile.starts.copy()
     before = np.int64(0)
     keys, ends = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
@@ -188,7 +189,8 @@ def places_before(
             at[key] = _past(tile.moments, at[key], tile.starts[key + 1], key * DAY + moment[n])
             ends[n] = at[key]
     for row in tile.rows:
-        slots[row] = -1
+        if row >= 0:
+            slots[row] = -1
     return keys, ends
 
 

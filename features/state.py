@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,13 +27,18 @@ class FeatureState:
         day: Day number whose midnight this is.
         counters: By the counter's name.
         recent: Last interactions of every user.
-        snapshot: The last one taken.
+        find_snapshot: Gives `snapshot`; asked once, and only where it is read.
     """
 
     day: int
     counters: dict[str, Counter]
     recent: Recent
-    snapshot: Snapshot
+    find_snapshot: Callable[[], Snapshot]
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The last one taken at or before the midnight that the state began with."""
+        return self.find_snapshot()
 
     @classmethod
     def begin(
@@ -45,7 +51,7 @@ class FeatureState:
         """Give the state before the first event, at the day of the snapshot."""
         counters = {spec.name: Counter(spec, first.day) for spec in features.counters}
         recent = Recent(settings.history, settings.forget_days, Events.none(kinds))
-        return cls(first.day, counters, recent, first)
+        return cls(first.day, counters, recent, lambda: first)
 
     def arrivals(self, catalogue: Catalogue, events: Events, shown: Events) -> dict[str, Arrivals]:
         """Sort what became known on the day by counter.

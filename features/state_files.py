@@ -127,11 +127,12 @@ def load_state(folder: Path, features: FeatureSet) -> tuple[FeatureState, Catalo
     try:
         specs = [_spec(fields) for fields in scalars["counters"]]
         _check_counters(specs, features.counters)
+        snapshot = stored.snapshot()
         state = FeatureState(
             scalars["day"],
             {spec.name: stored.counter(spec) for spec in specs},
             Recent(scalars["history"], scalars["forget_days"], stored.recent()),
-            stored.snapshot(),
+            lambda: snapshot,
         )
         catalogue = stored.catalogue()
     except (KeyError, TypeError) as error:

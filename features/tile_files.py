@@ -16,6 +16,8 @@ from features.clock import day_name, day_number
 from features.tiles import Tile
 
 _PARTS = ("codes", "moments", "running", "starts")
+_PATTERN = "*.safetensors"
+_DATE = len("2024-02-29")
 _KEPT_EVENTS = 200_000
 """Events of the last used days that stay in memory, but for one day at least: some 6 MB."""
 _FILE_EVENTS = 100_000
@@ -30,14 +32,14 @@ class StoredTiles(MutableMapping[int, Tile]):
 
     Args:
         folder: Where the files are.
-        before: Days of files from this one on are not there yet for this counter.
         since: The oldest day that a window may ask for.
+        before: Days from this one on are not there yet, whatever the files have.
         writes: Whether new tiles become files; otherwise another process makes them.
     """
 
     def __init__(self, folder: Path, since: int, before: int, *, writes: bool) -> None:
         self._folder = folder
-        self._files = stored_days(folder)
+        self._files = stored_days(folder, since)
         self._days = {day for day in self._files if since <= day < before}
         self._writes = writes
         self._waiting: dict[int, Tile] = {}
@@ -49,9 +51,7 @@ class StoredTiles(MutableMapping[int, Tile]):
         """Read the tile of a day."""
         if day not in self._days:
             raise KeyError(day)
-        tile = self._waiting.get(day) or self._last.get(day)
-        if tile is None:
-            tile = _load(self._files[day], day)
+        tile = self._waiting.get(day) or self._last.get(day) or self._load(day)
         self._remember(day, tile)
         return tile
 
@@ -94,6 +94,16 @@ class StoredTiles(MutableMapping[int, Tile]):
         self._files |= dict.fromkeys(self._waiting, path)
         self._waiting, self._waiting_events = {}, 0
 
+    def _load(self, day: int) -> Tile:
+        path = self._files.get(day)
+        if path is None:
+            raise _unreadable(self._folder, f"no file has the tile of {day_name(day)}")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return Tile(*(file.get_tensor(_array(day, part)) for part in _PARTS))
+        except (OSError, SafetensorError) as error:
+            raise _unreadable(path, error) from error
+
     def _remember(self, day: int, tile: Tile) -> None:
         if day not in self._last:
             self._kept += len(tile.moments)
@@ -107,13 +117,16 @@ class StoredTiles(MutableMapping[int, Tile]):
         self._kept -= 0 if tile is None else len(tile.moments)
 
 
-def stored_days(folder: Path) -> dict[int, Path]:
-    """Find the file of each day that a folder has a tile of."""
+def stored_days(folder: Path, since: int) -> dict[int, Path]:
+    """Find the file of each day that a folder has a tile of, from the files that reach a day."""
     found: dict[int, Path] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in _files_to(folder, since):
         try:
             with safe_open(path, framework="numpy") as file:
                 names = file.keys()
+        except FileNotFoundError:
+            # Another process has just removed what no window reaches any more.
+            continue
         except (OSError, SafetensorError) as error:
             raise _unreadable(path, error) from error
         found |= {day_number(name.partition("/")[0]): path for name in names}
@@ -121,32 +134,29 @@ def stored_days(folder: Path) -> dict[int, Path]:
 
 
 def drop_from(folder: Path, day: int) -> None:
-    """Remove the files whose days all lie on a day or after it."""
-    for path in folder.glob("*.safetensors"):
-        if path.stem.partition("_")[0] >= day_name(day):
-            path.unlink(missing_ok=True)
+    """Remove the files that have a day or a later one."""
+    for path in _files_to(folder, day):
+        path.unlink(missing_ok=True)
 
 
 def drop_before(folder: Path, day: int) -> None:
     """Remove the files whose days all lie before a day."""
-    for path in folder.glob("*.safetensors"):
-        if path.stem.partition("_")[2] < day_name(day):
+    kept = set(_files_to(folder, day))
+    for path in folder.glob(_PATTERN):
+        if path not in kept:
             path.unlink(missing_ok=True)
+
+
+def _files_to(folder: Path, day: int) -> list[Path]:
+    """Give the files whose last day is a day or a later one, by their first day."""
+    return [path for path in sorted(folder.glob(_PATTERN)) if path.stem[-_DATE:] >= day_name(day)]
 
 
 def _array(day: int, part: str) -> str:
     return f"{day_name(day)}/{part}"
 
 
-def _load(path: Path, day: int) -> Tile:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return Tile(*(file.get_tensor(_array(day, part)) for part in _PARTS))
-    except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(path: Path, error: object) -> DataError:
     return DataError(
         f"{path} cannot be read: {error}",
         "tiles that earlier days of the backfill left",

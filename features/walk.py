@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Generic, ParamSpec, TypeVar
@@ -60,6 +61,10 @@ class Work:
     wanted: Mapping[int, tuple[str, ...]]
     specs: tuple[CounterSpec, ...]
 
+    def features(self, day: int) -> FeatureSet:
+        """Give the features whose columns are wanted of a day, and those they look at."""
+        return self.provenance.features.subset(self.wanted[day])
+
     @property
     def checkpoints(self) -> Checkpoints:
         """The folder of states."""
@@ -72,9 +77,11 @@ class Work:
 
     def state(self, day: int, *, writes: bool) -> FeatureState:
         """Give the state as of a midnight, from its checkpoint or from the log's beginning."""
-        snapshot = self.snapshots.at(day)
         if day == self.provenance.log.first_day:
-            return self.checkpoints.begin(self.specs, snapshot, writes=writes)
+            # The empty one, which a replay of the log begins with.
+            first = self.snapshots.at(day)
+            return self.checkpoints.begin(self.specs, first, writes=writes)
+        snapshot = partial(self.snapshots.at, day)
         return self.checkpoints.load(day, self.specs, snapshot, writes=writes)
 
 
@@ -152,7 +159,7 @@ class Walk:
             done: Future[Done] = Future()
             done.set_result(Done(day, 0, None))
         else:
-            features = self._subset(self.work.wanted[day])
+            features = self._features(day)
             snapshot = self._snapshot_of(day)
             reader = state.reader(shown.rows, log.catalogue, today, events, snapshot)
             reader.read_ahead()
@@ -168,9 +175,10 @@ class Walk:
             self._snapshot = due, _Once(lambda: snapshots.at(due))
         return self._snapshot[1]
 
-    def _subset(self, names: tuple[str, ...]) -> FeatureSet:
+    def _features(self, day: int) -> FeatureSet:
+        names = self.work.wanted[day]
         if names not in self._subsets:
-            self._subsets[names] = self.work.provenance.features.subset(names)
+            self._subsets[names] = self.work.features(day)
         return self._subsets[names]
 
     def _write(

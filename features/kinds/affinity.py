@@ -56,6 +56,10 @@ class Affinity(Feature):
             CounterSpec((USER,), self.events, (self.days,)),
         ]
 
+    def reads_snapshot(self) -> bool:
+        """Tell that it does."""
+        return True
+
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
         taken = reader.total((USER, self.attribute), self.events, self.days)

@@ -104,6 +104,10 @@ class Feature(ABC):
         """Pairs of kinds whose overall rate, a snapshot's, it reads."""
         return []
 
+    def reads_snapshot(self) -> bool:
+        """Tell whether it reads anything of the last snapshot."""
+        return bool(self.rates())
+
     def attributes(self) -> list[str]:
         """The columns of items it reads as values of their own."""
         parts = [part for spec in self.needs() for part in spec.key]

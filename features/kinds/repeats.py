@@ -76,6 +76,10 @@ class Rhythm(Feature):
         """The counters it reads."""
         return [CounterSpec((USER, ITEM), self.events, (EVER,))]
 
+    def reads_snapshot(self) -> bool:
+        """Tell that it does."""
+        return True
+
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
         key = (USER, ITEM)
@@ -139,6 +143,10 @@ class ItemRepeat(Feature):
             "snapshot",
             sources,
         )
+
+    def reads_snapshot(self) -> bool:
+        """Tell that it does."""
+        return True
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""

@@ -35,6 +35,10 @@ class CoVisitation(Feature):
             ("all interactions",),
         )
 
+    def reads_snapshot(self) -> bool:
+        """Tell that it does."""
+        return True
+
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         """Give the column."""
         strength = reader.meetings(self.how, self.newest)

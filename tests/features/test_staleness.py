@@ -122,6 +122,18 @@ def test_days_that_are_gone_lose_their_file(tmp_path: Path) -> None:
     _is_as_from_nothing(tmp_path / "f", world)
 
 
+@pytest.mark.parametrize("days", [1, 5, 9])
+def test_a_log_that_loses_its_first_days_forgets_them(tmp_path: Path, days: int) -> None:
+    _run(tmp_path / "f")
+    start = FIRST + days * DAY
+    world = World(
+        [event for event in SHOP.events if event.time >= start],
+        [request for request in SHOP.requests if request.time >= start],
+    )
+    _run(tmp_path / "f", world)
+    _is_as_from_nothing(tmp_path / "f", world)
+
+
 def test_some_days_are_computed_from_the_same_past(tmp_path: Path) -> None:
     days = Scope(first_day=FIRST_DAY + 1, end_day=FIRST_DAY + 9)
     report, _ = _run(tmp_path / "f", scope=days)

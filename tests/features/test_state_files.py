@@ -33,6 +33,8 @@ def _assert_same(one: object, other: object, path: str = "") -> None:
     elif is_dataclass(one):
         for name in (field.name for field in fields(one) if not field.name.startswith("_")):
             _assert_same(getattr(one, name), getattr(other, name), f"{path}.{name}")
+    elif callable(one) and callable(other):
+        _assert_same(one(), other(), f"{path}()")
     else:
         assert one == other, path
 

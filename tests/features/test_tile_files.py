@@ -50,7 +50,7 @@ def test_many_events_go_to_a_file_before_the_state_is_saved(
     for day in range(FIRST, FIRST + 7):
         tiles[day] = _tile(day)
     # Three events a day, so that every fourth day passes ten.
-    assert sorted(stored_days(tmp_path)) == list(range(FIRST, FIRST + 4))
+    assert sorted(stored_days(tmp_path, FIRST)) == list(range(FIRST, FIRST + 4))
     tiles.flush()
     assert len(list(tmp_path.iterdir())) == 2
     assert all(_same(tiles[day], _tile(day)) for day in tiles)
@@ -69,10 +69,11 @@ def test_days_outside_are_not_there(tmp_path: Path) -> None:
 def test_whole_files_are_dropped(tmp_path: Path) -> None:
     for low in (FIRST, FIRST + 3, FIRST + 6):
         _written(tmp_path, range(low, low + 3))
-    drop_from(tmp_path, FIRST + 6)
-    assert sorted(stored_days(tmp_path)) == list(range(FIRST, FIRST + 6))
+    drop_from(tmp_path, FIRST + 7)
+    assert sorted(stored_days(tmp_path, FIRST)) == list(range(FIRST, FIRST + 6))
+    assert sorted(stored_days(tmp_path, FIRST + 3)) == [FIRST + 3, FIRST + 4, FIRST + 5]
     drop_before(tmp_path, FIRST + 4)
-    assert sorted(stored_days(tmp_path)) == [FIRST + 3, FIRST + 4, FIRST + 5]
+    assert sorted(stored_days(tmp_path, FIRST)) == [FIRST + 3, FIRST + 4, FIRST + 5]
 
 
 def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
@@ -81,3 +82,12 @@ def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(DataError, match="--again"):
         StoredTiles(tmp_path, FIRST, FIRST + 2, writes=False)
+
+
+def test_a_tile_that_no_file_has_is_no_empty_one(tmp_path: Path) -> None:
+    tiles = StoredTiles(tmp_path, FIRST, FIRST, writes=False)
+    for day in range(FIRST, FIRST + 3):
+        tiles[day] = _tile(day)
+    tiles._drop(FIRST)
+    with pytest.raises(DataError, match="no file has the tile"):
+        tiles.get(FIRST)

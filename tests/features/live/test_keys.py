@@ -29,3 +29,11 @@ def test_keys_have_the_rows_in_the_order_in_which_they_came(
     assert keys.find(np.array(asked, np.int64)).tolist() == wanted
     again = HashedKeys(keys.codes)
     assert again.find(np.array(asked, np.int64)).tolist() == wanted
+
+
+def test_the_table_grows_key_by_key() -> None:
+    keys = HashedKeys()
+    codes = [(n * 7_919) << 20 for n in range(5_000)]
+    assert [keys.add_one(code) for code in codes] == list(range(1, 5_001))
+    assert keys.find(np.array(codes, np.int64)).tolist() == list(range(1, 5_001))
+    assert keys.codes.tolist() == codes

@@ -212,7 +212,7 @@ class _Run:
         return [(low, high) for low, high in pairwise(edges) if low < high]
 
     def finish(self) -> None:
-        """Write the state after the log, and remove snapshots that no row uses."""
+        """Write the state after the log, and remove snapshots that no longer hold."""
         work = Work(self.provenance, self.folder, {}, self.provenance.features.counters)
         work.snapshots.prune()
         if self.is_to_the_end:

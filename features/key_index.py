@@ -6,6 +6,7 @@ from features.catalogue import MISSING
 from features.compiled import compiled
 
 _LEAST_BITS = 10
+_PIECE = 1 << 15
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 """An odd number with bits everywhere: the golden ratio's, Knuth, TAOCP 6.4."""
 
@@ -43,9 +44,13 @@ class KeyIndex:
         Returns:
             int64 [n]; new rows in the order in which their keys stand first.
         """
-        self._make_room(len(codes))
         rows = np.empty(len(codes), np.int64)
-        self.count = _place(self._keys, self._rows, self._shift, codes, self.count, rows)
+        # In pieces, since most keys are there already and need no room.
+        for low in range(0, len(codes), _PIECE):
+            piece = slice(low, low + _PIECE)
+            self._make_room(len(codes[piece]))
+            keys, places, shift = self._keys, self._rows, self._shift
+            self.count = _place(keys, places, shift, codes[piece], self.count, rows[piece])
         return rows
 
     def place_one(self, code: int) -> int:

@@ -29,7 +29,7 @@ class Log:
             place of a user never changes as the log grows.
         kinds: Kinds of interaction, the derived `session` last.
         impressions: Table of impressions, clustered by day.
-        folder: Where the interactions are, a file for each day of arrival.
+        folder: Where the interactions are, in the order of their arrival.
         days: Days with events, by day number, ascending.
         late: Interactions set aside because they arrived too late.
         duplicates: Copies of interactions set aside.

@@ -2,14 +2,19 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
 
 from feast_tables import Count
 
-Row = tuple[int, int | None, int]
-"""Of a request's candidate: time in UTC microseconds, user (None for a guest), item."""
+Row = tuple[Any, ...]
+"""Of a request's candidate: time in UTC microseconds, then the parts of keys in order, such as
+user (None for a guest) and item."""
 
-Event = tuple[int, int | None, int, str]
-"""Time in UTC microseconds, user (None for a guest), item, kind."""
+Event = tuple[Any, ...]
+"""Time in UTC microseconds, the parts of keys, kind."""
+
+PARTS = ("user", "item")
 
 
 class Window:
@@ -17,29 +22,31 @@ class Window:
 
     Args:
         count: Which counter.
+        parts: The parts of keys, in the order in which rows and events have them.
     """
 
-    def __init__(self, count: Count) -> None:
+    def __init__(self, count: Count, parts: Sequence[str]) -> None:
         self.events = count.events
-        self._of_user = "user" in count.key
-        self._of_item = "item" in count.key
+        self._key = itemgetter(*(1 + parts.index(part) for part in count.key))
+        self._is_pair = len(count.key) > 1
         self._start = count.start
-        self._times: dict[tuple[int | None, int | None], deque[int]] = {}
+        self._times: dict[Any, deque[int]] = {}
 
-    def _key(self, user: int | None, item: int) -> tuple[int | None, int | None]:
-        return (user if self._of_user else None, item if self._of_item else None)
+    def _is_missing(self, key: Any) -> bool:
+        return None in key if self._is_pair else key is None
 
-    def add(self, time: int, user: int | None, item: int) -> None:
-        """Take an event in; those of guests count for no user."""
-        if not (self._of_user and user is None):
-            self._times.setdefault(self._key(user, item), deque()).append(time)
+    def add(self, event: Event) -> None:
+        """Take an event in; one whose key has a null part counts for nobody."""
+        key = self._key(event)
+        if not self._is_missing(key):
+            self._times.setdefault(key, deque()).append(event[0])
 
-    def value(self, time: int, user: int | None, item: int) -> int:
-        """Count the events of a row's key that its window holds; 0 for a guest."""
-        times = self._times.get(self._key(user, item))
-        if times is None or (self._of_user and user is None):
+    def value(self, row: Row) -> int:
+        """Count the events of a row's key that its window holds; 0 for a key with a null part."""
+        times = self._times.get(self._key(row))
+        if times is None:
             return 0
-        start = self._start(time)
+        start = self._start(row[0])
         while times and times[0] < start:
             times.popleft()
         return len(times)
@@ -48,12 +55,10 @@ class Window:
 class Scan(Window):
     """The same counter without a memory of its window: each row looks through its key's past."""
 
-    def value(self, time: int, user: int | None, item: int) -> int:
-        """Count the events of a row's key that lie in the window; 0 for a guest."""
-        if self._of_user and user is None:
-            return 0
-        start = self._start(time)
-        return sum(1 for when in self._times.get(self._key(user, item), ()) if when >= start)
+    def value(self, row: Row) -> int:
+        """Count the events of a row's key that lie in the window; 0 for a key with a null part."""
+        start = self._start(row[0])
+        return sum(1 for when in self._times.get(self._key(row), ()) if when >= start)
 
 
 def plain_rows(
@@ -61,6 +66,7 @@ def plain_rows(
     events: Sequence[Event],
     counts: Sequence[Count],
     counter: type[Window] = Window,
+    parts: Sequence[str] = PARTS,
 ) -> Iterator[dict[str, int]]:
     """Compute the counters of each row from the events strictly before it.
 
@@ -69,19 +75,20 @@ def plain_rows(
         events: In order of time.
         counts: The counters.
         counter: How each of them is counted.
+        parts: The parts of keys, in the order in which rows and events have them.
 
     Yields:
         Per row, its counters by name.
     """
-    windows = {count.name: counter(count) for count in counts}
+    windows = {count.name: counter(count, parts) for count in counts}
     by_kind: dict[str, list[Window]] = {}
     for window in windows.values():
         by_kind.setdefault(window.events, []).append(window)
     place = 0
-    for time, user, item in rows:
-        while place < len(events) and events[place][0] < time:
-            when, who, what, kind = events[place]
-            for window in by_kind.get(kind, ()):
-                window.add(when, who, what)
+    for row in rows:
+        while place < len(events) and events[place][0] < row[0]:
+            event = events[place]
+            for window in by_kind.get(event[-1], ()):
+                window.add(event)
             place += 1
-        yield {name: window.value(time, user, item) for name, window in windows.items()}
+        yield {name: window.value(row) for name, window in windows.items()}

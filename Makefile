@@ -62,6 +62,7 @@ bench-features: $(DEVELOPMENT)
 bench-text: $(DEVELOPMENT) | $(BENCH_BUNDLE)
 	$(BIN)/python benchmarks/text_gain.py $(BENCH)
 	$(BIN)/python benchmarks/encoding.py $(BENCH)
+	$(BIN)/python benchmarks/embedding.py --items 100000 --backend onnx
 	$(BIN)/python benchmarks/text_training.py $(BENCH)
 	$(BIN)/python benchmarks/stuffing.py $(BENCH)
 	$(BIN)/python benchmarks/text_profiles.py $(BENCH)

@@ -1,5 +1,6 @@
 """Writing that leaves either the whole thing or nothing behind."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -58,6 +59,12 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def file_hash(path: Path) -> str:
+    """Give the SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:

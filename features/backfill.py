@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from data_contracts.progress import Track, silent
-from data_contracts.storage import sweep
+from data_contracts.storage import file_hash, sweep
 from features.counters import CounterSpec
 from features.engines import Block, Engine, ray_pool, run_apart, run_here, writers
 from features.feature_set import FeatureSet
@@ -22,7 +22,6 @@ from features.plan import Plan, plan
 from features.provenance import Provenance
 from features.row_files import (
     MANIFEST,
-    file_hash,
     made_from,
     read_manifest,
     row_file,

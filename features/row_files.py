@@ -1,6 +1,5 @@
 """The computed rows on disk: a Parquet file a day that says what it depends on, and a manifest."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from data_contracts.errors import DataError
-from data_contracts.storage import atomic_file
+from data_contracts.storage import atomic_file, file_hash
 from features.clock import day_name
 from features.feature_set import FeatureSet
 from features.log_days import Log
@@ -63,12 +62,6 @@ def write_rows(frame: pl.DataFrame, path: Path, made: Made) -> str:
     with atomic_file(path) as part:
         frame.write_parquet(part, metadata=metadata, compression="zstd", compression_level=1)
         return file_hash(part)
-
-
-def file_hash(path: Path) -> str:
-    """Give the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import BundleError
+from data_contracts.storage import file_hash
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 _LIBRARIES = ("torch", "transformers", "lightgbm", "polars", "numpy", "safetensors")
 
@@ -68,12 +69,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
     """Hash every file of a bundle but its manifest, by path within it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in files}
-    return {name: _file_hash(path) for name, path in names.items() if name != MANIFEST}
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {name: file_hash(path) for name, path in names.items() if name != MANIFEST}
 
 
 def read_manifest(folder: Path) -> Manifest:

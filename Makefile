@@ -48,33 +48,31 @@ bench: bench-serving bench-features bench-text $(if $(DATA_PATH),bench-real)
 
 # What counts on a quiet machine comes first.
 bench-serving: $(DEVELOPMENT) | $(BENCH_BUNDLE)
-	$(BIN)/python benchmarks/serving_latency.py $(BENCH_BUNDLE)
+	$(BIN)/python -m benchmarks.serving.latency $(BENCH_BUNDLE)
 
 bench-features: $(DEVELOPMENT)
-	$(BIN)/python benchmarks/online_features.py
-	$(BIN)/python benchmarks/feature_backfill.py $(BENCH_LOGS) --events $(EVENTS) --scaling-events $(EVENTS)
-	$(BIN)/python benchmarks/feature_baselines.py $(BENCH_LOGS)
-	$(BIN)/python benchmarks/backfill_kill.py $(BENCH_LOGS)/killed
+	$(BIN)/python -m benchmarks.features.online
+	$(BIN)/python -m benchmarks.features.backfill $(BENCH_LOGS) --events $(EVENTS) --scaling-events $(EVENTS)
+	$(BIN)/python -m benchmarks.features.baselines $(BENCH_LOGS)
+	$(BIN)/python -m benchmarks.features.backfill_kill $(BENCH_LOGS)/killed
 	$(BIN)/recsys simulate $(BENCH_LOGS)/dirty --events 1M --late 0.05 --duplicates 0.02 --orphans 0.02 --overwrite
 	$(BIN)/recsys backfill $(BENCH_LOGS)/dirty
 	$(BIN)/recsys features parity $(BENCH_LOGS)/dirty
 
 bench-text: $(DEVELOPMENT) | $(BENCH_BUNDLE)
-	$(BIN)/python benchmarks/text_gain.py $(BENCH)
-	$(BIN)/python benchmarks/encoding.py $(BENCH)
-	$(BIN)/python benchmarks/embedding.py --items 100000 --backend onnx
-	$(BIN)/python benchmarks/text_training.py $(BENCH)
-	$(BIN)/python benchmarks/stuffing.py $(BENCH)
-	$(BIN)/python benchmarks/text_profiles.py $(BENCH)
-	$(BIN)/python benchmarks/text_settings.py $(BENCH) --refresh
-	$(BIN)/python benchmarks/text_cross.py $(BENCH)
+	$(BIN)/python -m benchmarks.text.gain $(BENCH)
+	$(BIN)/python -m benchmarks.text.encoding $(BENCH)
+	$(BIN)/python -m benchmarks.text.embedding --items 100000 --backend onnx
+	$(BIN)/python -m benchmarks.text.training $(BENCH)
+	$(BIN)/python -m benchmarks.text.stuffing $(BENCH)
+	$(BIN)/python -m benchmarks.text.settings $(BENCH) --refresh
 
 bench-real: $(DEVELOPMENT) | $(RETAIL)/bundles/seed-$(shell echo $$(($(SEEDS) - 1))) $(GROCERIES)/bundles/current
-	$(BIN)/python benchmarks/serving_latency.py $(RETAIL)/bundles/current
-	$(BIN)/python benchmarks/encoding.py $(RETAIL) --threads 1
-	$(BIN)/python benchmarks/text_gain.py $(RETAIL) --seeds $(SEEDS) --frozen --cold
+	$(BIN)/python -m benchmarks.serving.latency $(RETAIL)/bundles/current
+	$(BIN)/python -m benchmarks.text.encoding $(RETAIL) --threads 1
+	$(BIN)/python -m benchmarks.text.gain $(RETAIL) --seeds $(SEEDS) --frozen --cold
 	$(BIN)/recsys features parity $(RETAIL)
-	$(BIN)/python benchmarks/text_gain.py $(GROCERIES)
+	$(BIN)/python -m benchmarks.text.gain $(GROCERIES)
 	$(BIN)/recsys features parity $(GROCERIES)
 
 $(RETAIL)/bundles/seed-%: | $(RUNTIME)

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
-from features.columns import Column
 from features.kinds.base import declaration
+from features.kinds.columns import Column
 from features.kinds.context import TimeZone
 
 Days = Annotated[int, Field(ge=1, le=3650)]

@@ -14,14 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.errors import BundleError, UsageError
 from data_contracts.items import Items
-from features.history import History
-from recsys.bundle import Bundle, load_bundle
-from recsys.manifest import COPY_AGAIN
-from recsys.text.attribution import require_captum, word_shares
-from recsys.text.encoder import TextEncoder
-from recsys.text.matching import match_of_vector
+from features.log.history import History
+from recsys.bundle.bundle import Bundle, load_bundle
+from recsys.bundle.manifest import COPY_AGAIN
+from recsys.text.attribution import differentiable_match, require_captum, word_shares
+from recsys.text.encoder.bert import TextEncoder
 from recsys.text.template import item_texts
-from recsys.workspace import Workspace
+from recsys.workspace.workspace import Workspace
 
 STRONGEST = 10
 """Past items that are named."""
@@ -102,7 +101,7 @@ def explain(
     place = bundle.features.catalogue.index.get(item_id, -1)
     vector = encoder.encode([text])[0]
     wish = None if query is None else encoder.encode([query])[0]
-    words = word_shares(encoder, text, match_of_vector(interest, place, history, time, wish))
+    words = word_shares(encoder, text, differentiable_match(interest, place, history, time, wish))
     item = np.array([place], np.int32)
     candidate = interest.candidates(np.array([-1], np.int32), {0: vector})
     past, shares = interest.by_past_item(candidate, item, history, time)

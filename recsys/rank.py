@@ -9,10 +9,10 @@ from time import perf_counter
 import numpy as np
 
 from data_contracts.slates import RankedSlate, Rung, Slate
-from features.live.reader import LiveReader
-from features.log import Rows
-from recsys.bundle import Bundle, Scorer
-from recsys.ranker import text_columns
+from features.log.requests import Rows
+from features.online.reader import OnlineReader
+from recsys.bundle.bundle import Bundle, Scorer
+from recsys.ranker.ranker import text_columns
 from recsys.text.signals import INTEREST_MATCH, SIGNALS
 
 Vectors = Mapping[str, np.ndarray]
@@ -94,7 +94,7 @@ def rank(
 
 
 def text_signals(
-    bundle: Bundle, slate: Slate, rows: Rows, reader: LiveReader, vectors: Vectors
+    bundle: Bundle, slate: Slate, rows: Rows, reader: OnlineReader, vectors: Vectors
 ) -> np.ndarray:
     """Score how well each candidate's text fits the user's history and query.
 
@@ -132,7 +132,7 @@ def _history_shares(
     bundle: Bundle,
     slate: Slate,
     rows: Rows,
-    reader: LiveReader,
+    reader: OnlineReader,
     vectors: Vectors,
     places: np.ndarray,
 ) -> list[dict[str, float] | None]:

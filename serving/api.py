@@ -12,9 +12,10 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from data_contracts.slates import WIRE_VERSION, RankRequest, RankResponse
-from serving import problems
-from serving.problems import Problem
-from serving.ranking import RankingService, problem_response
+from serving.ranking.service import RankingService
+from serving.wire import problems
+from serving.wire.problems import Problem
+from serving.wire.responses import problem_response
 
 TITLE = "Ranking"
 RANK = "/v1/rank"

@@ -12,11 +12,12 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 
 from serving.api import build_api
-from serving.model import LoadedEncoder, LoadEncoder, LoadModel, Model
-from serving.ranking import RETRY_AFTER_S, RankingService
+from serving.ranking.model import LoadedEncoder, LoadEncoder, LoadModel, Model
+from serving.ranking.service import RankingService
 from serving.settings import ServiceSettings
-from serving.telemetry import RankingTelemetry, make_log
+from serving.telemetry.metrics import RankingTelemetry, make_log
 from serving.text_encoder import TextEncoderService
+from serving.wire.responses import RETRY_AFTER_S
 
 CONSTRUCTOR_RETRIES = 2
 
@@ -52,14 +53,14 @@ class Ranking:
 
 def load_bundle_model(settings: ServiceSettings) -> Model:
     """Load the bundle in a ranking replica."""
-    from serving.loading import load_model  # noqa: PLC0415 - only a replica pays for LightGBM
+    from serving.ranking.loading import load_model  # noqa: PLC0415 - only a replica pays for LightGBM
 
     return load_model(settings)
 
 
 def load_bundle_encoder(settings: ServiceSettings) -> LoadedEncoder:
     """Load the bundle's encoder in an encoder replica."""
-    from serving.loading import load_encoder  # noqa: PLC0415 - only a replica pays for torch
+    from serving.ranking.loading import load_encoder  # noqa: PLC0415 - only a replica pays for torch
 
     return load_encoder(settings)
 

@@ -7,7 +7,7 @@ from typing import Self
 import httpx
 
 from data_contracts.slates import RankRequest, RankResponse
-from serving.problems import MEDIA_TYPE, Problem
+from serving.wire.problems import MEDIA_TYPE, Problem
 
 RANK = "/v1/rank"
 

@@ -9,9 +9,9 @@ import numpy as np
 from ray import serve
 
 from data_contracts.errors import BundleError
-from serving.model import LoadEncoder
+from serving.ranking.model import LoadEncoder
 from serving.settings import ServiceSettings
-from serving.telemetry import EncoderTelemetry
+from serving.telemetry.metrics import EncoderTelemetry
 
 # Small enough that chunks of several requests fit one batch, large enough to be worth a call.
 CHUNK_TOKENS = 512

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from features.log_days import Log
-from recsys.bundle import Bundle, load_bundle
-from recsys.ranking_rows import Texts, encode_texts
-from recsys.simulate import SimulationSettings, simulate
-from recsys.train import BUNDLES, train
-from recsys.workspace import Workspace
-from recsys.workspace_features import open_workspace_log
+from features.log.log import Log
+from recsys.bundle.bundle import Bundle, load_bundle
+from recsys.datasets.simulation import SimulationSettings, simulate
+from recsys.training.texts import Texts, encode_texts
+from recsys.training.train import BUNDLES, train
+from recsys.workspace.backfill import open_workspace_log
+from recsys.workspace.workspace import Workspace
 from tests.worlds import copy_folder, small_encoder, with_quick_training
 
 _BERT = "bert"

@@ -41,7 +41,7 @@ print(json.dumps({
 
 HELP = """
 import json, sys
-from serving.cli import main
+from serving.commands.cli import main
 
 sys.argv = ["recsys", "--help"]
 try:
@@ -80,10 +80,10 @@ def forbidden(source: str, package: str) -> set[str]:
     ("source", "package", "found"),
     [
         ("import serving.app", "recsys", {"serving"}),
-        ("from recsys.config import WorkspaceConfig", "features", {"recsys"}),
+        ("from recsys.workspace.config import WorkspaceConfig", "features", {"recsys"}),
         ("def load():\n    from features import log", "data_contracts", {"features"}),
         ("import importlib\nimportlib.import_module('tests.x')", "serving", {"tests"}),
-        ("from . import config\nfrom features.log import Rows", "recsys", set()),
+        ("from . import config\nfrom features.log import requests", "recsys", set()),
         ("import data_contracts.items, numpy, recsystems", "features", set()),
     ],
 )

@@ -14,16 +14,16 @@ import torch
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from features.catalogue import MISSING
-from features.clock import DAY
-from features.folder_lock import LOCK
-from features.history import History
-from features.log import Rows
-from recsys.config import CONFIG_NAME, write_config
-from recsys.dataset import LabelledSlates
-from recsys.manifest import MANIFEST, file_hashes
-from recsys.text.sampling import FrozenVectors
-from recsys.workspace import Workspace
+from features.arrays.clock import DAY
+from features.arrays.key_index import MISSING
+from features.backfill.lock import LOCK
+from features.log.history import History
+from features.log.requests import Rows
+from recsys.bundle.manifest import MANIFEST, file_hashes
+from recsys.labels.slates import LabelledSlates
+from recsys.text.training.text_source import FrozenVectors
+from recsys.workspace.config import CONFIG_NAME, write_config
+from recsys.workspace.workspace import Workspace
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from features.compiled import compiled
-from features.counters import EVER, USER, CounterSpec
+from features.arrays.compiled import compiled
+from features.counter_spec import EVER, USER, CounterSpec
 from features.kinds.base import (
     CHECKED,
     Columns,

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field
 
-from features.counters import EVER, ITEM, USER, CounterSpec
+from features.counter_spec import EVER, ITEM, USER, CounterSpec
 from features.reader import Key, Reader
 
 Columns = Mapping[str, np.ndarray]

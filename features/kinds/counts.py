@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from features.counters import EVER, CounterSpec
+from features.counter_spec import EVER, CounterSpec
 from features.kinds.base import (
     CHECKED,
     Columns,

@@ -7,8 +7,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from data_contracts.items import Items
-from features.catalogue import MISSING
-from features.counters import ITEM
+from features.arrays.key_index import MISSING
+from features.counter_spec import ITEM
 from features.kinds.base import CHECKED, Columns, Description, Feature, Newest, Weight
 from features.reader import Reader, attribute_of
 

@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from features.compiled import compiled
-from features.counters import EVER, ITEM, USER, CounterSpec
+from features.arrays.compiled import compiled
+from features.counter_spec import EVER, ITEM, USER, CounterSpec
 from features.kinds.base import CHECKED, Columns, Description, Feature, span
-from features.log import SESSION
+from features.log.events import SESSION
 from features.reader import Reader
 
 _NO_PAIR = "the item is unknown or the user is a guest"

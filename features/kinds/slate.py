@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from features.compiled import compiled
+from features.arrays.compiled import compiled
 from features.kinds.base import CHECKED, Columns, Description, Feature
 from features.reader import Reader
 

@@ -14,8 +14,11 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from recsys.text.encoder import TextEncoder, mean_pooled
-from recsys.text.encoders.batching import Pieces
+from features.log.history import History
+from recsys.text.encoder.bert import TextEncoder, mean_pooled
+from recsys.text.encoder.tokenizer import Pieces
+from recsys.text.head import head_of
+from recsys.text.interest import InterestTable, ages
 from recsys.text.template import word_spans
 
 STEPS = 64
@@ -129,3 +132,39 @@ def _by_word(pieces: Pieces, by_piece: np.ndarray) -> tuple[tuple[str, ...], np.
         found.append((start, end, share))
     words = tuple(pieces.text[start:end] for start, end, _ in found)
     return words, np.array([share for _, _, share in found], np.float64)
+
+
+def differentiable_match(
+    table: InterestTable, item: int, history: History, time: int, query: np.ndarray | None
+) -> Score:
+    """Give the match of one candidate as a function of its text vector.
+
+    Args:
+        table: The catalogue in the space of matches.
+        item: Place of the candidate, whose own copies in the history are left out; negative for an
+            unknown item.
+        history: Of the request's user, [1, k].
+        time: UTC microseconds of the request.
+        query: Text vector of the query, float32 [dim]; None without one.
+
+    Returns:
+        What `InterestTable.match` gives, from vectors float32 [b, dim] that gradients pass through.
+    """
+    head = head_of(table)
+    usable = (history.item[0] >= 0) & table.known[history.item[0]]
+    past = history.item[0][usable]
+    kind = torch.from_numpy(history.kind[0][usable].astype(np.int64))
+    age = torch.from_numpy(ages(history, np.array([time]))[0][usable])
+    vectors, others = torch.from_numpy(table.past[past]), torch.from_numpy(past != item)
+    logits = torch.from_numpy(table.logits[past]) + head.circumstances(kind, age)
+    wish = torch.zeros(head.space)
+    if query is not None:
+        wish = head.query_scale * torch.from_numpy(table.project("query", query))
+
+    def score(text: Tensor) -> Tensor:
+        z = head.tower(head.item, text.cpu())
+        similarity = z @ vectors.T
+        pooled = head.pool(similarity, logits[None], others[None].expand_as(similarity))
+        return pooled + z @ (head.default + wish)
+
+    return score

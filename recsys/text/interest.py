@@ -19,9 +19,9 @@ from functools import cached_property
 
 import numpy as np
 
-from features.clock import DAY
-from features.compiled import compiled
-from features.history import History
+from features.arrays.clock import DAY
+from features.arrays.compiled import compiled
+from features.log.history import History
 
 HIDDEN = np.float32(-1e4)
 """Logit of a past item that must not count."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_contracts.progress import Track, silent
-from features.history import History
-from recsys.dataset import LabelledSlates
+from features.log.history import History
+from recsys.labels.slates import LabelledSlates
 from recsys.text.interest import InterestTable
 
 INTEREST_MATCH = "interest_match"

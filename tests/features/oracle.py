@@ -9,18 +9,18 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from features.catalogue import PRICE_BAND
-from features.clock import DAY, HOUR
+from features.arrays.clock import DAY, HOUR
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.base import Feature
+from features.kinds.co_visitation import CoVisitation
 from features.kinds.context import ContextWord, Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
-from features.kinds.item_facts import Age, AttributeCode, AttributeNumber, Price
+from features.kinds.item import Age, AttributeCode, AttributeNumber, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
 from features.kinds.slate import SlateDifference, SlatePercentile, SlateRank
-from features.kinds.together import CoVisitation
-from features.log import IMPRESSION, SESSION
+from features.log.catalogue import PRICE_BAND
+from features.log.events import IMPRESSION, SESSION
 from features.settings import FeatureSettings
 from tests.features.worlds import (
     BAND,

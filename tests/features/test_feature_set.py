@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from features.counters import EVER
-from features.feature_set import FeatureSet, default_features
+from features.counter_spec import EVER
+from features.defaults import default_features
+from features.feature_set import FeatureSet
 from features.kinds.context import LocalTime
 from features.kinds.counts import Rate, Recency, WindowCount
-from features.log import IMPRESSION
+from features.log.events import IMPRESSION
 from features.settings import FeatureSettings
 
 SHOP = ("click", "cart", "purchase")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.events import Impressions
-from features.clock import DAY
+from features.arrays.clock import DAY
 from tests.features.worlds import EVENTS, FEATURES, World, moment, requests, worlds
 
 

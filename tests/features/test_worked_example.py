@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.counters import EVER
+from features.counter_spec import EVER
 from features.feature_set import FeatureSet
 from features.kinds.counts import Recency, WindowCount
-from features.live.executor import LiveFeatures
-from tests.features.live.replay import incoming
+from features.online.executor import OnlineFeatures
+from tests.features.online.replay import incoming
 from tests.features.worlds import KINDS, SETTINGS, Event, Request, World
 
 PAGE = Path("docs/features.md")
@@ -62,7 +62,7 @@ def test_the_batch_executor_gives_the_values_of_the_page(tmp_path: Path) -> None
 def test_the_online_executor_gives_them_too(tmp_path: Path) -> None:
     log = world().open(tmp_path)
     first = min(event.time for event in world().events) // 86_400_000_000
-    live = LiveFeatures.empty(log.catalogue, FEATURES, SETTINGS, KINDS, first)
+    live = OnlineFeatures.empty(log.catalogue, FEATURES, SETTINGS, KINDS, first)
     live.fold(incoming(world().events))
     for time, values in expected().items():
         rows = live.rows(("i0",), "u1", microseconds(time), {"score": np.zeros(1, np.float32)})

@@ -10,21 +10,22 @@ from hypothesis import strategies as st
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
-from features.backfill import ROWS, STATE, Scope, backfill
-from features.catalogue import PRICE_BAND, Catalogue
-from features.clock import DAY, HOUR
-from features.counters import EVER
-from features.feature_set import FeatureSet, default_features
+from features.arrays.clock import DAY, HOUR
+from features.backfill.run import ROWS, STATE, Scope, backfill
+from features.batch.state import FeatureState
+from features.batch.state_files import load_state
+from features.counter_spec import EVER
+from features.defaults import default_features
+from features.feature_set import FeatureSet
 from features.kinds.affinity import Affinity
 from features.kinds.context import ContextWord
 from features.kinds.counts import FirstSeen, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
-from features.kinds.item_facts import AttributeCode, AttributeNumber
+from features.kinds.item import AttributeCode, AttributeNumber
 from features.kinds.slate import SlateDifference, SlateRank
-from features.log_days import Log, open_log
+from features.log.catalogue import PRICE_BAND, Catalogue
+from features.log.log import Log, open_log
 from features.settings import FeatureSettings
-from features.state import FeatureState
-from features.state_files import load_state
 
 KINDS = ("click", "purchase")
 START = datetime(2024, 2, 25, tzinfo=UTC)

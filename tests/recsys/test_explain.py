@@ -7,12 +7,12 @@ import pytest
 
 from data_contracts.errors import UsageError
 from data_contracts.slates import Slate
-from recsys.bundle import Bundle
+from recsys.bundle.bundle import Bundle
 from recsys.explain import STRONGEST, explain
 from recsys.rank import rank
 from recsys.text.attribution import STEPS
-from recsys.workspace import Workspace
-from tests.recsys.test_commands import Command, recsys
+from recsys.workspace.workspace import Workspace
+from tests.recsys.commands.test_app import Command, recsys
 from tests.recsys.test_rank import user
 
 __all__ = ["recsys", "user"]

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from data_contracts.slates import RankedSlate, Rung, Slate
-from features.catalogue import MISSING
-from features.clock import DAY
-from features.history import last_interactions
-from features.log import Rows, without_sessions
-from features.log_days import Log
-from recsys.bundle import Bundle, load_bundle
-from recsys.dataset import LabelledSlates
+from features.arrays.clock import DAY
+from features.arrays.key_index import MISSING
+from features.log.events import without_sessions
+from features.log.history import last_interactions
+from features.log.log import Log
+from features.log.requests import Rows
+from recsys.bundle.bundle import Bundle, load_bundle
+from recsys.labels.slates import LabelledSlates
 from recsys.rank import rank, texts_to_encode
-from recsys.ranker import text_columns
-from recsys.ranking_rows import Texts
+from recsys.ranker.ranker import text_columns
 from recsys.text.signals import INTEREST_MATCH, SIGNALS, signal_rows
+from recsys.training.texts import Texts
 
 RANKED: tuple[Rung, ...] = ("full", "cached_text", "no_text")
 

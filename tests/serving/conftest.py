@@ -6,8 +6,8 @@ import pytest
 from ray import serve
 
 from serving.app import build_app
-from serving.haproxy import free_ports
-from serving.run import serve_bundle
+from serving.runtime.haproxy import free_ports
+from serving.runtime.run import serve_bundle
 from serving.settings import ServiceSettings
 from tests.serving import doubles
 
@@ -52,7 +52,7 @@ def served(bundle_folder: Path | None, free_port: int) -> Iterator[Served]:
         known: Sequence[str] = doubles.KNOWN
         build = _build_with_doubles
     else:
-        from serving.loading import load_model  # noqa: PLC0415
+        from serving.ranking.loading import load_model  # noqa: PLC0415
 
         settings = settings.model_copy(update={"bundle": bundle_folder})
         known = load_model(settings).sample_items(500)

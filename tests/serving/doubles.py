@@ -9,7 +9,7 @@ import numpy as np
 
 from data_contracts.errors import UsageError
 from data_contracts.slates import RankedSlate, Rung, Slate
-from serving.model import LoadedEncoder
+from serving.ranking.model import LoadedEncoder
 from serving.settings import ServiceSettings
 
 KNOWN = [f"item-{index:04d}" for index in range(2000)]

@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from data_contracts.slates import Candidate, RankRequest, RankResponse, Slate
-from recsys.bundle import Bundle, load_bundle
+from recsys.bundle.bundle import Bundle, load_bundle
 from recsys.rank import rank
-from recsys.ranking_rows import Texts
+from recsys.training.texts import Texts
 from serving.client import RankingClient
-from serving.problems import MEDIA_TYPE, Problem
+from serving.wire.problems import MEDIA_TYPE, Problem
 from tests.serving.conftest import BUNDLE, Served
 
 pytestmark = [

@@ -2,9 +2,9 @@ import httpx
 import pytest
 
 from data_contracts.slates import Candidate, RankRequest, RankResponse
-from serving import problems
 from serving.client import ProblemError, RankingClient
-from serving.ranking import problem_response
+from serving.wire import problems
+from serving.wire.responses import problem_response
 
 REQUEST = RankRequest(candidates=[Candidate(item_id="a")], request_id="r")
 ANSWER = RankResponse(

@@ -8,7 +8,7 @@ import pytest
 
 from data_contracts.slates import Candidate, RankRequest, RankResponse
 from serving.client import ProblemError, RankingClient
-from serving.problems import MEDIA_TYPE, Problem
+from serving.wire.problems import MEDIA_TYPE, Problem
 from tests.serving.conftest import MAX_IN_FLIGHT, Served
 from tests.serving.doubles import SLOW_WORD
 

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features.catalogue import MISSING
-from features.clock import DAY
-from features.history import History
-from recsys.text.attribution import Score, word_shares
-from recsys.text.encoder import TextEncoder, mean_pooled
+from features.arrays.clock import DAY
+from features.arrays.key_index import MISSING
+from features.log.history import History
+from recsys.text.attribution import Score, differentiable_match, word_shares
+from recsys.text.encoder.bert import TextEncoder, mean_pooled
 from recsys.text.head import table_of
-from recsys.text.matching import match_of_vector
 from tests.recsys.text.encoders_made import ARCHITECTURES
 from tests.recsys.text.test_head import DIM, ITEMS, KINDS, PAST, random_model, random_vectors
 from tests.worlds import NOON
@@ -131,6 +130,6 @@ def test_the_match_as_a_function_is_the_match(seed: int, asked: bool, empty: boo
             continue
         item = np.array([place], np.int32)
         expected = table.match(table.candidates(item), item, history, NOON, query)
-        score = match_of_vector(table, place, history, NOON, query)
+        score = differentiable_match(table, place, history, NOON, query)
         found = score(torch.from_numpy(vectors[[place, place]]))
         np.testing.assert_allclose(found.detach().numpy(), expected.repeat(2), atol=1e-4, rtol=1e-4)

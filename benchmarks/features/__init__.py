@@ -1,0 +1,1 @@
+"""Speed and memory of the backfill and the online executor, and against Feast and plain Python."""

@@ -1,0 +1,1 @@
+"""Latency of the ranking endpoint against an empty one."""

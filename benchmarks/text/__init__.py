@@ -1,0 +1,1 @@
+"""What text adds, what a leak costs, and the speed of encoding and training."""

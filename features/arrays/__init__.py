@@ -1,0 +1,1 @@
+"""Ground tools over numpy arrays: time, compiled loops, rows of keys."""

@@ -1,0 +1,96 @@
+"""Time as features count it: UTC microseconds, tiles of hours and days."""
+
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from features.arrays.compiled import compiled
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+NO_TIME = np.iinfo(np.int64).min
+HOURLY_WINDOW_DAYS = 7
+"""Windows up to this long begin at an hour, longer ones at midnight UTC."""
+
+
+def day_name(day: int) -> str:
+    """Name a day in paths: 2024-02-29."""
+    return str(np.datetime64(day, "D"))
+
+
+def day_number(name: str) -> int:
+    """Give the day, since 1970-01-01, that `day_name` named so."""
+    return int(np.datetime64(name, "D").astype(np.int64))
+
+
+def window_start(time: np.ndarray, days: int) -> np.ndarray:
+    """Give where a window that ends at `time` begins: `floor(time - window, tile)`.
+
+    Args:
+        time: int64, UTC microseconds.
+        days: Length of the window, in days.
+
+    Returns:
+        int64, the first microsecond inside the window.
+    """
+    tile = HOUR if days <= HOURLY_WINDOW_DAYS else DAY
+    return (time - days * DAY) // tile * tile
+
+
+def window_end(time: np.ndarray, days: int) -> np.ndarray:
+    """Give the first instant whose window of `days` no longer has an event of `time`, int64."""
+    tile = HOUR if days <= HOURLY_WINDOW_DAYS else DAY
+    return time // tile * tile + tile + days * DAY
+
+
+def days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """Give the days from `then` to `now`, float64; NaN where `then` is `NO_TIME`."""
+    return _days_since(now, then)
+
+
+@compiled
+def _days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+    since = np.empty(len(then))
+    for n in range(len(then)):
+        since[n] = np.nan if then[n] == NO_TIME else (now[n] - then[n]) / DAY
+    return since
+
+
+_QUARTER = 900_000_000
+"""Offsets from UTC are whole quarters of an hour everywhere since 1972, in microseconds."""
+
+
+def local_hours_and_weekdays(time: np.ndarray, timezone: str) -> tuple[np.ndarray, np.ndarray]:
+    """Give the hour (0..23) and weekday (0 is Monday) of instants in a time zone.
+
+    Args:
+        time: int64 [n], UTC microseconds.
+        timezone: IANA name.
+
+    Returns:
+        Two float64 [n].
+    """
+    if len(time) == 1:
+        hour, weekday = _of_quarter(int(time[0]) // _QUARTER, timezone)
+        return np.full(1, hour), np.full(1, weekday)
+    return _convert(time, timezone)
+
+
+@lru_cache(maxsize=1024)
+def _of_quarter(quarter: int, timezone: str) -> tuple[float, float]:
+    hours, weekdays = _convert(np.array([quarter * _QUARTER]), timezone)
+    return float(hours[0]), float(weekdays[0])
+
+
+def _convert(time: np.ndarray, timezone: str) -> tuple[np.ndarray, np.ndarray]:
+    local = (
+        pl.Series(time, dtype=pl.Int64)
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone("UTC")
+        .dt.convert_time_zone(timezone)
+    )
+    return (
+        local.dt.hour().cast(pl.Float64).to_numpy(),
+        (local.dt.weekday() - 1).cast(pl.Float64).to_numpy(),
+    )

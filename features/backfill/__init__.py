@@ -1,0 +1,1 @@
+"""The backfill job, one file of rows a day: start at `run.backfill`."""

@@ -1,0 +1,272 @@
+"""Walks over the days of a log with the state, and writes the rows of the days that are wanted."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Generic, ParamSpec, TypeVar
+
+import numpy as np
+import polars as pl
+
+from features.arrays.clock import DAY
+from features.backfill.checkpoints import Checkpoints
+from features.backfill.provenance import Provenance
+from features.backfill.rows import RowsOrigin, made_from, row_file, write_rows
+from features.backfill.snapshots import SnapshotStore
+from features.batch.reader import BatchReader
+from features.batch.state import FeatureState
+from features.counter_spec import CounterSpec
+from features.feature_set import FeatureSet
+from features.log.events import IMPRESSION, Events
+from features.log.requests import Rows, impression_events
+from features.log.tables import EncodedRequests, read_impressions, read_requests
+from features.snapshots.snapshot import Snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ROWS, SNAPSHOTS, CARRY = "rows", "snapshots", "carry"
+
+
+@dataclass(frozen=True)
+class DayResult:
+    """A day that was walked over.
+
+    Attributes:
+        day: Day number.
+        rows: Rows written.
+        file: Name and SHA-256 of the file; None without one.
+    """
+
+    day: int
+    rows: int
+    file: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class BackfillJob:
+    """What is to be computed, in a form that other processes can be given.
+
+    Attributes:
+        provenance: The log, the features, the settings.
+        folder: Where `rows/`, `snapshots/` and `carry/` are.
+        wanted: Columns to compute by day number.
+        specs: The counters to carry.
+    """
+
+    provenance: Provenance
+    folder: Path
+    wanted: Mapping[int, tuple[str, ...]]
+    specs: tuple[CounterSpec, ...]
+
+    def features(self, day: int) -> FeatureSet:
+        """Give the features whose columns are wanted of a day, and those they look at."""
+        return self.provenance.features.subset(self.wanted[day])
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The folder of states."""
+        return Checkpoints(self.folder / CARRY, self.provenance)
+
+    @property
+    def snapshots(self) -> SnapshotStore:
+        """The folder of snapshots."""
+        return SnapshotStore(self.folder / SNAPSHOTS, self.provenance)
+
+    def state(self, day: int, *, writes: bool) -> FeatureState:
+        """Give the state as of a midnight, from its checkpoint or from the log's beginning."""
+        if day == self.provenance.log.first_day:
+            # The empty one, which a replay of the log begins with.
+            first = self.snapshots.at(day)
+            return self.checkpoints.begin(self.specs, first, writes=writes)
+        snapshot = partial(self.snapshots.at, day)
+        return self.checkpoints.load(day, self.specs, snapshot, writes=writes)
+
+
+class DayWalk:
+    """Goes from midnight to midnight.
+
+    What a day's rows need of the state is read before the state moves on. Their columns are then
+    computed and written by others, beside the walk.
+
+    Args:
+        work: What is to be computed.
+        state: The state to begin with, which goes along.
+        writers: Who computes and writes the rows.
+    """
+
+    def __init__(self, work: BackfillJob, state: FeatureState, writers: Executor) -> None:
+        self.work = work
+        self.state = state
+        self._writers = writers
+        self._subsets: dict[tuple[str, ...], FeatureSet] = {}
+        self._counts_shown = any(spec.kind == IMPRESSION for spec in work.specs)
+        self._snapshot: tuple[int, _Once[Snapshot]] | None = None
+        self._next: Future[EncodedRequests | Events | None] | None = None
+
+    def days(
+        self, end_day: int, *, rows: bool, then: int | None = None
+    ) -> Iterator["Future[DayResult]"]:
+        """Walk on to a midnight.
+
+        Args:
+            end_day: Day number of that midnight.
+            rows: Whether to write the rows that are wanted.
+            then: The midnight to walk to after it, so that others can read that block by then.
+
+        Yields:
+            Each day, when it is in the state; done when its rows are written.
+        """
+        first_day = self.state.day
+        shown = (
+            self._next.result() if self._next is not None else self._read(first_day, end_day, rows)
+        )
+        self._next = None
+        if then is not None:
+            self._next = self._writers.submit(self._read, end_day, then, rows)
+        for day, events in self.work.provenance.log.arrivals_by_day(first_day, end_day):
+            of_day = _cut_day(shown, day) if isinstance(shown, EncodedRequests) else None
+            if of_day is not None:
+                impressions = impression_events(of_day.rows)
+            elif isinstance(shown, Events):
+                impressions = shown.between(day * DAY, (day + 1) * DAY)
+            else:
+                impressions = Events.none((IMPRESSION,))
+            is_wanted = rows and day in self.work.wanted
+            yield self._day(of_day if is_wanted else None, events, impressions)
+
+    def _read(self, first_day: int, end_day: int, rows: bool) -> EncodedRequests | Events | None:
+        """Read what of the impressions of some days the walk needs: with ids, without, or none."""
+        log, features = self.work.provenance.log, self.work.provenance.features
+        wanted = [day for day in range(first_day, end_day) if rows and day in self.work.wanted]
+        low = first_day if self._counts_shown else min(wanted, default=end_day)
+        if wanted:
+            shown = log.shown(low, end_day)
+            return read_requests(
+                shown, log.item_ids, log.user_ids, features.given, features.context
+            )
+        if self._counts_shown:
+            return read_impressions(log.shown(low, end_day), log.item_ids, log.user_ids)
+        return None
+
+    def _day(
+        self, shown: EncodedRequests | None, events: Events, impressions: Events
+    ) -> "Future[DayResult]":
+        state, log = self.state, self.work.provenance.log
+        day = state.day
+        today = state.arrivals(log.catalogue, events, impressions)
+        if shown is None or not shown.frame.height:
+            done: Future[DayResult] = Future()
+            done.set_result(DayResult(day, 0, None))
+        else:
+            features = self._features(day)
+            snapshot = self._snapshot_of(day)
+            reader = state.reader(shown.rows, log.catalogue, today, events, snapshot)
+            reader.read_ahead()
+            done = self._writers.submit(self._write, day, shown.frame, features, reader)
+        state.advance(today, events)
+        return done
+
+    def _snapshot_of(self, day: int) -> Callable[[], Snapshot]:
+        """Give what takes the snapshot of a day's rows when it is first asked for."""
+        snapshots = self.work.snapshots
+        due = snapshots.due(day)
+        if self._snapshot is None or self._snapshot[0] != due:
+            self._snapshot = due, _Once(lambda: snapshots.at(due))
+        return self._snapshot[1]
+
+    def _features(self, day: int) -> FeatureSet:
+        names = self.work.wanted[day]
+        if names not in self._subsets:
+            self._subsets[names] = self.work.features(day)
+        return self._subsets[names]
+
+    def _write(
+        self,
+        day: int,
+        keys: pl.DataFrame,
+        features: FeatureSet,
+        reader: BatchReader,
+    ) -> DayResult:
+        """Write a day's rows: the columns computed, beside those of the file that still hold."""
+        columns = features.columns(reader)
+        provenance = self.work.provenance
+        path = row_file(self.work.folder / ROWS, day)
+        new = {name: columns[name] for name in self.work.wanted[day]}
+        made, kept = made_from(path), dict[str, pl.Series]()
+        if made is not None and made.inputs == provenance.rows(day):
+            still = [
+                name
+                for name, digest in made.columns.items()
+                if name not in new and provenance.columns.get(name) == digest
+            ]
+            kept = pl.read_parquet(path, columns=still).to_dict() if still else {}
+        names = [name for name in provenance.features.names if name in new or name in kept]
+        frame = keys.with_columns(
+            kept[name] if name in kept else pl.Series(name, new[name]) for name in names
+        )
+        made = RowsOrigin(
+            provenance.base,
+            provenance.rows(day),
+            {name: provenance.columns[name] for name in names},
+        )
+        return DayResult(day, frame.height, (path.name, write_rows(frame, path, made)))
+
+
+class _Once(Generic[T]):
+    """Makes something when it is first asked for; whoever asks meanwhile waits."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._made: list[T] = []
+
+    def __call__(self) -> T:
+        with self._lock:
+            if not self._made:
+                self._made.append(self._make())
+            return self._made[0]
+
+
+def _cut_day(shown: EncodedRequests, day: int) -> EncodedRequests:
+    """Cut one day out of the requests of several."""
+    rows = shown.rows
+    low, high = np.searchsorted(rows.request_time, (day * DAY, (day + 1) * DAY))
+    first, last = rows.offsets[low], rows.offsets[high]
+    cut = Rows(
+        rows.request_time[low:high],
+        rows.request_user[low:high],
+        rows.offsets[low : high + 1] - first,
+        rows.item[first:last],
+        {name: values[first:last] for name, values in rows.given.items()},
+        {name: words[low:high] for name, words in rows.context.items()},
+    )
+    return EncodedRequests(cut, shown.frame.slice(int(first), int(last - first)))
+
+
+class InlineExecutor(Executor):
+    """Does everything at once, where it is asked for."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Do it."""
+        done: Future[T] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+def walk_block(work: BackfillJob, first_day: int, end_day: int) -> list[DayResult]:
+    """Write the rows of a run of days from the checkpoint at its beginning.
+
+    Args:
+        work: What is to be computed.
+        first_day: Day number.
+        end_day: The day after the last one.
+
+    Returns:
+        The days.
+    """
+    walk = DayWalk(work, work.state(first_day, writes=False), InlineExecutor())
+    return [done.result() for done in walk.days(end_day, rows=True)]

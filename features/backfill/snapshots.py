@@ -1,0 +1,101 @@
+"""Takes the snapshots of a log when they are due, each once."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.arrays.clock import DAY, day_name
+from features.backfill.provenance import Provenance
+from features.kinds.counts import rate_name
+from features.log.events import IMPRESSION, Events
+from features.snapshots.files import load_snapshot, save_snapshot, snapshot_inputs
+from features.snapshots.snapshot import Snapshot
+from features.snapshots.take import empty_snapshot, snapshot
+
+
+@dataclass(frozen=True)
+class SnapshotStore:
+    """The snapshots of a log.
+
+    Attributes:
+        folder: One folder a snapshot.
+        provenance: The log, the features and the settings they depend on.
+    """
+
+    folder: Path
+    provenance: Provenance
+
+    def due(self, day: int) -> int:
+        """Give the midnight whose snapshot the rows of a day use; the log's first for the empty."""
+        cadence = self.provenance.settings.snapshot_days
+        return max(day // cadence * cadence, self.provenance.log.first_day)
+
+    def needed(self, first_day: int, end_day: int) -> list[int]:
+        """List the midnights whose snapshots the rows of some days use."""
+        return sorted({self.due(day) for day in range(first_day, end_day)})
+
+    def at(self, day: int) -> Snapshot:
+        """Give the snapshot that the rows of a day use; take it when it is not there."""
+        due = self.due(day)
+        if self.is_there(due):
+            return load_snapshot(self.folder / day_name(due))
+        taken = self._take(due)
+        save_snapshot(taken, self.folder, self.provenance.snapshot(due))
+        return taken
+
+    def take(self, days: Iterable[int]) -> None:
+        """Take the snapshots that the rows of some days use, where they are not there."""
+        for due in sorted({self.due(day) for day in days}):
+            if not self.is_there(due):
+                self.at(due)
+
+    def prune(self) -> None:
+        """Remove the snapshots that no longer hold."""
+        log = self.provenance.log
+        dues = {day_name(due): due for due in self.needed(log.first_day, log.end_day + 1)}
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            due = dues.get(path.name)
+            if due is None or not self.is_there(due):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def is_there(self, due: int) -> bool:
+        """Tell whether the snapshot of a midnight is there and still holds."""
+        return snapshot_inputs(self.folder, due) == self.provenance.snapshot(due)
+
+    def _take(self, day: int) -> Snapshot:
+        log, settings = self.provenance.log, self.provenance.settings
+        if day == log.first_day:
+            values = {name: len(values) for name, values in log.catalogue.values.items()}
+            nothing = Events.none(log.kinds)
+            return empty_snapshot(day, len(log.catalogue), values, self._rates(nothing, day))
+        start = day - settings.snapshot_window_days
+        events = log.arrivals(start, day)
+        events = events.take(np.flatnonzero(events.time >= start * DAY))
+        attributes = {
+            name: (codes, len(log.catalogue.values[name]))
+            for name, codes in log.catalogue.attributes.items()
+        }
+        return snapshot(
+            events,
+            day,
+            attributes,
+            len(log.catalogue),
+            settings.neighbours,
+            self._rates(events, day),
+        )
+
+    def _rates(self, events: Events, day: int) -> dict[str, float]:
+        """Give the overall rates of the window before a midnight; one event of both is added."""
+        log = self.provenance.log
+        start = day - self.provenance.settings.snapshot_window_days
+        counts = {kind: len(events.of_kind(kind)) for kind in events.kinds}
+        counts[IMPRESSION] = sum(
+            of_day.shown for number, of_day in log.days.items() if start <= number < day
+        )
+        return {
+            rate_name(kind, per): (counts[kind] + 1) / (counts[per] + 1)
+            for kind, per in self.provenance.features.rates
+        }

@@ -1,0 +1,1 @@
+"""Feature state as of a midnight (`state`), and what reads it."""

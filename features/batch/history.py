@@ -1,0 +1,75 @@
+"""The last interactions of every user as of a midnight."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from features.arrays.clock import DAY
+from features.arrays.key_index import MISSING
+from features.log.events import Events
+from features.log.history import (
+    History,
+)
+
+_TIDY_ROWS = 100_000
+
+
+@dataclass
+class RecentHistory:
+    """The last interactions of every user as of a midnight.
+
+    Attributes:
+        k: Interactions per user that must be kept; some more may be, until the next tidying.
+        forget_days: How long an interaction is remembered.
+        events: What is kept, by time, and equal ones by when they were known. All are known by
+            the midnight, so `known` is the time.
+    """
+
+    k: int
+    forget_days: int
+    events: Events
+    _tidy_at: int = _TIDY_ROWS
+    _order: np.ndarray | None = field(default=None, compare=False)
+    _users: np.ndarray | None = field(default=None, compare=False)
+
+    def of_user(self, user: int) -> History:
+        """Give one user's history as of the midnight, [1, k]; guests have none."""
+        if self._order is None or self._users is None:
+            self._order = np.argsort(self.events.user, kind="stable")
+            self._users = self.events.user[self._order]
+        # A bound of the array's own type: any other would have the whole array converted first.
+        bounds = np.array((user, user + 1), self._users.dtype)
+        low, high = np.searchsorted(self._users, bounds) if user >= 0 else (0, 0)
+        rows = self._order[low:high][::-1][: self.k]
+        history = History(
+            np.full((1, self.k), MISSING, np.int32),
+            np.full((1, self.k), MISSING, np.int16),
+            np.zeros((1, self.k), np.int64),
+        )
+        history.item[0, : len(rows)] = self.events.item[rows]
+        history.kind[0, : len(rows)] = self.events.kind[rows]
+        history.time[0, : len(rows)] = self.events.time[rows]
+        return history
+
+    def advance(self, day: Events, midnight: int) -> None:
+        """Fold in what became known on a day, up to the midnight after it."""
+        self._order = self._users = None
+        new = day.take(np.flatnonzero((day.user >= 0) & (day.item >= 0)))
+        both = Events.join([self.events, new])
+        if (new.time != new.known).any():
+            both = both.take(np.lexsort((both.known, both.time)))
+        oldest = np.searchsorted(both.time, midnight - self.forget_days * DAY)
+        both = both.take(slice(int(oldest), None))
+        self.events = replace(both, known=both.time)
+        if len(self.events) > self._tidy_at:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Forget what is no longer among the last `k` of its user."""
+        order = np.argsort(self.events.user, kind="stable")
+        self._order = self._users = None
+        users = self.events.user[order]
+        ends = np.searchsorted(users, users, side="right")
+        keep = np.sort(order[ends - np.arange(len(users)) <= self.k])
+        self.events = self.events.take(keep)
+        self._tidy_at = max(2 * len(keep), _TIDY_ROWS)

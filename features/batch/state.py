@@ -1,0 +1,113 @@
+"""All that features know as of a midnight, and how a day carries it to the next."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from features.arrays.clock import DAY
+from features.batch.counters.counter import Counter
+from features.batch.counters.day_events import _arrivals
+from features.batch.counters.tiles import DayEvents
+from features.batch.history import RecentHistory
+from features.batch.reader import BatchReader
+from features.feature_set import FeatureSet
+from features.log.catalogue import Catalogue
+from features.log.events import IMPRESSION, Events, without_sessions
+from features.log.history import History, last_interactions
+from features.log.requests import Rows
+from features.settings import FeatureSettings
+from features.snapshots.snapshot import Snapshot
+
+
+@dataclass
+class FeatureState:
+    """Counters, histories and the snapshot as of a midnight UTC.
+
+    Attributes:
+        day: Day number whose midnight this is.
+        counters: By the counter's name.
+        recent: Last interactions of every user.
+        find_snapshot: Gives `snapshot`; asked once, and only where it is read.
+    """
+
+    day: int
+    counters: dict[str, Counter]
+    recent: RecentHistory
+    find_snapshot: Callable[[], Snapshot]
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The last one taken at or before the midnight that the state began with."""
+        return self.find_snapshot()
+
+    @classmethod
+    def begin(
+        cls,
+        features: FeatureSet,
+        kinds: tuple[str, ...],
+        settings: FeatureSettings,
+        first: Snapshot,
+    ) -> "FeatureState":
+        """Give the state before the first event, at the day of the snapshot."""
+        counters = {spec.name: Counter(spec, first.day) for spec in features.counters}
+        recent = RecentHistory(settings.history, settings.forget_days, Events.none(kinds))
+        return cls(first.day, counters, recent, lambda: first)
+
+    def arrivals(self, catalogue: Catalogue, events: Events, shown: Events) -> dict[str, DayEvents]:
+        """Sort what became known on the day by counter.
+
+        Args:
+            catalogue: The items.
+            events: The interactions that became known on the day.
+            shown: The day's impressions, as events.
+
+        Returns:
+            What became known of each counter, by its name.
+        """
+        kinds = {kind: events.of_kind(kind) for kind in events.kinds}
+        kinds[IMPRESSION] = shown
+        return {
+            name: _arrivals(counter, kinds[counter.spec.kind], catalogue)
+            for name, counter in self.counters.items()
+        }
+
+    def reader(
+        self,
+        rows: Rows,
+        catalogue: Catalogue,
+        today: Mapping[str, DayEvents],
+        day_events: Events,
+        snapshot: Callable[[], Snapshot],
+    ) -> BatchReader:
+        """Give what the features of some rows of this day read.
+
+        Args:
+            rows: The rows; their times lie on this day.
+            catalogue: The items.
+            today: What became known on the day, from `arrivals`.
+            day_events: The interactions among it, for the histories.
+            snapshot: Gives the day's snapshot, where a feature reads it.
+
+        Returns:
+            The reader; its counters have to be read before the state moves on.
+        """
+        recent = self.recent
+        past = recent.events
+
+        def history() -> History:
+            interactions = without_sessions(day_events)
+            known = Events.join([past, interactions]) if len(interactions) else past
+            return last_interactions(
+                known, rows.request_user, rows.request_time, recent.k, recent.forget_days
+            )
+
+        return BatchReader(
+            rows, rows.request_time, catalogue, history, snapshot, self.counters, today
+        )
+
+    def advance(self, today: Mapping[str, DayEvents], day_events: Events) -> None:
+        """Fold in what became known on the day, and go on to the next midnight."""
+        for name, counter in self.counters.items():
+            counter.advance(today[name], self.recent.forget_days)
+        self.day += 1
+        self.recent.advance(without_sessions(day_events), self.day * DAY)

@@ -1,0 +1,1 @@
+"""Checks on features: coverage and drift, and equality of both executors."""

@@ -1,0 +1,134 @@
+"""A log as arrays: events and requests."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.arrays.key_index import MISSING
+
+UNITS = 1_000_000
+"""Log prices and values are summed as integers, in millionths: the same sum in any order."""
+
+
+IMPRESSION = "impression"
+SESSION = "session"
+"""Derived kind: the first known interaction of a visit, so that its count is the user's visits."""
+
+EVENT_ARRAYS = ("time", "known", "user", "item", "kind", "session", "value")
+"""Names of the arrays of `Events`, in order."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events in the order in which they became known.
+
+    Attributes:
+        time: int64 [n], when each happened, UTC microseconds.
+        known: int64 [n], the last instant before it was known, ascending: an event is visible at
+            every later one. Equal to `time` unless it arrived late.
+        user: int32 [n], place of the user; `MISSING` for a guest.
+        item: int32 [n], place of the item; `MISSING` when the catalogue does not have it.
+        kind: int16 [n], place in `kinds`.
+        session: int64 [n], number of the visit; `MISSING` without one.
+        value: int64 [n], millionths of the interaction's value; 0 without one.
+        kinds: Names of the kinds.
+    """
+
+    time: np.ndarray
+    known: np.ndarray
+    user: np.ndarray
+    item: np.ndarray
+    kind: np.ndarray
+    session: np.ndarray
+    value: np.ndarray
+    kinds: tuple[str, ...]
+
+    def of_kind(self, kind: str) -> "Events":
+        """Keep the events of one kind."""
+        place = self.kinds.index(kind) if kind in self.kinds else -1
+        return self.take(np.flatnonzero(self.kind == place))
+
+    def between(self, start: int, end: int) -> "Events":
+        """Keep the events with start <= known < end."""
+        low, high = np.searchsorted(self.known, (start, end))
+        return self.take(slice(int(low), int(high)))
+
+    def take(self, rows: np.ndarray | slice) -> "Events":
+        """Keep some rows, in the order asked for."""
+        return Events(
+            self.time[rows],
+            self.known[rows],
+            self.user[rows],
+            self.item[rows],
+            self.kind[rows],
+            self.session[rows],
+            self.value[rows],
+            self.kinds,
+        )
+
+    @classmethod
+    def none(cls, kinds: tuple[str, ...]) -> "Events":
+        """Give a log without events."""
+        number, place = np.zeros(0, np.int64), np.zeros(0, np.int32)
+        return cls(number, number, place, place, np.zeros(0, np.int16), number, number, kinds)
+
+    @classmethod
+    def join(cls, parts: Sequence["Events"]) -> "Events":
+        """Lay events of the same kinds end to end."""
+        arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in EVENT_ARRAYS]
+        return cls.of(arrays, parts[0].kinds)
+
+    @classmethod
+    def of(cls, arrays: Sequence[np.ndarray], kinds: tuple[str, ...]) -> "Events":
+        """Put events together from the arrays that `EVENT_ARRAYS` names."""
+        time, known, user, item, kind, session, value = arrays
+        return cls(time, known, user, item, kind, session, value, kinds)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def impressions_of(time: np.ndarray, user: np.ndarray, item: np.ndarray) -> Events:
+    """Give impressions as events: int64 times, ascending, int32 users and items."""
+    count = len(time)
+    return Events(
+        time,
+        time,
+        user,
+        item,
+        np.zeros(count, np.int16),
+        np.full(count, MISSING, np.int64),
+        np.zeros(count, np.int64),
+        (IMPRESSION,),
+    )
+
+
+def day_blocks(counts: Mapping[int, int], limit: int) -> Iterator[tuple[int, int]]:
+    """Cut the days of a log into runs of at most `limit` rows, but of one day at least.
+
+    Args:
+        counts: Rows by day number (days since 1970-01-01), in ascending order.
+        limit: Rows a run may have.
+
+    Yields:
+        First day and the day after the last one of each run.
+    """
+    first, rows, last = None, 0, 0
+    for day, count in counts.items():
+        if first is not None and rows + count > limit:
+            yield first, last + 1
+            first, rows = None, 0
+        first = day if first is None else first
+        rows, last = rows + count, day
+    if first is not None:
+        yield first, last + 1
+
+
+def without_sessions(events: Events) -> Events:
+    """Leave the derived `session` events out."""
+    return (
+        events
+        if SESSION not in events.kinds
+        else events.take(np.flatnonzero(events.kind != events.kinds.index(SESSION)))
+    )

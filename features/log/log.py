@@ -1,0 +1,193 @@
+"""A log by days: what arrived on each day, as files and digests, read without holding it whole."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from data_contracts.events import Impressions
+from data_contracts.storage import atomic_folder
+from features.arrays.clock import DAY
+from features.log.catalogue import Catalogue
+from features.log.events import EVENT_ARRAYS, SESSION, Events, day_blocks
+from features.log.prepare import BLOCK_ROWS, FORMAT, STAMP, USERS, Day, arrivals_files, prepare_log
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log opened for the executors.
+
+    Attributes:
+        catalogue: The items.
+        catalogue_digest: Hash of the items table.
+        user_ids: Every user of the log, in order of the first day, then of the identifier: the
+            place of a user never changes as the log grows.
+        kinds: Kinds of interaction, the derived `session` last.
+        impressions: Table of impressions, clustered by day.
+        folder: Where the interactions are, in the order of their arrival.
+        days: Days with events, by day number, ascending.
+        late: Interactions set aside because they arrived too late.
+        duplicates: Copies of interactions set aside.
+        withheld: Items whose interactions are left out, bool [n_items]; None for none.
+    """
+
+    catalogue: Catalogue
+    catalogue_digest: str
+    user_ids: pl.Series
+    kinds: tuple[str, ...]
+    impressions: pl.LazyFrame
+    folder: Path
+    days: Mapping[int, Day]
+    late: int
+    duplicates: int
+    withheld: np.ndarray | None = None
+
+    @cached_property
+    def item_ids(self) -> pl.Series:
+        """The items in the order of the catalogue."""
+        return pl.Series(self.catalogue.item_ids, dtype=pl.String)
+
+    @property
+    def first_day(self) -> int:
+        """Day number of the first event."""
+        return min(self.days)
+
+    @property
+    def end_day(self) -> int:
+        """Day number after the last event."""
+        return max(self.days) + 1
+
+    @cached_property
+    def interactions(self) -> Events:
+        """All interactions, in the order in which they became known."""
+        return self.arrivals(self.first_day, self.end_day)
+
+    def arrivals(self, first_day: int, end_day: int) -> Events:
+        """Read the interactions that became known on some days, in that order.
+
+        Args:
+            first_day: Day number.
+            end_day: The day after the last one.
+
+        Returns:
+            The events, the derived ones of visits among them.
+        """
+        files = arrivals_files(self.folder, first_day, end_day)
+        if not files:
+            return Events.none(self.kinds)
+        known = pl.col("known")
+        inside = (known >= first_day * DAY) & (known < end_day * DAY)
+        frame = pl.scan_parquet(files).filter(inside).collect()
+        events = Events.of([frame[name].to_numpy() for name in EVENT_ARRAYS], self.kinds)
+        if self.withheld is None:
+            return events
+        kept = (events.item < 0) | ~self.withheld[np.maximum(events.item, 0)]
+        return events.take(np.flatnonzero(kept))
+
+    def arrivals_by_day(self, first_day: int, end_day: int) -> Iterator[tuple[int, Events]]:
+        """Read the interactions that became known on some days, day by day.
+
+        Args:
+            first_day: Day number.
+            end_day: The day after the last one.
+
+        Yields:
+            Every day and its events; about `BLOCK_ROWS` of them are read at once.
+        """
+        counts = {
+            n: self.days[n].arrived if n in self.days else 0 for n in range(first_day, end_day)
+        }
+        for low, high in day_blocks(counts, BLOCK_ROWS):
+            events = self.arrivals(low, high)
+            for day in range(low, high):
+                yield day, events.between(day * DAY, (day + 1) * DAY)
+
+    def without(self, withheld: np.ndarray, catalogue: Catalogue) -> "Log":
+        """Leave the interactions with some items out.
+
+        Args:
+            withheld: The items, bool [n_items].
+            catalogue: What features read of the items then.
+
+        Returns:
+            The log as if there had been none.
+        """
+        mark = hashlib.sha256(np.packbits(withheld).tobytes() + catalogue.listed_at.tobytes())
+        return replace(
+            self,
+            catalogue=catalogue,
+            catalogue_digest=mark.hexdigest()[:16] + self.catalogue_digest,
+            withheld=withheld,
+        )
+
+    def shown(self, first_day: int, end_day: int) -> pl.LazyFrame:
+        """Give the impressions of some days."""
+        day = Impressions.timestamp.col
+        low, high = (pl.lit(n * DAY).cast(pl.Datetime("us", "UTC")) for n in (first_day, end_day))
+        return self.impressions.filter((day >= low) & (day < high))
+
+    def blocks(self, limit: int = BLOCK_ROWS) -> list[tuple[int, int]]:
+        """Cut the days into runs of at most so many impressions; gaps belong to no run."""
+        return list(day_blocks({n: day.shown for n, day in self.days.items() if day.shown}, limit))
+
+
+def open_log(
+    items: pl.LazyFrame,
+    impressions: pl.LazyFrame,
+    interactions: pl.LazyFrame,
+    catalogue: Catalogue,
+    kinds: Sequence[str],
+    late_days: int,
+    folder: Path,
+    stamp: str | None = None,
+) -> Log:
+    """Open a log: count and hash its days, number its users, and sort interactions by arrival.
+
+    The result is kept in the folder, and used again while the stamp stays the same.
+
+    Args:
+        items: A table that keeps the contract of items.
+        impressions: A table that keeps the contract of impressions.
+        interactions: A table that keeps the contract of interactions.
+        catalogue: What features read of the items.
+        kinds: Kinds of interaction the features need.
+        late_days: Interactions that arrived later than so many days are set aside.
+        folder: Where to keep what is made.
+        stamp: Changes whenever a table or setting does; None makes all again.
+
+    Returns:
+        The log.
+
+    Raises:
+        DataError: There is no interaction of any of the kinds.
+    """
+    if stamp is None or _stamp_of(folder) != stamp:
+        with atomic_folder(folder) as new:
+            prepare_log(items, impressions, interactions, catalogue, kinds, late_days, new, stamp)
+    scalars = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    clustered = scalars["clustered"]
+    return Log(
+        catalogue,
+        scalars["catalogue"],
+        pl.read_parquet(folder / USERS)[Impressions.user_id.name],
+        (*kinds, SESSION),
+        impressions if clustered else pl.scan_parquet(folder / "impressions" / "**/*.parquet"),
+        folder,
+        {int(n): Day(**day) for n, day in scalars["days"].items()},
+        scalars["late"],
+        scalars["duplicates"],
+    )
+
+
+def _stamp_of(folder: Path) -> str | None:
+    try:
+        scalars = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    stamp: str | None = scalars.get("stamp") if scalars.get("format") == FORMAT else None
+    return stamp

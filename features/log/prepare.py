@@ -1,0 +1,256 @@
+"""Opens a log: counts and hashes its days, numbers its users, sorts interactions by arrival."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from data_contracts.errors import DataError
+from data_contracts.events import Impressions, Interactions
+from data_contracts.storage import atomic_file
+from features.arrays.clock import DAY, day_name, day_number
+from features.log.catalogue import Catalogue
+from features.log.events import EVENT_ARRAYS, SESSION, Events, day_blocks
+from features.log.tables import encode_interactions, in_time_for, with_times
+
+BLOCK_ROWS = 1_000_000
+"""Rows of a table that are in memory at once, unless one day has more."""
+_GROUP_ROWS = 1 << 16
+"""Arrivals that can be read without the others of their file."""
+
+STAMP, USERS = "log.json", "users.parquet"
+_ARRIVALS = "arrivals"
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Day:
+    """What became known on a day.
+
+    Attributes:
+        shown: Impressions.
+        arrived: Interactions, without those that were set aside as too late.
+        digest: Hash of both, whatever their order in the tables.
+    """
+
+    shown: int
+    arrived: int
+    digest: str
+
+
+def prepare_log(
+    items: pl.LazyFrame,
+    impressions: pl.LazyFrame,
+    interactions: pl.LazyFrame,
+    catalogue: Catalogue,
+    kinds: Sequence[str],
+    late_days: int,
+    folder: Path,
+    stamp: str | None,
+) -> None:
+    """Write what a log is opened from into an empty folder.
+
+    Args:
+        items: A table that keeps the contract of items.
+        impressions: A table that keeps the contract of impressions.
+        interactions: A table that keeps the contract of interactions.
+        catalogue: What features read of the items.
+        kinds: Kinds of interaction the features need.
+        late_days: Interactions that arrived later than so many days are set aside.
+        folder: The folder.
+        stamp: Of the tables and settings; kept beside.
+
+    Raises:
+        DataError: There is no interaction of any of the kinds.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        shown_day = Impressions.timestamp.col.dt.epoch("d")
+        digests = beside.submit(_digests, impressions, shown_day)
+        taken = with_times(interactions, kinds).filter(in_time_for(late_days))
+        arrived = _digests(taken, pl.col("known") // DAY)
+        _require_some(arrived, interactions, kinds)
+        users = _users(impressions, taken)
+        users.write_parquet(folder / USERS)
+        late, duplicates = _sort_arrivals(
+            interactions,
+            pl.Series(catalogue.item_ids, dtype=pl.String),
+            users[Impressions.user_id.name],
+            kinds,
+            late_days,
+            folder,
+        )
+        shown = digests.result()
+    clustered = _is_clustered(shown)
+    if not clustered:
+        _split_by_day(impressions, folder / "impressions")
+    days = _days(shown, arrived)
+    scalars = {
+        "format": FORMAT,
+        "stamp": stamp,
+        "catalogue": _table_digest(items),
+        "clustered": clustered,
+        "days": {str(number): vars(day) for number, day in days.items()},
+        "late": late,
+        "duplicates": duplicates,
+    }
+    with atomic_file(folder / STAMP) as part:
+        part.write_text(json.dumps(scalars), encoding="utf-8")
+
+
+def _require_some(arrived: pl.DataFrame, interactions: pl.LazyFrame, kinds: Sequence[str]) -> None:
+    if not arrived.height:
+        found = interactions.select(Interactions.kind.col.unique()).collect().to_series().to_list()
+        raise DataError(
+            f"interactions of the kinds {sorted(found)}",
+            f"some of the kinds {list(kinds)}",
+            "name the kinds under [labels] grades in recsys.toml as the table does",
+        )
+
+
+def _digests(table: pl.LazyFrame, day: pl.Expr) -> pl.DataFrame:
+    """Count and hash the rows of each day, whatever their order, and see where they stand."""
+    columns = table.collect_schema().names()
+    return (
+        table.with_row_index("_place")
+        .select(day.alias("day"), pl.struct(columns).hash().alias("_hash"), "_place")
+        .group_by("day")
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("_hash").sum(),
+            pl.col("_place").min().alias("_low"),
+            pl.col("_place").max().alias("_high"),
+        )
+        .sort("day")
+        .collect(engine="streaming")
+    )
+
+
+def _is_clustered(days: pl.DataFrame) -> bool:
+    """Tell whether the rows of a day stand near each other, so that few are read to find them."""
+    reach = (days["_high"].cast(pl.Int64) - days["_low"].cast(pl.Int64) + 1).sum()
+    return bool(reach <= 2 * days["rows"].sum())
+
+
+def _split_by_day(table: pl.LazyFrame, folder: Path) -> None:
+    """Write a table once more, a folder for each day."""
+    folder.mkdir()
+    day = Impressions.timestamp.col.dt.epoch("d").alias("_day")
+    table.sink_parquet(pl.PartitionBy(folder, key=day, include_key=False), mkdir=True)
+
+
+def _users(impressions: pl.LazyFrame, interactions: pl.LazyFrame) -> pl.DataFrame:
+    """List the users by the day they first appear, then by identifier."""
+    user = Impressions.user_id.name
+    shown = impressions.select(user, day=Impressions.timestamp.col.dt.epoch("d").cast(pl.Int64))
+    taken = interactions.select(user, day=pl.col("known") // DAY)
+    return (
+        pl.concat([shown, taken])
+        .drop_nulls(user)
+        .group_by(user)
+        .agg(pl.col("day").min())
+        .sort("day", user)
+        .select(user)
+        .collect(engine="streaming")
+    )
+
+
+def _days(shown: pl.DataFrame, arrived: pl.DataFrame) -> dict[int, Day]:
+    both = shown.join(arrived, on="day", how="full", coalesce=True, suffix="_arrived").fill_null(0)
+    return {
+        row["day"]: Day(
+            row["rows"], row["rows_arrived"], f"{row['_hash']:016x}{row['_hash_arrived']:016x}"
+        )
+        for row in both.sort("day").iter_rows(named=True)
+    }
+
+
+def _table_digest(items: pl.LazyFrame) -> str:
+    """Hash the items in their order, since places are."""
+    frame = items.collect()
+    hashes = frame.hash_rows().to_numpy()
+    names = ",".join(frame.columns)
+    return hashlib.sha256(names.encode() + hashes.tobytes()).hexdigest()[:16]
+
+
+def arrivals_files(folder: Path, first_day: int, end_day: int) -> list[Path]:
+    """Give the files that may hold what arrived on some days, in order of time."""
+    found = []
+    for path in (folder / _ARRIVALS).glob("*.parquet"):
+        first, last = map(day_number, path.stem.split("_"))
+        if first < end_day and last >= first_day:
+            found.append(path)
+    return sorted(found)
+
+
+def _sort_arrivals(
+    interactions: pl.LazyFrame,
+    item_ids: pl.Series,
+    user_ids: pl.Series,
+    kinds: Sequence[str],
+    late_days: int,
+    folder: Path,
+) -> tuple[int, int]:
+    """Write the interactions in the order in which they arrived, whole days to a file.
+
+    Copies and visits are told apart within the day an interaction happened, so blocks of such days
+    are read; what arrives after its block waits in memory for its day.
+
+    Args:
+        interactions: A table that keeps the contract of interactions.
+        item_ids: The catalogue's items.
+        user_ids: The users of the log.
+        kinds: The kinds to keep.
+        late_days: Interactions that arrived later than so many days are set aside.
+        folder: Where the files go.
+
+    Returns:
+        How many interactions arrived too late, and how many were copies.
+    """
+    (folder / _ARRIVALS).mkdir()
+    happened = Interactions.timestamp.col.dt.epoch("d")
+    counts = _digests(interactions.select(Interactions.timestamp.name), happened)
+    split = None
+    if not _is_clustered(counts):
+        split = folder / "interactions"
+        _split_by_day(interactions, split)
+        interactions = pl.scan_parquet(split / "**/*.parquet")
+    waiting = Events.none((*kinds, SESSION))
+    late = duplicates = 0
+    per_day = dict(zip(counts["day"].to_list(), counts["rows"].to_list(), strict=True))
+    for low, high in day_blocks(per_day, BLOCK_ROWS):
+        # Compared as moments, so that Parquet can pass by what lies elsewhere.
+        first, end = (pl.lit(n * DAY).cast(pl.Datetime("us", "UTC")) for n in (low, high))
+        time = Interactions.timestamp.col
+        taken = encode_interactions(
+            interactions.filter((time >= first) & (time < end)),
+            item_ids,
+            user_ids,
+            kinds,
+            late_days,
+        )
+        late, duplicates = late + taken.late, duplicates + taken.duplicates
+        both = Events.join([waiting, taken.events])
+        both = both.take(np.lexsort((both.time, both.known)))
+        done = int(np.searchsorted(both.known, high * DAY))
+        _write_arrivals(both.take(slice(0, done)), folder)
+        waiting = both.take(slice(done, None))
+    _write_arrivals(waiting, folder)
+    if split is not None:
+        shutil.rmtree(split)
+    return late, duplicates
+
+
+def _write_arrivals(events: Events, folder: Path) -> None:
+    if not len(events):
+        return
+    days = "_".join(day_name(int(known) // DAY) for known in events.known[[0, -1]])
+    frame = pl.DataFrame({name: getattr(events, name) for name in EVENT_ARRAYS})
+    frame.write_parquet(
+        folder / _ARRIVALS / f"{days}.parquet", compression="lz4", row_group_size=_GROUP_ROWS
+    )

@@ -1,0 +1,1 @@
+"""Windowed counters of the online executor: running totals, and tiles that leave."""

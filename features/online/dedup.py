@@ -1,0 +1,119 @@
+"""What was counted already: identifiers and visits of the days that may still get late events."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+
+from features.arrays.clock import DAY
+from features.online.counters.keys import HashedKeys
+
+_MIX = 0x9E3779B97F4A7C15
+_LOW_BITS = (1 << 64) - 1
+
+
+def hash_of(text: str) -> int:
+    """Give 63 bits for an identifier, the same in every process and version."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+@lru_cache(maxsize=4096)
+def visit_hash(session: str | None) -> int:
+    """Give 63 bits for the session of a visit; 0 for an event without one."""
+    return 0 if session is None else hash_of(session)
+
+
+def hashes_of(texts: Sequence[str]) -> np.ndarray:
+    """Give the hash of each identifier, int64 [n]."""
+    return np.array([hash_of(text) for text in texts], np.int64)
+
+
+def visit_codes(user: np.ndarray, session_hash: np.ndarray) -> np.ndarray:
+    """Join a user and a session into the code of a visit within its day, int64 [n], 0 or more."""
+    mixed = (user.astype(np.uint64) + np.uint64(1)) * np.uint64(_MIX)
+    return ((mixed ^ session_hash.view(np.uint64)) >> np.uint64(1)).astype(np.int64)
+
+
+def visit_code(user: int, session_hash: int) -> int:
+    """Give the same for one."""
+    return ((((user + 1) * _MIX) & _LOW_BITS) ^ session_hash) >> 1
+
+
+class SeenIds:
+    """Sets of numbers by UTC day of the event.
+
+    Two of a day's identifiers are taken for one with a probability of n^2 / 2^64 for n events.
+
+    Args:
+        days: Numbers to begin with, int64 [n], by day number.
+
+    Attributes:
+        days: The set of each day number.
+    """
+
+    def __init__(self, days: Mapping[int, np.ndarray] | None = None) -> None:
+        self.days = {day: HashedKeys(codes) for day, codes in (days or {}).items()}
+
+    def add(self, time: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Remember numbers and say which of them are new to their day.
+
+        Args:
+            time: int64 [n], UTC microseconds of the events, in the order in which they count.
+            codes: int64 [n], not negative.
+
+        Returns:
+            bool [n]; of equal ones the first is new.
+        """
+        day = time // DAY
+        if not len(day):
+            return np.zeros(0, np.bool_)
+        if int(day.min()) == int(day.max()):
+            return self._add(int(day[0]), codes)
+        new = np.zeros(len(codes), np.bool_)
+        for each in np.unique(day).tolist():
+            inside = np.flatnonzero(day == each)
+            new[inside] = self._add(each, codes[inside])
+        return new
+
+    def _add(self, day: int, codes: np.ndarray) -> np.ndarray:
+        keys = self._of(day)
+        # A number that is new has the row after those used so far.
+        before = keys.rows_used - 1
+        rows = keys.add(codes)
+        highest = np.maximum.accumulate(rows)
+        new: np.ndarray = rows > np.maximum(np.append(before, highest[:-1]), before)
+        return new
+
+    def add_one(self, time: int, code: int) -> bool:
+        """Remember one number and say whether it is new to its day."""
+        keys = self._of(time // DAY)
+        known = keys.rows_used
+        return keys.add_one(code) >= known
+
+    def _of(self, day: int) -> HashedKeys:
+        keys = self.days.get(day)
+        if keys is None:
+            keys = self.days[day] = HashedKeys()
+        return keys
+
+    def forget(self, before_day: int) -> None:
+        """Drop the days before one."""
+        for day in [day for day in self.days if day < before_day]:
+            del self.days[day]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give all as arrays: day numbers, sizes, and the numbers laid end to end."""
+        parts = [keys.codes for keys in self.days.values()]
+        return {
+            "days": np.array(list(self.days), np.int64),
+            "sizes": np.array([len(part) for part in parts], np.int64),
+            "codes": np.concatenate([np.zeros(0, np.int64), *parts]),
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "SeenIds":
+        """Take over what `arrays` gave."""
+        ends = np.cumsum(arrays["sizes"])
+        parts = np.split(arrays["codes"], ends[:-1]) if len(ends) else []
+        return cls(dict(zip(arrays["days"].tolist(), parts, strict=True)))

@@ -1,0 +1,91 @@
+"""Takes interactions in: identifiers become numbers, and what does not count is told apart."""
+
+from collections.abc import Sequence
+from itertools import compress, repeat
+
+import numpy as np
+
+from features.arrays.clock import DAY
+from features.arrays.key_index import MISSING
+from features.log.catalogue import Catalogue
+from features.log.events import UNITS
+from features.online.dedup import hash_of, visit_hash
+from features.online.events import FIELDS, EncodedEvents, IncomingEvents
+from features.online.state import OnlineState
+
+_LARGEST = float(1 << 62)
+
+
+class EventEncoder:
+    """Encodes interactions for a state, column by column.
+
+    Args:
+        state: Knows the users, and which days may still get late events; its tally counts what is
+            left out.
+        catalogue: The items.
+
+    Attributes:
+        heard: Latest arrival so far, UTC microseconds; at first the state's clock.
+    """
+
+    def __init__(self, state: OnlineState, catalogue: Catalogue) -> None:
+        self.heard = state.clock
+        self._state = state
+        self._place_of = catalogue.index.get
+        self._kinds = {kind: place for place, kind in enumerate(state.kinds[:-1])}
+
+    def arrivals(self, events: IncomingEvents) -> EncodedEvents:
+        """Replace identifiers by numbers, and leave out what does not count.
+
+        Args:
+            events: The interactions.
+
+        Returns:
+            Those of kinds that are read and that did not arrive too late, in their order.
+        """
+        kinds = list(map(self._kinds.get, events.kind))
+        both = zip(events.time, events.ingested, strict=True)
+        arrived = [time if ingested is None else ingested for time, ingested in both]
+        fits = self._fits(kinds, events.time, arrived)
+        if not all(fits):
+            events = events.where(fits)
+            kinds, arrived = list(compress(kinds, fits)), list(compress(arrived, fits))
+        self.heard = max(self.heard, max(arrived, default=self.heard))
+        add_user = self._state.users.add
+        numbers = np.empty((len(FIELDS), len(events)), np.int64)
+        numbers[0] = list(map(_last_unknown, events.time, arrived))
+        numbers[1] = events.time
+        numbers[2] = list(map(hash_of, events.event_id))
+        numbers[3] = list(map(visit_hash, events.session_id))
+        numbers[4] = [MISSING if user is None else add_user(user) for user in events.user_id]
+        numbers[5] = list(map(self._place_of, events.item_id, repeat(MISSING)))
+        numbers[6] = np.array(kinds, np.int64)
+        numbers[7] = [0 if value is None else _millionths(value) for value in events.value]
+        return EncodedEvents(events.event_id, numbers)
+
+    def _fits(
+        self, kinds: Sequence[int | None], times: Sequence[int], arrived: Sequence[int]
+    ) -> list[bool]:
+        """Tell which interactions count, and count the others."""
+        oldest = self._state.oldest_day * DAY
+        late_us = self._state.memory.late_days * DAY
+        in_time = [
+            time >= oldest and arrival - time <= late_us
+            for time, arrival in zip(times, arrived, strict=True)
+        ]
+        fits = [kind is not None and good for kind, good in zip(kinds, in_time, strict=True)]
+        passed_by = kinds.count(None)
+        self._state.tally.passed_by += passed_by
+        self._state.tally.too_late += len(fits) - sum(fits) - passed_by
+        return fits
+
+
+def _last_unknown(time: int, arrived: int) -> int:
+    """Give the last instant before an event was known."""
+    return time if arrived <= time else arrived - 1
+
+
+def _millionths(value: float) -> int:
+    """Give a value in millionths; 0 for what is no number of such a size."""
+    scaled = value * UNITS
+    return round(scaled) if -_LARGEST < scaled < _LARGEST else 0

@@ -1,0 +1,320 @@
+"""Features of one request at a time, from a state that events change as they come."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from features.arrays.clock import DAY
+from features.arrays.key_index import MISSING
+from features.batch.state import FeatureState
+from features.feature_set import FeatureSet
+from features.kinds.counts import rate_name
+from features.log.catalogue import Catalogue
+from features.log.events import SESSION
+from features.log.requests import Rows
+from features.online.encode import EventEncoder
+from features.online.events import IncomingEvents, ShownSlate
+from features.online.hydrate import hydrate
+from features.online.reader import OnlineReader
+from features.online.state import EventCounts, OnlineState, Retention
+from features.online.state_files import load_live, save_live
+from features.settings import FeatureSettings
+from features.snapshots.snapshot import Snapshot
+from features.snapshots.take import empty_snapshot
+
+SnapshotSource = Callable[[int], Snapshot | None]
+"""Gives the snapshot due at a midnight by its day number; None keeps the last one."""
+
+
+class OnlineFeatures:
+    """Computes what the batch executor would, for a request at any moment from the clock on.
+
+    The clock moves with the requests (`read`) and with `advance`. What it has not passed waits:
+    a request sees only what was known before its moment. A request from before the clock is
+    answered as of the clock.
+
+    Args:
+        state: What is known.
+        catalogue: The items.
+        features: What is computed.
+        settings: Cadence of snapshots, and what is remembered how long.
+        snapshot: The last one taken.
+        snapshots: Where the next ones come from; without it the last one stays.
+        silence: Microseconds a request may move the clock beyond the last interaction heard of;
+            None lets it go on for ever.
+
+    Attributes:
+        catalogue: The items.
+        features: What is computed.
+    """
+
+    def __init__(
+        self,
+        state: OnlineState,
+        catalogue: Catalogue,
+        features: FeatureSet,
+        settings: FeatureSettings,
+        snapshot: Snapshot,
+        snapshots: SnapshotSource | None = None,
+        silence: int | None = None,
+    ) -> None:
+        self.state = state
+        self.catalogue = catalogue
+        self.features = features
+        self.settings = settings
+        self.snapshot = snapshot
+        self._snapshots = snapshots
+        self._silence = silence
+        self._places = np.full(len(catalogue) + 1, MISSING, np.int32)
+        self._intake = EventEncoder(state, catalogue)
+
+    @classmethod
+    def empty(
+        cls,
+        catalogue: Catalogue,
+        features: FeatureSet,
+        settings: FeatureSettings,
+        kinds: Sequence[str],
+        first_day: int,
+        snapshots: SnapshotSource | None = None,
+    ) -> "OnlineFeatures":
+        """Begin before the first event.
+
+        Args:
+            catalogue: The items.
+            features: What is computed.
+            settings: Cadence of snapshots, and what is remembered how long.
+            kinds: Kinds of interaction, weakest first.
+            first_day: Day number at whose midnight the clock begins.
+            snapshots: Where snapshots come from.
+
+        Returns:
+            Features of a shop without any event.
+        """
+        every_kind = (*kinds, SESSION)
+        memory = Retention.of(settings)
+        state = OnlineState(features.counters, catalogue, every_kind, memory, first_day * DAY)
+        values = {name: len(values) for name, values in catalogue.values.items()}
+        rates = {rate_name(kind, per): 1.0 for kind, per in features.rates}
+        first = empty_snapshot(first_day, len(catalogue), values, rates)
+        return cls(state, catalogue, features, settings, first, snapshots)
+
+    @classmethod
+    def hydrate(
+        cls,
+        state: FeatureState,
+        catalogue: Catalogue,
+        user_ids: Sequence[str],
+        features: FeatureSet,
+        settings: FeatureSettings,
+        snapshots: SnapshotSource | None = None,
+        silence: int | None = None,
+    ) -> "OnlineFeatures":
+        """Begin at the midnight of a batch state.
+
+        Args:
+            state: What the batch executor left, with its snapshot.
+            catalogue: The items.
+            user_ids: The users, in the order of their codes.
+            features: What is computed.
+            settings: Cadence of snapshots, and what is remembered how long.
+            snapshots: Where the next snapshots come from.
+            silence: Microseconds a request may move the clock beyond the last interaction heard of.
+
+        Returns:
+            Features as of that midnight. Identifiers and visits of events are not in a batch
+            state: `remember` takes note of them.
+        """
+        live = hydrate(state, features.counters, catalogue, user_ids, settings)
+        return cls(live, catalogue, features, settings, state.snapshot, snapshots, silence)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        catalogue: Catalogue,
+        features: FeatureSet,
+        settings: FeatureSettings,
+        kinds: Sequence[str],
+        snapshot: Snapshot,
+        snapshots: SnapshotSource | None = None,
+        silence: int | None = None,
+    ) -> "OnlineFeatures":
+        """Read what `save` wrote.
+
+        Args:
+            folder: Where to read.
+            catalogue: The items.
+            features: What is computed.
+            settings: Cadence of snapshots, and what is remembered how long.
+            kinds: Kinds of interaction, weakest first.
+            snapshot: The last one taken at or before the saved clock.
+            snapshots: Where the next ones come from.
+            silence: Microseconds a request may move the clock beyond the last interaction heard of.
+
+        Returns:
+            Features that go on bit for bit as the saved ones.
+
+        Raises:
+            BundleError: The folder is damaged or was kept for other features or items.
+        """
+        state = load_live(folder, features.counters, catalogue, (*kinds, SESSION))
+        return cls(state, catalogue, features, settings, snapshot, snapshots, silence)
+
+    def save(self, folder: Path) -> None:
+        """Write all that is known but the catalogue and the snapshot, whole or not at all.
+
+        Args:
+            folder: Where to write; it is replaced.
+        """
+        save_live(self.state, folder)
+
+    @property
+    def clock(self) -> int:
+        """UTC microseconds: everything known before is counted."""
+        return self.state.clock
+
+    @property
+    def tally(self) -> EventCounts:
+        """What became of the events so far."""
+        return self.state.tally
+
+    @property
+    def users(self) -> Mapping[str, int]:
+        """Code of each user that has events."""
+        return self.state.users.codes
+
+    def fold(self, events: IncomingEvents) -> None:
+        """Take interactions in; they count once the clock has passed the instant they were known.
+
+        Events of one call may stand in any order. Those of kinds no feature reads are passed by,
+        those that arrived too late are set aside, and further copies of one are dropped: all are
+        counted in `tally`.
+
+        Args:
+            events: The interactions.
+        """
+        self.state.waiting.add(self._intake.arrivals(events))
+
+    def remember(self, events: IncomingEvents) -> None:
+        """Take note of interactions that the state has counted already, as after `hydrate`.
+
+        Further copies of them will be dropped, and their visits are not counted again.
+
+        Args:
+            events: Interactions that were known before the clock; those of the last `late_days` and
+                one more are enough.
+        """
+        self.state.remember(self._intake.arrivals(events))
+
+    def fold_shown(self, rows: Rows, user_id: str | None) -> None:
+        """Take the impressions of one request in; they count from just after its moment.
+
+        Args:
+            rows: The request, from `rows`.
+            user_id: Its user; None for a guest.
+        """
+        user = MISSING if user_id is None else self.state.users.add(user_id)
+        slate = ShownSlate(int(rows.request_time[0]), user, rows.item)
+        self.state.waiting.shown.append(slate)
+
+    def advance(self, now: int) -> None:
+        """Move the clock to an instant, unless it stands there or later.
+
+        Args:
+            now: UTC microseconds.
+        """
+        before = self.state.day
+        self.state.advance(now)
+        if self.state.day > before and self._snapshots is not None:
+            cadence = self.settings.snapshot_days
+            due = self.state.day // cadence * cadence
+            if due > self.snapshot.day:
+                self.snapshot = self._snapshots(due) or self.snapshot
+
+    def rows(
+        self,
+        item_ids: Sequence[str],
+        user_id: str | None,
+        time_us: int,
+        given: Mapping[str, np.ndarray],
+        context: Mapping[str, str | float] | None = None,
+    ) -> Rows:
+        """Encode a request.
+
+        Args:
+            item_ids: The candidates; ones the catalogue does not have are unknown items.
+            user_id: The user; None for a guest.
+            time_us: Moment of the request, UTC microseconds.
+            given: Caller-supplied numbers by name, float32 [n_candidates], NaN where not given.
+            context: What the caller knew of the visit: words, and numbers for all candidates.
+
+        Returns:
+            The rows of the request, in the order of the candidates.
+        """
+        place = self.catalogue.index.get
+        user = MISSING if user_id is None else self.state.users.find(user_id)
+        return Rows(
+            np.array([time_us], np.int64),
+            np.array([user], np.int32),
+            np.array([0, len(item_ids)], np.int64),
+            np.array([place(item, MISSING) for item in item_ids], np.int32),
+            self._with_context(given, context, len(item_ids)) if context else given,
+            {name: [_word((context or {}).get(name))] for name in self.features.context},
+        )
+
+    def _with_context(
+        self, given: Mapping[str, np.ndarray], context: Mapping[str, str | float], count: int
+    ) -> Mapping[str, np.ndarray]:
+        """Add the numbers that the context has for all candidates, and no candidate for itself."""
+        numbers = {
+            name: np.full(count, _number(context[name]), np.float32)
+            for name in self.features.given
+            if name not in given and name in context
+        }
+        return {**given, **numbers}
+
+    def read(self, rows: Rows) -> tuple[np.ndarray, OnlineReader]:
+        """Compute the features of one request; the clock moves to its moment, if silence allows.
+
+        Args:
+            rows: What `rows` gave.
+
+        Returns:
+            float32 [n_candidates, n_features], NaN where a value is missing, and the reader, whose
+            history is the user's and whose moment is the one the features are as of.
+        """
+        moment = int(rows.request_time[0])
+        if self._silence is not None:
+            moment = min(moment, self._intake.heard + self._silence)
+        self.advance(moment)
+        state, snapshot = self.state, self.snapshot
+        history = state.histories.of_user(int(rows.request_user[0]))
+        reader = OnlineReader(
+            rows,
+            np.array([state.clock], np.int64),
+            self.catalogue,
+            lambda: history,
+            lambda: snapshot,
+            state.tables,
+        )
+        # One array for all requests: a fresh one of the catalogue's size would cost much of a read.
+        reader.slate_places = self._places
+        self._places[rows.item] = np.arange(len(rows.item))
+        try:
+            return self.features.matrix(reader), reader
+        finally:
+            self._places[rows.item] = MISSING
+            reader.slate_places = None
+
+
+def _word(value: str | float | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: str | float) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return np.nan

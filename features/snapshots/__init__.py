@@ -1,0 +1,1 @@
+"""Slow aggregates taken at a cadence: co-visitation, repeat rates, priors."""

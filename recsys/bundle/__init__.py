@@ -1,0 +1,1 @@
+"""Everything a server needs, in one folder: read, write, promote."""

@@ -1,0 +1,1 @@
+"""The commands of this layer, put together in `app`."""

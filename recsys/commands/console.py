@@ -1,0 +1,105 @@
+"""What a person sees in the terminal: progress bars, and errors in their three parts."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from data_contracts.errors import RecsysError
+from data_contracts.progress import OfRows
+from recsys.datasets.ledger import ImportReport
+from recsys.datasets.simulation.world.settings import SimulationReport
+
+T = TypeVar("T")
+
+
+class _Pace(ProgressColumn):
+    """How many of how many steps; of rows also how many a second."""
+
+    def render(self, task: Task) -> Text:
+        """Write the figures of a task."""
+        done, total = int(task.completed), int(task.total or 0)
+        if not task.fields.get("rows"):
+            return Text(f"{done}/{total}", style="progress.download")
+        seconds = task.finished_time if task.finished else task.elapsed
+        pace = f", {done / seconds:,.0f}/s" if seconds else ""
+        return Text(f"{done:,}/{total:,} rows{pace}", style="progress.download")
+
+
+class ConsoleTrack:
+    """Shows each long step as a bar with the time spent and the time left.
+
+    Args:
+        console: Where to show it; away from a terminal each step leaves one line when it ends.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, steps: Iterable[T], label: str, total: int) -> Iterable[T]:
+        """Pass the steps through and show how far they are."""
+        with Progress(
+            TextColumn("{task.description:<30}"),
+            BarColumn(),
+            _Pace(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+        ) as progress:
+            task = progress.add_task(label, total=total)
+            for step in steps:
+                yield step
+                if isinstance(step, OfRows):
+                    progress.update(task, advance=step.rows, rows=True)
+                else:
+                    progress.advance(task)
+
+
+def import_table(report: ImportReport) -> Table:
+    """Show what an import read, kept and set aside."""
+    table = Table(title=f"Import of {report.workspace}", title_justify="left")
+    table.add_column("rows")
+    table.add_column("what became of them")
+    table.add_column("count", justify="right")
+    table.add_column("such as")
+    for what, fate, count, example in report.rows():
+        table.add_row(what, fate, f"{count:,}", example)
+    return table
+
+
+def simulation_table(report: SimulationReport) -> Table:
+    """Show what a simulation wrote."""
+    table = Table(title=f"Simulation of {report.path}", title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    counts = {field.name: getattr(report, field.name) for field in fields(report)}
+    for name, count in {"events": report.events, **counts}.items():
+        if name != "path":
+            table.add_row(name.replace("_", " "), f"{count:,}")
+    return table
+
+
+def error_text(error: RecsysError) -> Text:
+    """Write an error for people: what was found, what was expected, what to do."""
+    text = Text("error\n", style="bold red")
+    for name, part in (
+        ("found", error.found),
+        ("expected", error.expected),
+        ("what to do", error.action),
+    ):
+        text.append(f"  {name:<11}", style="bold default")
+        text.append(f"{part}\n", style="default")
+    return text

@@ -1,0 +1,138 @@
+"""How users choose: the utility of an item to a user, and what follows from it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.datasets.simulation.memory import Memory, contains, pair_keys
+from recsys.datasets.simulation.visits import Visits
+from recsys.datasets.simulation.world.catalogue import DAY_US, SimulatedCatalogue
+from recsys.datasets.simulation.world.users import SimulatedUsers
+
+# In log odds of a click on an item that is looked at.
+_BASE = -3.45
+_FAVOURITE_BRAND = 0.5
+_SEEN_BEFORE = 0.4
+_OWNED = -1.5
+_USED_UP = 1.6
+_SEARCHED_FAMILY, _SEARCHED_STYLE, _SEARCHED_OCCASION = 1.2, 1.0, 0.8
+_NEW_DAYS = 7
+
+_EXAMINATION_POWER = 0.4
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What each shown item means to its user; float64 [n_requests, slate_size].
+
+    Attributes:
+        utility: Log odds of a click on an item that is looked at.
+        examination: Probability that the position is looked at.
+        p_click: Probability of a click.
+        p_cart: Probability of a cart after a click.
+        p_purchase: Probability of a purchase after a cart.
+    """
+
+    utility: np.ndarray
+    examination: np.ndarray
+    p_click: np.ndarray
+    p_cart: np.ndarray
+    p_purchase: np.ndarray
+
+
+def examination(slate_size: int) -> np.ndarray:
+    """Give the probability that each position is looked at, 1 / sqrt(position); float64.
+
+    The power-law form is that of Joachims, Swaminathan, Schnabel: Unbiased Learning-to-Rank with
+    Biased Feedback, WSDM 2017.
+    """
+    return np.arange(1, slate_size + 1) ** -_EXAMINATION_POWER
+
+
+def judge(
+    catalogue: SimulatedCatalogue,
+    users: SimulatedUsers,
+    memory: Memory,
+    visits: Visits,
+    slate: np.ndarray,
+) -> Choices:
+    """Tell how likely each shown item is to be clicked, put into the cart and bought.
+
+    Args:
+        catalogue: What the items are.
+        users: What the users like.
+        memory: What was clicked and bought before the day.
+        visits: The requests.
+        slate: int [n_requests, slate_size], items shown.
+
+    Returns:
+        The probabilities, aligned with `slate`.
+    """
+    user = visits.user[:, None]
+    off_price = np.abs(catalogue.price_ratio[slate] - users.price_level[user])
+    price = users.price_sensitivity[user] * (0.35 - off_price)
+    looks = users.styles[user, catalogue.style[slate]]
+    utility = (
+        _BASE
+        + users.families[user, catalogue.family[slate]]
+        + looks
+        + _of_occasion(users, catalogue, user, slate)
+        + price
+        + catalogue.quality[slate]
+        + _brand(users, catalogue, user, slate)
+        + _novelty(users, catalogue, visits, slate)
+        + _history(catalogue, memory, user, slate)
+        + _search(catalogue, visits, slate)
+    )
+    seen = np.broadcast_to(examination(slate.shape[1]), slate.shape)
+    return Choices(
+        utility=utility,
+        examination=seen,
+        p_click=seen * _sigmoid(utility),
+        p_cart=_sigmoid(-1.3 + 0.4 * looks + 1.0 * price),
+        p_purchase=_sigmoid(-0.5 + 0.8 * catalogue.quality[slate] + 1.5 * price),
+    )
+
+
+def _of_occasion(
+    users: SimulatedUsers, catalogue: SimulatedCatalogue, user: np.ndarray, slate: np.ndarray
+) -> np.ndarray:
+    occasion = catalogue.occasion[slate]
+    return np.where(occasion >= 0, users.occasions[user, np.maximum(occasion, 0)], 0.0)
+
+
+def _brand(
+    users: SimulatedUsers, catalogue: SimulatedCatalogue, user: np.ndarray, slate: np.ndarray
+) -> np.ndarray:
+    brand = catalogue.brand[slate]
+    return _FAVOURITE_BRAND * (users.brands[user] == brand[..., None]).any(axis=-1)
+
+
+def _novelty(
+    users: SimulatedUsers, catalogue: SimulatedCatalogue, visits: Visits, slate: np.ndarray
+) -> np.ndarray:
+    age = visits.time_us[:, None] - catalogue.listed_us[slate]
+    return users.novelty[visits.user[:, None]] * (age < _NEW_DAYS * DAY_US)
+
+
+def _history(
+    catalogue: SimulatedCatalogue, memory: Memory, user: np.ndarray, slate: np.ndarray
+) -> np.ndarray:
+    keys = pair_keys(user, slate)
+    owned = contains(memory.bought.keys, keys)
+    seen = contains(memory.clicked.keys, keys) & ~owned
+    return _SEEN_BEFORE * seen + owned * np.where(catalogue.consumable[slate], _USED_UP, _OWNED)
+
+
+def _search(catalogue: SimulatedCatalogue, visits: Visits, slate: np.ndarray) -> np.ndarray:
+    family, style, occasion = (visits.query[:, i : i + 1] for i in range(3))
+    return (
+        _SEARCHED_FAMILY * (catalogue.family[slate] == family)
+        + _SEARCHED_STYLE * (catalogue.style[slate] == style)
+        + _SEARCHED_OCCASION * ((catalogue.occasion[slate] == occasion) & (occasion >= 0))
+    )
+
+
+def _sigmoid(log_odds: np.ndarray) -> np.ndarray:
+    result: np.ndarray = 1 / (1 + np.exp(-log_odds))
+    return result

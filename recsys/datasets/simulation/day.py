@@ -1,0 +1,192 @@
+"""Requests of one day as tables: what was shown, what was done, and the truth behind it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from data_contracts.events import Impressions, Interactions
+from recsys.datasets.simulation.choice import Choices
+from recsys.datasets.simulation.visits import Visits
+from recsys.datasets.simulation.words.grammar import write_query
+from recsys.datasets.simulation.world.catalogue import as_instants, item_ids
+from recsys.datasets.simulation.world.truth import TruthImpressions
+from recsys.datasets.simulation.world.users import robot_ids, user_ids
+
+CLICK, CART, PURCHASE = "click", "cart", "purchase"
+HOUSE_POLICY, UNIFORM_POLICY = "house", "uniform"
+
+_LONGEST_DELAY_S = 23.5 * 3600
+_LATER_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What users did with the shown items; arrays are [n_requests, slate_size].
+
+    Attributes:
+        clicked: bool.
+        carted: bool, only where clicked.
+        bought: bool, only where carted.
+        delays_us: int [3, n_requests, slate_size], from the request to click, cart and purchase.
+    """
+
+    clicked: np.ndarray
+    carted: np.ndarray
+    bought: np.ndarray
+    delays_us: np.ndarray
+
+
+def act(choices: Choices, rng: np.random.Generator) -> Actions:
+    """Draw what users do, and when."""
+    shape = choices.p_click.shape
+    clicked = rng.random(shape) < choices.p_click
+    carted = clicked & (rng.random(shape) < choices.p_cart)
+    bought = carted & (rng.random(shape) < choices.p_purchase)
+    click_s = rng.lognormal(np.log(12), 0.8, shape).clip(0.5, 240)
+    cart_s = rng.lognormal(np.log(45), 0.8, shape).clip(2, 900)
+    soon_s = rng.lognormal(np.log(240), 0.9, shape).clip(20, 3600)
+    later = rng.random(shape) < _LATER_SHARE
+    buy_s = np.where(later, rng.uniform(3600, 20 * 3600, shape), soon_s)
+    after_s = np.minimum(np.cumsum([click_s, cart_s, buy_s], axis=0), _LONGEST_DELAY_S)
+    return Actions(clicked, carted, bought, (after_s * 1e6).astype(np.int64))
+
+
+def _request_ids(day: int, visits: Visits) -> pl.Series:
+    number = pl.Series(visits.number).cast(pl.String).str.zfill(6)
+    return (f"r{day:04d}-" + number).alias(Impressions.request_id.name)
+
+
+def impression_table(day: int, visits: Visits, slate: np.ndarray, listed: int) -> pl.DataFrame:
+    """Give a day's impressions as their contract says, by time, then position.
+
+    Args:
+        day: Day of the log, from 0.
+        visits: Requests of the day.
+        slate: int [n_requests, slate_size], items in shown order.
+        listed: How many items could be shown.
+
+    Returns:
+        One row an impression. Slates of the uniform policy carry their propensity, 1 / `listed`:
+        any item is as likely at any place. That of the house policy is not known in closed form.
+    """
+    requests = _request_table(day, visits, listed)
+    size = slate.shape[1]
+    shown = pl.DataFrame(
+        [
+            item_ids(slate.ravel()).alias(Impressions.item_id.name),
+            pl.Series(
+                Impressions.position.name, np.tile(np.arange(1, size + 1), len(slate)), pl.Int32
+            ),
+        ]
+    )
+    rows = requests[np.repeat(np.arange(len(slate)), size)]
+    return pl.concat([rows, shown], how="horizontal").select(Impressions.column_names())
+
+
+def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
+    """Give what all impressions of a request share, one row a request."""
+    words = [
+        write_query(family, style, occasion, draws) if family >= 0 else None
+        for (family, style, occasion), draws in zip(visits.query, visits.query_draws, strict=True)
+    ]
+    device = pl.when(pl.Series(visits.mobile)).then(pl.lit("mobile")).otherwise(pl.lit("desktop"))
+    page = pl.when(pl.Series(visits.query[:, 0] >= 0)).then(pl.lit("search"))
+    uniform = pl.Series(visits.uniform)
+    return pl.DataFrame(
+        [
+            _request_ids(day, visits),
+            _known_users(visits).alias(Impressions.user_id.name),
+            _session_ids(day, visits).alias(Impressions.session_id.name),
+            as_instants(Impressions.timestamp.name, visits.time_us),
+            pl.Series(Impressions.query.name, words, pl.String),
+        ]
+    ).with_columns(
+        pl.concat_list(
+            pl.struct(key=pl.lit("device"), value=device),
+            pl.struct(key=pl.lit("page"), value=page.otherwise(pl.lit("home"))),
+        ).alias(Impressions.context.name),
+        pl.when(uniform)
+        .then(pl.lit(UNIFORM_POLICY))
+        .otherwise(pl.lit(HOUSE_POLICY))
+        .alias(Impressions.policy.name),
+        pl.when(uniform).then(pl.lit(1 / listed)).alias(Impressions.propensity.name),
+    )
+
+
+def interaction_table(
+    day: int,
+    first: int,
+    visits: Visits,
+    slate: np.ndarray,
+    actions: Actions,
+    price: np.ndarray,
+) -> pl.DataFrame:
+    """Give what was done with a day's impressions, by time; some of it falls on the next day.
+
+    Args:
+        day: Day of the log, from 0.
+        first: Number within the day of the first interaction.
+        visits: Requests of the day.
+        slate: int [n_requests, slate_size], items in shown order.
+        actions: What users did with them.
+        price: float64 [n_items].
+
+    Returns:
+        One row an interaction, as `Interactions` says; purchases carry the price.
+    """
+    done = np.stack([actions.clicked, actions.carted, actions.bought])
+    kind, request, place = np.nonzero(done)
+    time_us = visits.time_us[request] + actions.delays_us[kind, request, place]
+    order = np.lexsort((kind, place, request, time_us))
+    kind, request, place, time_us = (a[order] for a in (kind, request, place, time_us))
+    item = slate[request, place]
+    paid = np.where(kind == 2, price[item], np.nan)
+    number = pl.Series(first + np.arange(len(kind))).cast(pl.String).str.zfill(6)
+    return pl.DataFrame(
+        [
+            (f"e{day:04d}-" + number).alias(Interactions.event_id.name),
+            pl.Series([CLICK, CART, PURCHASE]).gather(kind).alias(Interactions.kind.name),
+            _known_users(visits).gather(request).alias(Interactions.user_id.name),
+            _session_ids(day, visits).gather(request).alias(Interactions.session_id.name),
+            item_ids(item).alias(Interactions.item_id.name),
+            _request_ids(day, visits).gather(request).alias(Interactions.request_id.name),
+            as_instants(Interactions.timestamp.name, time_us),
+            pl.Series(Interactions.value.name, paid).fill_nan(None),
+            pl.Series(Interactions.ingested_at.name, [None] * len(kind), pl.Datetime("us", "UTC")),
+        ]
+    ).select(Interactions.column_names())
+
+
+def truth_table(day: int, visits: Visits, slate: np.ndarray, choices: Choices) -> pl.DataFrame:
+    """Give the truth behind a day's impressions, row by row."""
+    size = slate.shape[1]
+    request = np.repeat(np.arange(len(slate)), size)
+    numbers = {
+        TruthImpressions.utility: choices.utility,
+        TruthImpressions.examination: choices.examination,
+        TruthImpressions.p_click: choices.p_click,
+        TruthImpressions.p_cart: choices.p_cart,
+        TruthImpressions.p_purchase: choices.p_purchase,
+    }
+    return pl.DataFrame(
+        [
+            _request_ids(day, visits).gather(request),
+            item_ids(slate.ravel()),
+            _persons(visits).gather(request).alias(TruthImpressions.person.name),
+            *(pl.Series(c.name, values.ravel(), pl.Float32) for c, values in numbers.items()),
+        ]
+    )
+
+
+def _persons(visits: Visits) -> pl.Series:
+    return robot_ids(visits.user) if visits.robots else user_ids(visits.user)
+
+
+def _known_users(visits: Visits) -> pl.Series:
+    ids = _persons(visits)
+    return ids.zip_with(pl.Series(~visits.guest), pl.Series([None] * len(ids), dtype=pl.String))
+
+
+def _session_ids(day: int, visits: Visits) -> pl.Series:
+    return f"s{day:04d}-" + pl.Series(visits.session).cast(pl.String).str.zfill(6)

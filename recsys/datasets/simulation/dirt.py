@@ -1,0 +1,109 @@
+"""What happens to interactions between the shop and the log: some come late, twice, or orphaned."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from data_contracts.events import Interactions
+from recsys.datasets.simulation.world.settings import SimulationSettings
+from recsys.datasets.simulation.world.truth import TruthDuplicates, TruthLate, TruthOrphans
+
+_LATE_STREAM, _DUPLICATE_STREAM, _ORPHAN_STREAM = 7, 8, 9
+
+_MINUTE_US = 60_000_000
+# Pareto: half arrive within 5 minutes, one in 6 after an hour, in 23 after a day, in 100 after a
+# month; none after 90 days.
+_DELAY_EXPONENT = 0.43
+_LONGEST_DELAY_US = 90 * 24 * 60 * _MINUTE_US
+# Log-normal: half of the repeats come within 2 minutes, one in 20 after 50.
+_REPEAT_MEDIAN_S, _REPEAT_SIGMA = 120.0, 2.0
+_REPEAT_RANGE_S = (1.0, 3 * 86_400.0)
+
+_COPY = "copy"
+
+
+@dataclass(frozen=True)
+class Soiled:
+    """A day's interactions as the log has them.
+
+    Attributes:
+        log: Rows as `Interactions` says, by time, event and arrival.
+        late: As `TruthLate` says.
+        duplicates: As `TruthDuplicates` says.
+        orphans: As `TruthOrphans` says.
+    """
+
+    log: pl.DataFrame
+    late: pl.DataFrame
+    duplicates: pl.DataFrame
+    orphans: pl.DataFrame
+
+
+def soil(interactions: pl.DataFrame, settings: SimulationSettings, day: int) -> Soiled:
+    """Let a share of a day's interactions come late, twice, or without their request.
+
+    Each kind of dirt has random numbers of its own: more of one leaves the others as they are.
+
+    Args:
+        interactions: What was done on the day, by time; nothing is ingested late yet.
+        settings: The shares.
+        day: Day of the log, from 0.
+
+    Returns:
+        The day's part of the log, and what is wrong with it.
+    """
+    rows, orphans = _orphaned(interactions, settings, day)
+    rows, late = _delayed(rows, settings, day)
+    copies = _repeated(rows, settings, day)
+    duplicates = copies.select(TruthDuplicates.column_names())
+    if copies.height:
+        keys = (Interactions.timestamp.name, Interactions.event_id.name)
+        both = [
+            rows.with_columns(pl.lit(0).alias(_COPY)),
+            copies.with_columns(pl.lit(1).alias(_COPY)),
+        ]
+        rows = pl.concat(both).sort(*keys, _COPY).drop(_COPY)
+    return Soiled(rows, late, duplicates, orphans)
+
+
+def _orphaned(
+    rows: pl.DataFrame, settings: SimulationSettings, day: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rng = np.random.default_rng((settings.seed, _ORPHAN_STREAM, day))
+    lost = pl.Series(rng.random(rows.height) < settings.orphans, dtype=pl.Boolean)
+    number = pl.int_range(pl.len()).cast(pl.String).str.zfill(6)
+    request = Interactions.request_id.name
+    other = pl.when(lost).then(f"r{day:04d}-lost" + number).otherwise(pl.col(request))
+    return rows.with_columns(other.alias(request)), rows.filter(lost).select(
+        TruthOrphans.column_names()
+    )
+
+
+def _delayed(
+    rows: pl.DataFrame, settings: SimulationSettings, day: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rng = np.random.default_rng((settings.seed, _LATE_STREAM, day))
+    late = pl.Series(rng.random(rows.height) < settings.late, dtype=pl.Boolean)
+    times = (1 - rng.random(rows.height)) ** (-1 / _DELAY_EXPONENT)
+    delay_us = np.minimum(times * _MINUTE_US, _LONGEST_DELAY_US).astype(np.int64)
+    delay = TruthLate.delay_us.name
+    with_delay = rows.with_columns(pl.Series(delay, delay_us))
+    known = Interactions.timestamp.col + pl.duration(microseconds=pl.col(delay))
+    return (
+        with_delay.with_columns(
+            pl.when(late).then(known).alias(Interactions.ingested_at.name)
+        ).drop(delay),
+        with_delay.filter(late).select(TruthLate.column_names()),
+    )
+
+
+def _repeated(rows: pl.DataFrame, settings: SimulationSettings, day: int) -> pl.DataFrame:
+    rng = np.random.default_rng((settings.seed, _DUPLICATE_STREAM, day))
+    again = rng.random(rows.height) < settings.duplicates
+    after_s = rng.lognormal(np.log(_REPEAT_MEDIAN_S), _REPEAT_SIGMA, rows.height)
+    after_us = (after_s.clip(*_REPEAT_RANGE_S) * 1e6).astype(np.int64)
+    known = pl.coalesce(Interactions.ingested_at.col, Interactions.timestamp.col)
+    copies = rows.filter(pl.Series(again, dtype=pl.Boolean))
+    delay = pl.duration(microseconds=pl.lit(pl.Series(after_us[again], dtype=pl.Int64)))
+    return copies.with_columns((known + delay).alias(Interactions.ingested_at.name))

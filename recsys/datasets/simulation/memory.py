@@ -1,0 +1,98 @@
+"""What a shop remembers from one day to the next: popularity, and who clicked and bought what."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.datasets.simulation.world.catalogue import SimulatedCatalogue
+
+_DAILY_DECAY = 0.95
+_FAME_CLICKS = 1.0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of user and item in which something happened not too long ago.
+
+    Attributes:
+        keys: int64 [n], sorted.
+        last_day: int32 [n], day of the log on which it last happened.
+    """
+
+    keys: np.ndarray
+    last_day: np.ndarray
+
+    def after(self, day: int, happened: np.ndarray, remembered_days: int) -> "Pairs":
+        """Add the pairs of a day (keys in any order) and drop those that lie too long ago."""
+        fresh = np.unique(happened)
+        kept = (self.last_day > day - remembered_days) & ~contains(fresh, self.keys)
+        keys = self.keys[kept]
+        place = np.searchsorted(keys, fresh)
+        return Pairs(
+            np.insert(keys, place, fresh), np.insert(self.last_day[kept], place, np.int32(day))
+        )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The state at the start of a day; it grows with the users, not with the log.
+
+    Attributes:
+        clicks: float64 [n_items], clicks so far, older ones counting less.
+        clicked: Pairs with a click.
+        bought: Pairs with a purchase.
+    """
+
+    clicks: np.ndarray
+    clicked: Pairs
+    bought: Pairs
+
+    def popularity(self, catalogue: SimulatedCatalogue, listed: int) -> np.ndarray:
+        """Give the weight of each of the first `listed` items among the popular; float64."""
+        return self.clicks[:listed] + _FAME_CLICKS * catalogue.fame[:listed]
+
+    def after(
+        self, day: int, clicked: np.ndarray, bought: np.ndarray, remembered_days: int
+    ) -> "Memory":
+        """Give the state after a day.
+
+        Args:
+            day: Day of the log, from 0.
+            clicked: int64 [n_clicks], keys of the day's clicks in any order.
+            bought: int64 [n_purchases], keys of the day's purchases in any order.
+            remembered_days: How long a pair is remembered.
+
+        Returns:
+            The state at the start of the next day.
+        """
+        clicks = self.clicks * _DAILY_DECAY
+        np.add.at(clicks, items_of(clicked), 1.0)
+        return Memory(
+            clicks,
+            self.clicked.after(day, clicked, remembered_days),
+            self.bought.after(day, bought, remembered_days),
+        )
+
+
+def blank(items: int) -> Memory:
+    """Give the state before anything happened."""
+    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int32))
+    return Memory(np.zeros(items), nothing, nothing)
+
+
+def pair_keys(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Give one int64 per pair of user and item; sorting them sorts by user, then item."""
+    return (user.astype(np.int64) << 32) | item.astype(np.int64)
+
+
+def items_of(keys: np.ndarray) -> np.ndarray:
+    """Give the item of each key."""
+    return keys & 0xFFFFFFFF
+
+
+def contains(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Tell for each wanted key whether it is among the sorted `keys`; bool, wanted's shape."""
+    if len(keys) == 0:
+        return np.zeros(wanted.shape, bool)
+    place = np.searchsorted(keys, wanted)
+    return keys[np.minimum(place, len(keys) - 1)] == wanted

@@ -1,0 +1,182 @@
+"""Which candidates the shop shows, and in which order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.datasets.simulation.memory import Memory, items_of, pair_keys
+from recsys.datasets.simulation.visits import Visits
+from recsys.datasets.simulation.world.catalogue import DAY_US, SimulatedCatalogue
+from recsys.datasets.simulation.world.users import SimulatedUsers
+
+# Shares of the sources a candidate of a house slate comes from.
+_POPULAR, _LIKED, _NEW, _AGAIN, _RANDOM = range(5)
+_SOURCE_SHARES = np.array([0.3, 0.32, 0.14, 0.04, 0.2])
+_SEARCHED_SHARE = 0.6
+_NEW_DAYS = 10
+# Candidates drawn per place of a slate, since some are drawn twice.
+_OVERSAMPLING = 3
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The items that can be shown on a day: those listed before it began.
+
+    Attributes:
+        catalogue: All items; those that can be shown come first.
+        listed: How many can be shown.
+        popularity: float64 [listed], weight among the popular.
+        by_family: int [listed], the items sorted by family.
+        family_start: int [n_families + 1], where each family begins in `by_family`.
+        newest: int, the first item that still counts as a new arrival.
+    """
+
+    catalogue: SimulatedCatalogue
+    listed: int
+    popularity: np.ndarray
+    by_family: np.ndarray
+    family_start: np.ndarray
+    newest: int
+
+
+def stock_shelf(catalogue: SimulatedCatalogue, memory: Memory, opening: int, now_us: int) -> Shelf:
+    """Put on the shelf what was listed before `now_us`.
+
+    Args:
+        catalogue: All items: `opening` of them in any order, then the rest as they were listed.
+        memory: What was clicked before.
+        opening: Number of items listed before the log.
+        now_us: Start of the day, microseconds since the epoch.
+
+    Returns:
+        The shelf of the day.
+    """
+    later = catalogue.listed_us[opening:]
+    listed = opening + int(np.searchsorted(np.maximum.accumulate(later), now_us))
+    family = catalogue.family[:listed]
+    fresh = np.searchsorted(np.maximum.accumulate(later), now_us - _NEW_DAYS * DAY_US)
+    return Shelf(
+        catalogue,
+        listed,
+        memory.popularity(catalogue, listed),
+        np.argsort(family, kind="stable"),
+        np.searchsorted(np.sort(family), np.arange(family.max() + 2)),
+        opening + int(fresh),
+    )
+
+
+def fill_slates(
+    shelf: Shelf,
+    users: SimulatedUsers,
+    memory: Memory,
+    visits: Visits,
+    slate_size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Choose and order the candidates of each request.
+
+    The house policy mixes popular items, families the user likes or searches for, new arrivals,
+    items clicked before and random ones, and orders them by popularity and liked family with much
+    noise. The uniform policy draws an ordered slate from the shelf, every one as likely.
+
+    Args:
+        shelf: What can be shown.
+        users: Their tastes, of which the policy knows the families only.
+        memory: What was clicked before.
+        visits: The requests.
+        slate_size: Candidates per request.
+        rng: Source of randomness.
+
+    Returns:
+        int [n_requests, slate_size], items in shown order, none twice in a row.
+    """
+    drawn = _draw(shelf, users, memory, visits, slate_size * _OVERSAMPLING, rng)
+    slate = _first_distinct(drawn, slate_size, shelf.listed, rng)
+    order_noise = rng.gumbel(size=slate.shape)
+    taste = users.families[visits.user[:, None], shelf.catalogue.family[slate]]
+    score = 0.3 * np.log(shelf.popularity[slate]) + 0.3 * taste + order_noise
+    order = np.argsort(-score, axis=1)
+    for row in np.nonzero(visits.uniform)[0]:
+        slate[row] = rng.choice(shelf.listed, slate_size, replace=False)
+        order[row] = np.arange(slate_size)
+    return np.take_along_axis(slate, order, axis=1)
+
+
+def _draw(
+    shelf: Shelf,
+    users: SimulatedUsers,
+    memory: Memory,
+    visits: Visits,
+    width: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw candidates with repetitions; int [n_requests, width]."""
+    shape = (len(visits.user), width)
+    source = rng.choice(len(_SOURCE_SHARES), size=shape, p=_SOURCE_SHARES)
+    cumulative = np.cumsum(shelf.popularity)
+    popular = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
+    anything = rng.integers(shelf.listed, size=shape)
+    newest = min(shelf.newest, shelf.listed - 1)
+    fresh = rng.integers(newest, shelf.listed, size=shape)
+    family = _liked_families(users.families[visits.user], shape, rng)
+    searched = (visits.query[:, :1] >= 0) & (rng.random(shape) < _SEARCHED_SHARE)
+    family = np.where(searched, visits.query[:, :1], family)
+    of_family = _of_family(shelf, family, anything, rng)
+    again = _clicked_before(memory, visits.user, anything, rng)
+    drawn = np.choose(source, [popular, of_family, fresh, again, anything])
+    return np.where(searched, of_family, drawn)
+
+
+def _liked_families(
+    tastes: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """Draw families in proportion to exp(taste); int, of the given shape."""
+    weights = np.exp(tastes.astype(np.float64)).cumsum(axis=1)
+    draw = rng.random(shape) * weights[:, -1:]
+    return np.minimum((weights[:, None, :] <= draw[:, :, None]).sum(axis=2), tastes.shape[1] - 1)
+
+
+def _of_family(
+    shelf: Shelf, family: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw one item of each family; where it has none, take `otherwise`."""
+    last = len(shelf.family_start) - 2
+    start = shelf.family_start[np.minimum(family, last)]
+    count = shelf.family_start[np.minimum(family, last) + 1] - start
+    place = start + (rng.random(family.shape) * count).astype(np.int64)
+    found = shelf.by_family[np.minimum(place, shelf.listed - 1)]
+    return np.where((count > 0) & (family <= last), found, otherwise)
+
+
+def _clicked_before(
+    memory: Memory, user: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw one earlier click of the user per place; users without clicks get `otherwise`."""
+    draw = rng.random(otherwise.shape)
+    clicked = memory.clicked.keys
+    if len(clicked) == 0:
+        return otherwise
+    nothing = np.zeros(len(user), np.int64)
+    start = np.searchsorted(clicked, pair_keys(user, nothing))[:, None]
+    count = np.searchsorted(clicked, pair_keys(user + 1, nothing))[:, None] - start
+    place = np.minimum(start + (draw * count).astype(np.int64), len(clicked) - 1)
+    return np.where(count > 0, items_of(clicked[place]), otherwise)
+
+
+def _first_distinct(
+    drawn: np.ndarray, wanted: int, listed: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Keep the first `wanted` distinct items of each row, filling up at random where too few."""
+    order = np.argsort(drawn, axis=1, kind="stable")
+    ranked = np.take_along_axis(drawn, order, axis=1)
+    repeats = np.zeros(drawn.shape, bool)
+    np.put_along_axis(repeats, order[:, 1:], ranked[:, 1:] == ranked[:, :-1], axis=1)
+    # A stable sort of "is a repeat" brings each row's distinct items to the front, in order.
+    front = np.argsort(repeats, axis=1, kind="stable")[:, :wanted]
+    slate = np.take_along_axis(drawn, front, axis=1)
+    short = np.nonzero((~repeats).sum(axis=1) < wanted)[0]
+    for row in short:
+        distinct = drawn[row][~repeats[row]]
+        others = np.setdiff1d(np.arange(listed), distinct)
+        slate[row, len(distinct) :] = rng.choice(others, wanted - len(distinct), replace=False)
+    return slate

@@ -1,0 +1,160 @@
+"""Writing the text of an item from what it is."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.datasets.simulation.words.families import FAMILIES, Family
+from recsys.datasets.simulation.words.occasions import OCCASIONS, Occasion
+from recsys.datasets.simulation.words.styles import STYLES, Style
+
+_CHOICE = re.compile(r"\{([^{}]*)\}")
+
+# More than any item's text draws.
+_DRAWS = 64
+
+_CLOSING = (
+    "Comes gift-boxed.",
+    "Wipe clean with a damp cloth.",
+    "Designed in {our studio|Bristol|Leeds}.",
+    "Free returns within {30|60} days.",
+    "Made to last.",
+    "New in {our range|the shop}.",
+)
+
+
+@dataclass(frozen=True)
+class ItemText:
+    """What a shop shows of an item in words.
+
+    Attributes:
+        title: Short name.
+        description: Two to five sentences; None when the seller wrote none.
+        tags: Material and colour, sometimes the product; empty when the seller gave none.
+    """
+
+    title: str
+    description: str | None
+    tags: list[str]
+
+
+class _Pen:
+    """Chooses by a fixed row of random numbers, so that each item's text stands by itself."""
+
+    def __init__(self, draws: np.ndarray) -> None:
+        self._draws = iter(draws.tolist())
+
+    def chance(self, probability: float) -> bool:
+        return next(self._draws) < probability
+
+    def choose(self, options: Sequence[str]) -> str:
+        """Choose one of the options and decide its `{a|b}`."""
+        chosen = options[int(next(self._draws) * len(options))]
+        return _CHOICE.sub(self._alternative, chosen)
+
+    def choose_two(self, options: Sequence[str]) -> tuple[str, str]:
+        """Choose two different options."""
+        first = int(next(self._draws) * len(options))
+        rest = (*options[:first], *options[first + 1 :])
+        return self.choose(options[first : first + 1]), self.choose(rest)
+
+    def _alternative(self, match: re.Match[str]) -> str:
+        options = match.group(1).split("|")
+        return options[int(next(self._draws) * len(options))]
+
+    def shuffle(self, sentences: list[str]) -> list[str]:
+        return sorted(sentences, key=lambda _: next(self._draws))
+
+
+def write_texts(
+    family: np.ndarray, style: np.ndarray, occasion: np.ndarray, rng: np.random.Generator
+) -> list[ItemText]:
+    """Write the text of each item.
+
+    Args:
+        family: int [n], index into `FAMILIES`.
+        style: int [n], index into `STYLES`.
+        occasion: int [n], index into `OCCASIONS`; -1 for none.
+        rng: Drawn from the same number of times whatever the items are.
+
+    Returns:
+        One text per item, in their order.
+    """
+    draws = rng.random((len(family), _DRAWS))
+    return [
+        _write(_Pen(row), FAMILIES[f], STYLES[s], OCCASIONS[o] if o >= 0 else None)
+        for row, f, s, o in zip(draws, family, style, occasion, strict=True)
+    ]
+
+
+def write_query(family: int, style: int, occasion: int, draws: np.ndarray) -> str:
+    """Write what a user types who looks for a family, and perhaps a style or an occasion.
+
+    Args:
+        family: Index into `FAMILIES`.
+        style: Index into `STYLES`; -1 when the user names none.
+        occasion: Index into `OCCASIONS`; -1 when the user names none.
+        draws: float64 [8], uniform in [0, 1).
+
+    Returns:
+        Two to five words in lower case.
+    """
+    pen = _Pen(draws)
+    words = [pen.choose(FAMILIES[family].nouns)]
+    if style >= 0:
+        words.insert(0, pen.choose(STYLES[style].adjectives))
+    if occasion >= 0:
+        words.append(pen.choose(OCCASIONS[occasion].queries))
+    return " ".join(words).lower()
+
+
+def _write(pen: _Pen, family: Family, style: Style, occasion: Occasion | None) -> ItemText:
+    noun = pen.choose(family.nouns)
+    material = pen.choose(family.materials)
+    colour = pen.choose(style.colours)
+    named = f"{material} {noun}" if pen.chance(0.5) else noun
+    title = _title(pen, named, colour, family.pack, style)
+    if occasion is not None and pen.chance(0.35):
+        title += f" {pen.choose(occasion.endings)}"
+    mood, second_mood = pen.choose_two(style.lines)
+    sentences = [mood, f"It {pen.choose(family.details)}."]
+    if occasion is not None:
+        sentences.append(pen.choose(occasion.lines))
+    if pen.chance(0.3):
+        sentences.append(second_mood)
+    if pen.chance(0.7):
+        sentences.append(_capital(" and ".join(pen.choose_two(style.words)) + "."))
+    if pen.chance(0.15):
+        sentences.append(pen.choose(_CLOSING))
+    description = None if pen.chance(0.04) else " ".join(pen.shuffle(sentences))
+    tags = [material.lower(), colour]
+    if pen.chance(0.4):
+        tags.append(family.name)
+    return ItemText(title, description, [] if pen.chance(0.05) else tags)
+
+
+def _title(pen: _Pen, noun: str, colour: str, pack: str | None, style: Style) -> str:
+    """Write a title; of goods that have no look of their own it tells the look of the pack."""
+    adjective, motif = pen.choose(style.adjectives), pen.choose(style.motifs)
+    coloured, in_colour = f"{colour} {noun}", f"in {colour}"
+    if pack is not None:
+        article = "an" if colour[0] in "aeiou" else "a"
+        coloured, in_colour = noun, f"in {article} {colour} {pack}"
+        motif = f"{motif} on the {pack}"
+    title = pen.choose(
+        (
+            f"{adjective} {noun}",
+            f"{adjective} {noun} {in_colour}",
+            f"{noun} with {motif}",
+            f"{coloured} with {motif}",
+            f"{adjective} {noun} with {motif}",
+            f"{noun} {in_colour}",
+        )
+    )
+    return _capital(title)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]

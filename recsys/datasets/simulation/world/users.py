@@ -1,0 +1,160 @@
+"""The users: what they like, and how often they come."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import polars as pl
+
+from recsys.datasets.simulation.words.families import BRANDS, CATEGORIES, FAMILIES
+from recsys.datasets.simulation.words.occasions import OCCASIONS
+from recsys.datasets.simulation.words.styles import STYLES
+from recsys.datasets.simulation.world.catalogue import (
+    DAY_US,
+    FAMILY_CATEGORY,
+    as_instants,
+    day_start_us,
+)
+from recsys.datasets.simulation.world.settings import SimulationSettings, arrivals
+from recsys.datasets.simulation.world.truth import TruthUsers
+
+_OPENING_STREAM, _DAILY_STREAM = 3, 4
+_FAVOURITE_BRANDS = 3
+BEFORE_THE_LOG = -1
+
+
+@dataclass(frozen=True)
+class SimulatedUsers:
+    """All users there ever are, in the order they come in; tastes are in log odds.
+
+    Attributes:
+        families: float32 [n_users, n_families].
+        styles: float32 [n_users, n_styles].
+        occasions: float32 [n_users, n_occasions].
+        brands: int16 [n_users, 3], favourites, index into `BRANDS`.
+        price_level: float32 [n_users], preferred log price against a family's usual one.
+        price_sensitivity: float32 [n_users], log odds lost per unit of log price off it.
+        novelty: float32 [n_users], log odds gained by items listed within a week.
+        activity: float32 [n_users], relative frequency of visits.
+        on_mobile: float32 [n_users], share of visits by telephone.
+        joined_day: int32 [n_users], day of the log; -1 for before.
+    """
+
+    families: np.ndarray
+    styles: np.ndarray
+    occasions: np.ndarray
+    brands: np.ndarray
+    price_level: np.ndarray
+    price_sensitivity: np.ndarray
+    novelty: np.ndarray
+    activity: np.ndarray
+    on_mobile: np.ndarray
+    joined_day: np.ndarray
+
+
+def user_ids(index: np.ndarray) -> pl.Series:
+    """Give the identifiers of users by index."""
+    number = pl.Series(index).cast(pl.String).str.zfill(6)
+    return ("u" + number).alias(TruthUsers.user_id.name)
+
+
+def robot_ids(index: np.ndarray) -> pl.Series:
+    """Give the identifiers of robots by index; no user has such a one."""
+    number = pl.Series(index).cast(pl.String).str.zfill(6)
+    return ("b" + number).alias(TruthUsers.user_id.name)
+
+
+def make_users(settings: SimulationSettings) -> SimulatedUsers:
+    """Make the users known at the opening and every day's new ones."""
+    batches = [_batch(settings, settings.users, BEFORE_THE_LOG)]
+    for day in range(settings.days):
+        known = arrivals(settings.users, settings.new_users_per_day, day)
+        fresh = arrivals(settings.users, settings.new_users_per_day, day + 1) - known
+        if fresh:
+            batches.append(_batch(settings, fresh, day))
+    columns = [field.name for field in fields(SimulatedUsers)]
+    return SimulatedUsers(
+        *(np.concatenate([getattr(batch, name) for batch in batches]) for name in columns)
+    )
+
+
+def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedUsers:
+    stream = (_OPENING_STREAM,) if day == BEFORE_THE_LOG else (_DAILY_STREAM, day)
+    rng = np.random.default_rng((settings.seed, *stream))
+    appeal = np.array([style.appeal for style in STYLES])
+    styles = _tastes(rng, count, appeal, liked=2, by=(2.4, 3.4))
+    styles -= _tastes(rng, count, 1 / appeal, liked=5, by=(0.6, 1.4), noise=0)
+    categories = _tastes(rng, count, np.ones(len(CATEGORIES)), liked=2, by=(0.2, 0.5), noise=0.1)
+    families = _tastes(rng, count, np.ones(len(FAMILIES)), liked=4, by=(1.5, 2.5))
+    return SimulatedUsers(
+        families=(families + categories[:, FAMILY_CATEGORY]).astype(np.float32),
+        styles=styles.astype(np.float32),
+        occasions=_tastes(rng, count, np.ones(len(OCCASIONS)), liked=2, by=(1.0, 1.8)).astype(
+            np.float32
+        ),
+        brands=rng.integers(len(BRANDS), size=(count, _FAVOURITE_BRANDS)).astype(np.int16),
+        price_level=rng.normal(-0.05, 0.3, count).astype(np.float32),
+        price_sensitivity=rng.gamma(4, 0.2, count).astype(np.float32),
+        novelty=rng.normal(0.1, 0.3, count).astype(np.float32),
+        activity=rng.lognormal(0, 1.1, count).astype(np.float32),
+        on_mobile=rng.choice([0.05, 0.5, 0.95], size=count).astype(np.float32),
+        joined_day=np.full(count, day, np.int32),
+    )
+
+
+def _tastes(
+    rng: np.random.Generator,
+    count: int,
+    appeal: np.ndarray,
+    *,
+    liked: int,
+    by: tuple[float, float],
+    noise: float = 0.15,
+) -> np.ndarray:
+    """Let each user like a few things by much and the rest by little.
+
+    Args:
+        rng: Source of randomness.
+        count: Number of users.
+        appeal: float [k], relative chance of a thing to be liked.
+        liked: How many things each user likes.
+        by: Range of the taste for a liked thing, in log odds.
+        noise: Standard deviation of every taste, in log odds.
+
+    Returns:
+        float64 [count, k].
+    """
+    # Gumbel top-k: draws without replacement in proportion to the appeal.
+    keys = np.log(appeal) + rng.gumbel(size=(count, len(appeal)))
+    favourites = np.argpartition(-keys, liked - 1, axis=1)[:, :liked]
+    tastes = rng.normal(0, noise, (count, len(appeal)))
+    boost = rng.uniform(*by, (count, liked))
+    np.put_along_axis(
+        tastes, favourites, np.take_along_axis(tastes, favourites, axis=1) + boost, axis=1
+    )
+    return tastes
+
+
+def user_truth(users: SimulatedUsers, settings: SimulationSettings) -> pl.DataFrame:
+    """Give the tastes, as `TruthUsers` says."""
+    joined_us = day_start_us(settings, 0) + users.joined_day.astype(np.int64) * DAY_US
+    joined = as_instants(TruthUsers.joined_at.name, joined_us)
+    since_log = pl.Series(users.joined_day) >= 0
+    frame = pl.DataFrame(
+        [
+            user_ids(np.arange(len(users.activity))),
+            joined,
+            pl.Series(TruthUsers.activity.name, users.activity),
+            _lists(TruthUsers.families.name, users.families),
+            _lists(TruthUsers.styles.name, users.styles),
+            _lists(TruthUsers.occasions.name, users.occasions),
+            _lists(TruthUsers.brands.name, users.brands),
+            pl.Series(TruthUsers.price_level.name, users.price_level),
+            pl.Series(TruthUsers.price_sensitivity.name, users.price_sensitivity),
+            pl.Series(TruthUsers.novelty.name, users.novelty),
+        ]
+    )
+    return frame.with_columns(pl.when(since_log).then(TruthUsers.joined_at.col))
+
+
+def _lists(name: str, array: np.ndarray) -> pl.Series:
+    return pl.Series(name, array).arr.to_list()

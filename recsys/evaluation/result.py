@@ -1,0 +1,152 @@
+"""What an evaluation found, as typed values."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from data_contracts.errors import DataError
+from data_contracts.storage import atomic_file
+from recsys.metrics.calibration import CalibrationBin
+from recsys.metrics.intervals import Estimate
+from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
+
+RESULT_VERSION = 1
+
+
+RANDOM = "random"
+
+
+POPULARITY = "popularity"
+
+
+LOGGED_ORDER = "logged order"
+
+
+SAMPLED_ORDER = "sampled order"
+
+
+TEXT_ONLY = "text only"
+
+
+BEHAVIOUR_ONLY = "behaviour only"
+
+
+TEXT_AND_BEHAVIOUR = "text and behaviour"
+
+
+HEADLINE = (NDCG_AT_10, MRR, AUC)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SliceValue(_Part):
+    """How one model did by one metric on one slice of the requests."""
+
+    slice: str = Field(description="Which requests, or which of their items, are looked at.")
+    model: str = Field(description="Who ordered the candidates.")
+    metric: str = Field(description="What was computed per request.")
+    estimate: Estimate = Field(description="Mean over requests, interval over users.")
+
+
+class Difference(_Part):
+    """How much better one model did than another, request by request."""
+
+    slice: str = Field(description="Which requests, or which of their items, are looked at.")
+    metric: str = Field(description="What was computed per request.")
+    model: str = Field(description="The model.")
+    baseline: str = Field(description="The model it is compared with.")
+    estimate: Estimate = Field(description="Mean of model minus baseline.")
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "no difference shown"]:
+        """What the interval allows to say; a difference without an interval shows nothing."""
+        if self.estimate.low > 0:
+            return "better"
+        return "worse" if self.estimate.high < 0 else "no difference shown"
+
+
+class EvaluationResult(_Part):
+    """Everything an evaluation found, and about what."""
+
+    format: Literal[1] = Field(1, description="Version of this form.")
+    data_name: str = Field(description="Name of the data set.")
+    data_origin: Literal["real", "simulated"] = Field(description="Who made the events.")
+    slate_source: Literal["logged", "sampled"] = Field(description="Where slates come from.")
+    note: str = Field("", description="What every report must say about the data.")
+    bundle: str = Field(description="Fingerprint of the bundle that was evaluated.")
+    command: str = Field(description="The command that makes this result again.")
+    test_start: AwareDatetime = Field(description="First moment of the test period.")
+    test_end: AwareDatetime = Field(description="First moment after the test period.")
+    n_requests: int = Field(ge=0, description="Requests in the test period.")
+    n_users: int = Field(ge=0, description="Users they come from, without guests.")
+    n_guests: int = Field(0, ge=0, description="Requests of guests among them.")
+    level: float = Field(0.95, gt=0, lt=1, description="Level of all intervals.")
+    values: tuple[SliceValue, ...] = Field(description="In the order they are to be shown.")
+    differences: tuple[Difference, ...] = Field((), description="Paired comparisons.")
+    calibration: tuple[CalibrationBin, ...] = Field(
+        (), description="Predicted probabilities against outcomes, by rising prediction."
+    )
+    gain_by_history: tuple[Difference, ...] = Field(
+        (), description="One comparison on slices by length of the user's history, rising."
+    )
+
+    @property
+    def slices(self) -> list[str]:
+        """Slices in the order they were given."""
+        return list(dict.fromkeys(each.slice for each in self.values))
+
+    @property
+    def models(self) -> list[str]:
+        """Models in the order they were given."""
+        return list(dict.fromkeys(each.model for each in self.values))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metrics: those of the headline first, then the others in the order they were given."""
+        found = dict.fromkeys(each.metric for each in self.values)
+        return [*(m for m in HEADLINE if m in found), *(m for m in found if m not in HEADLINE)]
+
+    def estimate(self, slice_name: str, model: str, metric: str) -> Estimate | None:
+        """Give one estimate, None when it was not computed."""
+        wanted = (slice_name, model, metric)
+        found = (v.estimate for v in self.values if (v.slice, v.model, v.metric) == wanted)
+        return next(found, None)
+
+    def size(self, slice_name: str) -> str:
+        """Say how many requests of a slice have a value, and of how many users or guests."""
+        found = [each.estimate for each in self.values if each.slice == slice_name]
+        requests = max((each.n_requests for each in found), default=0)
+        users = max((each.n_clusters for each in found), default=0)
+        who = "users or guests" if self.n_guests else "users"
+        return f"{requests:,} requests with a positive of {users:,} {who}"
+
+
+def save_result(result: EvaluationResult, path: Path) -> None:
+    """Write the result as JSON, whole or not at all; what is not a number becomes null."""
+    with atomic_file(path) as part:
+        part.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_result(path: Path) -> EvaluationResult:
+    """Read a result that `save_result` wrote.
+
+    Args:
+        path: The JSON file.
+
+    Returns:
+        The result.
+
+    Raises:
+        DataError: The file is missing, or is no result of this version.
+    """
+    try:
+        return EvaluationResult.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            f"{path}: {str(error).splitlines()[0]}",
+            f"an evaluation result of format {RESULT_VERSION}",
+            "evaluate again with `recsys evaluate`",
+        ) from error

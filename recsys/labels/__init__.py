@@ -1,0 +1,1 @@
+"""What is learned from: grades, time-forward periods, labelled slates."""

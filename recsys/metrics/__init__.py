@@ -1,0 +1,1 @@
+"""Metrics per request (`ranking`), of probabilities, and their intervals over users."""

@@ -1,0 +1,1 @@
+"""The LightGBM ranker: training, fast scoring, calibration."""

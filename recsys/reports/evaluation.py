@@ -1,0 +1,173 @@
+"""The result of an evaluation: kept as JSON, shown as a table, explained as a page."""
+
+import math
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from data_contracts.storage import atomic_file
+from recsys.evaluation.result import (
+    HEADLINE,
+    TEXT_AND_BEHAVIOUR,
+    Difference,
+    EvaluationResult,
+    save_result,
+)
+from recsys.metrics.calibration import calibration_error
+from recsys.metrics.intervals import Estimate
+from recsys.reports import plots as figures
+from recsys.reports.numbers import number, signed
+from recsys.workspace.workspace import Workspace
+
+REPORTS = "reports"
+
+
+EVALUATION = "evaluation"
+
+
+_ORIGIN = {"real": "Real data.", "simulated": "Simulated data: no person made these events."}
+_SLATES = {
+    "logged": "Slates as they were shown.",
+    "sampled": "Sampled slates: candidates were drawn around what was chosen, not shown to anyone.",
+}
+
+
+def save_html(result: EvaluationResult, path: Path) -> None:
+    """Write the page, whole or not at all."""
+    with atomic_file(path) as part:
+        part.write_text(render_html(result), encoding="utf-8")
+
+
+def data_caption(result: EvaluationResult) -> str:
+    """Say in one line what must be known before any figure is read."""
+    parts = (_ORIGIN[result.data_origin], _SLATES[result.slate_source], result.note)
+    return f"{result.data_name}. " + " ".join(part for part in parts if part)
+
+
+def interval(estimate: Estimate | None) -> str:
+    """Write a mean with its interval, a dash when there is none."""
+    if estimate is None or math.isnan(estimate.mean):
+        return "-"
+    return f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def comparison(difference: Difference) -> str:
+    """Say what was compared with what, and the difference."""
+    found = difference.estimate
+    return (
+        f"{difference.metric}, {difference.slice}: {difference.model} against "
+        f"{difference.baseline} {signed(found.mean)} "
+        f"[{signed(found.low)}, {signed(found.high)}]"
+    )
+
+
+def sentence(difference: Difference) -> str:
+    """Say what a comparison found and what it shows."""
+    return f"{comparison(difference)}, {difference.verdict}"
+
+
+def render_terminal(result: EvaluationResult) -> RenderableType:
+    """Give one table per slice, then the comparisons, under a line that says what the data are."""
+    metrics = [metric for metric in result.metrics if metric in HEADLINE]
+    parts: list[RenderableType] = [Text(data_caption(result), "bold"), Text(_method(result), "dim")]
+    for name in result.slices:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
+        table.title = Text(f"{name}: {result.size(name)}", "bold")
+        table.add_column("model", no_wrap=True)
+        for metric in metrics:
+            table.add_column(metric, no_wrap=True, justify="right")
+        for model in result.models:
+            cells = [interval(result.estimate(name, model, metric)) for metric in metrics]
+            table.add_row(model, *cells)
+        parts += [Text(""), table]
+    if result.differences:
+        parts += [Text(""), Text("Paired differences", "bold")]
+    parts += [Text(f"- {sentence(each)}") for each in result.differences]
+    return Group(*parts)
+
+
+def render_markdown(result: EvaluationResult) -> str:
+    """Give the same as `render_terminal` in Markdown, with the command that makes it."""
+    metrics = [metric for metric in result.metrics if metric in HEADLINE]
+    lines = [data_caption(result), "", _method(result), "", f"Made by `{result.command}`."]
+    for name in result.slices:
+        lines += ["", f"| {name} ({result.size(name)}) | {' | '.join(metrics)} |"]
+        lines.append("|---" * (1 + len(metrics)) + "|")
+        for model in result.models:
+            cells = [interval(result.estimate(name, model, metric)) for metric in metrics]
+            lines.append(f"| {model} | {' | '.join(cells)} |")
+    if result.differences:
+        lines += ["", "Paired differences:", ""]
+    lines += [f"- {sentence(each)}" for each in result.differences]
+    return "\n".join(lines) + "\n"
+
+
+def render_html(result: EvaluationResult) -> str:
+    """Give one self-contained page: tables, plots, and how to read them."""
+    environment = Environment(
+        loader=PackageLoader("recsys.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(interval=interval, comparison=comparison, number=number)
+    return environment.get_template("report.html").render(
+        result=result,
+        data_caption=data_caption(result),
+        method=_method(result),
+        highlighted=TEXT_AND_BEHAVIOUR,
+        bars=_bars(result),
+        calibration=figures.calibration(result.calibration) if result.calibration else "",
+        calibration_error=calibration_error(list(result.calibration)),
+        history=_history(result),
+    )
+
+
+def _method(result: EvaluationResult) -> str:
+    guests = f", {result.n_guests:,} of them of guests" if result.n_guests else ""
+    return (
+        f"Test from {result.test_start:%Y-%m-%d} until {result.test_end:%Y-%m-%d}, "
+        f"{result.n_requests:,} requests of {result.n_users:,} users{guests}; "
+        f"means over requests, {result.level:.0%} bootstrap intervals over users."
+    )
+
+
+def _bars(result: EvaluationResult) -> str:
+    if not result.metrics:
+        return ""
+    metric = result.metrics[0]
+    panels = {
+        name: {
+            model: found
+            for model in result.models
+            if (found := result.estimate(name, model, metric)) is not None
+        }
+        for name in result.slices
+    }
+    return figures.bars(panels, result.models, metric, highlighted=TEXT_AND_BEHAVIOUR)
+
+
+def _history(result: EvaluationResult) -> str:
+    if not result.gain_by_history:
+        return ""
+    first = result.gain_by_history[0]
+    return figures.gains(
+        {each.slice: each.estimate for each in result.gain_by_history},
+        f"{first.metric}, {first.model} minus {first.baseline}",
+    )
+
+
+def save_reports(
+    workspace: Workspace, result: EvaluationResult, name: str = EVALUATION
+) -> list[Path]:
+    """Write the result as JSON and as a page, under a name, into the workspace's reports."""
+    folder = workspace.root / REPORTS
+    paths = [folder / f"{name}.json", folder / f"{name}.html"]
+    save_result(result, paths[0])
+    save_html(result, paths[1])
+    return paths

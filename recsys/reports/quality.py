@@ -1,0 +1,91 @@
+"""What is known of the features' quality: as a table, as JSON, and as a page."""
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from data_contracts.storage import atomic_file
+from features.checks.quality import DIFFERS, DRIFTS, ColumnQuality, QualityReport
+from recsys.reports import quality_plots as quality_figures
+from recsys.reports.numbers import plain, share
+
+SHOWN = 15
+_PLOTTED = 12
+_STYLES = {"always missing": "red", "constant": "red", "differs": "red", "drifts": "yellow"}
+
+
+def save_quality(report: QualityReport, folder: Path) -> list[Path]:
+    """Write the report as JSON and as a page, each whole or not at all; give their paths."""
+    paths = [folder / "features.json", folder / "features.html"]
+    with atomic_file(paths[0]) as part:
+        part.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    with atomic_file(paths[1]) as part:
+        part.write_text(quality_page(report), encoding="utf-8")
+    return paths
+
+
+def render_quality(report: QualityReport) -> RenderableType:
+    """Give the columns that do worst for the terminal, and how many do well."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("column", no_wrap=True, overflow="ellipsis")
+    for heading, width in (("missing", 7), ("median", 7), ("PSI", 5), ("in", 7)):
+        table.add_column(heading, min_width=width, no_wrap=True, justify="right")
+    table.add_column("", min_width=14, no_wrap=True)
+    for column in report.worst_first[:SHOWN]:
+        worst = column.worst
+        table.add_row(
+            column.name,
+            share(column.missing),
+            plain(column.quantiles["0.5"]),
+            "-" if worst is None else f"{worst.psi:.2f}",
+            "-" if worst is None else worst.period,
+            Text(column.fault, _STYLES.get(column.fault, "")),
+        )
+    rest = len(report.columns) - SHOWN
+    lines: list[RenderableType] = [Text(headline(report), "bold"), table]
+    if rest > 0:
+        lines.append(Text(f"and {rest} columns that do better", "dim"))
+    return Group(*lines)
+
+
+def headline(report: QualityReport) -> str:
+    """Say in one line how many columns there are and how many have which fault."""
+    faults = [column.fault for column in report.columns if column.fault]
+    told = ", ".join(f"{faults.count(fault)} {fault}" for fault in dict.fromkeys(faults))
+    return (
+        f"{len(report.columns)} columns over {report.rows:,} rows of the training window "
+        f"({report.training_start:%Y-%m-%d} to {report.training_end:%Y-%m-%d}): "
+        f"{told or 'none missing throughout, constant or drifting'}"
+    )
+
+
+def quality_page(report: QualityReport) -> str:
+    """Give one self-contained page: what stands out, plots, and every figure."""
+    environment = Environment(
+        loader=PackageLoader("recsys.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(share=share, plain=plain)
+    worst = report.worst_first
+    plotted = [c for c in worst if c.bars is not None and len(c.bars.training) > 1][:_PLOTTED]
+    return environment.get_template("quality.html").render(
+        report=report,
+        headline=headline(report),
+        drifts=DRIFTS,
+        differs=DIFFERS,
+        columns=worst,
+        heat=quality_figures.drift(_comparable(worst), DRIFTS, DIFFERS),
+        missing=quality_figures.missing([c for c in worst if c.missing > 0]),
+        shapes=quality_figures.shapes(plotted),
+    )
+
+
+def _comparable(columns: list[ColumnQuality]) -> list[ColumnQuality]:
+    return [column for column in columns if column.worst is not None]

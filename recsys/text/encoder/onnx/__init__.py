@@ -1,0 +1,1 @@
+"""The encoder on ONNX Runtime: exported, quantised, run without torch."""

@@ -1,0 +1,1 @@
+"""Fine-tuning of the interest match. Start at `loop.finetune`."""

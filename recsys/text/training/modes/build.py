@@ -1,0 +1,175 @@
+"""The three modes that train the encoder, each from the frozen one."""
+
+import copy
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from data_contracts.errors import UsageError
+from data_contracts.progress import Track, silent
+from recsys.text.encoder.bert import TextEncoder
+from recsys.text.settings import TextSettings
+from recsys.text.training.modes.encoder_source import EncoderSource, Entrance, TrainingPrecision
+from recsys.text.training.modes.hidden_states import hidden_states
+from recsys.text.training.modes.layers import freeze, layer_stack, set_dropout, states_before
+from recsys.text.training.modes.token_table import TokenTable
+
+
+def full_source(encoder: TextEncoder, tokens: TokenTable, settings: TextSettings) -> EncoderSource:
+    """Train every weight that a vector depends on.
+
+    Args:
+        encoder: Where to begin.
+        tokens: The texts.
+        settings: Dropout.
+
+    Returns:
+        The source, on a copy of the encoder's model.
+    """
+    model: nn.Module = copy.deepcopy(encoder.model)
+    set_dropout(model, settings.encoder_dropout)
+    model.requires_grad_(requires_grad=True)
+    return EncoderSource(encoder, tokens, model, _without_pooler(model), [model], lambda: model)
+
+
+def lora_source(
+    encoder: TextEncoder, tokens: TokenTable, settings: TextSettings, seed: int
+) -> EncoderSource:
+    """Train low-rank adapters beside the linear maps of every layer (Hu et al., 2021).
+
+    Args:
+        encoder: Where to begin.
+        tokens: The texts.
+        settings: Rank, alpha, dropout.
+        seed: Of the adapters' initial weights.
+
+    Returns:
+        The source, on a copy of the encoder's model; merged, the adapters are in the weights.
+    """
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - of use to this mode alone
+
+    model = copy.deepcopy(encoder.model)
+    stack = layer_stack(model)
+    linear = [
+        f"{stack.path}.{name}"
+        for name, module in stack.layers.named_modules()
+        if isinstance(module, nn.Linear)
+    ]
+    set_dropout(model, settings.encoder_dropout)
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,  # type: ignore[arg-type]
+        lora_dropout=settings.encoder_dropout,
+        target_modules=linear,
+    )
+    with warnings.catch_warnings():
+        # peft asks transformers for something by its old name.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        adapted = get_peft_model(model, config)
+    trainable = {n: p for n, p in adapted.named_parameters() if p.requires_grad}
+    return EncoderSource(encoder, tokens, adapted, trainable, [adapted], adapted.merge_and_unload)
+
+
+def top_layers_source(
+    encoder: TextEncoder,
+    tokens: TokenTable,
+    settings: TextSettings,
+    cache: Path,
+    track: Track = silent,
+) -> EncoderSource:
+    """Train the last layers; the layers below run once per distinct text and are looked up.
+
+    Args:
+        encoder: Where to begin.
+        tokens: The texts.
+        settings: How many layers, dropout.
+        cache: Where the frozen layers' output is kept.
+        track: Shows progress.
+
+    Returns:
+        The source, on a copy of the encoder's model.
+
+    Raises:
+        UsageError: The encoder has fewer layers, or no stack of layers.
+    """
+    model: nn.Module = copy.deepcopy(encoder.model)
+    freeze(model)
+    stack = layer_stack(model)
+    frozen = len(stack.layers) - settings.layers
+    if frozen < 0:
+        raise UsageError(
+            f"layers = {settings.layers} of an encoder of {len(stack.layers)}",
+            f"at most {len(stack.layers)}",
+            "lower `layers` under [text], or train in mode `full`",
+        )
+    first = stack.layers[frozen]
+
+    @torch.inference_mode()
+    def below(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        inputs = {
+            "input_ids": torch.from_numpy(ids).to(encoder.device),
+            "attention_mask": torch.from_numpy(mask).to(encoder.device),
+        }
+        states: np.ndarray = states_before(model, first, inputs).float().cpu().numpy()
+        return states
+
+    folder = cache / "hidden" / f"{encoder.fingerprint}-{frozen}"
+    pad_id = encoder.text_tokenizer.pad_id
+    states = hidden_states(tokens, folder, encoder.dim, pad_id, below, track)
+    whole, top = stack.layers, nn.ModuleList(list(stack.layers)[frozen:])
+    top.requires_grad_(requires_grad=True)
+    set_dropout(top, settings.encoder_dropout)
+    stack.hold(top)
+
+    def merged() -> nn.Module:
+        stack.hold(whole)
+        return model
+
+    source = EncoderSource(encoder, tokens, model, dict(top.named_parameters()), list(top), merged)
+    return replace(source, entrance=Entrance(first, states))
+
+
+def _without_pooler(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Leave out what no vector depends on: the map that was trained for the first token alone."""
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if not name.startswith("pooler.")
+    }
+
+
+def encoder_source(
+    settings: TextSettings,
+    encoder: TextEncoder,
+    tokens: TokenTable,
+    seed: int,
+    cache: Path,
+    precision: TrainingPrecision = "fp32",
+    track: Track = silent,
+) -> EncoderSource:
+    """Give the source of a mode that trains the encoder.
+
+    Args:
+        settings: `mode` is `top_layers`, `lora` or `full`, and how.
+        encoder: Where to begin.
+        tokens: The texts.
+        seed: Of new weights.
+        cache: Where the frozen layers' output is kept.
+        precision: What to compute in.
+        track: Shows progress.
+
+    Returns:
+        The source.
+    """
+    if settings.mode == "top_layers":
+        source = top_layers_source(encoder, tokens, settings, cache, track)
+    elif settings.mode == "lora":
+        source = lora_source(encoder, tokens, settings, seed)
+    else:
+        source = full_source(encoder, tokens, settings)
+    return replace(source, precision=precision)

@@ -1,0 +1,150 @@
+"""What one step of fine-tuning looks at: slates, and of each some positives and negatives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_contracts.errors import DataError
+from features.log.history import History
+from recsys.labels.slates import LabelledSlates
+from recsys.text.interest import ages
+from recsys.text.settings import TextSettings
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Slates drawn for one step: `b` slates of up to `m` candidates each.
+
+    Attributes:
+        item: int64 [b, m], places in the catalogue; any where not valid.
+        gain: float32 [b, m]; 0 for negatives and padding.
+        valid: bool [b, m], which candidates are real.
+        popularity: float32 [b, m], log of the item's share of all positives.
+        past_item: int64 [b, k]; -1 beyond the end and for items without text.
+        kind: int64 [b, k].
+        age: float32 [b, k], log(1 + days).
+        query: int64 [b], place among the queries; -1 without one.
+    """
+
+    item: np.ndarray
+    gain: np.ndarray
+    valid: np.ndarray
+    popularity: np.ndarray
+    past_item: np.ndarray
+    kind: np.ndarray
+    age: np.ndarray
+    query: np.ndarray
+
+
+class Sampler:
+    """Draws slates, and of each some positives and negatives.
+
+    Args:
+        slates: Requests with their outcome.
+        known: Which items have text, bool [n_items].
+        gains: Gain of each grade.
+        settings: How many are drawn, and how.
+        seed: What is drawn at a step depends on the seed and the step alone.
+
+    Raises:
+        DataError: Fewer slates than a draw takes have a positive and a negative with text.
+    """
+
+    def __init__(
+        self,
+        slates: LabelledSlates,
+        known: np.ndarray,
+        gains: Sequence[float],
+        settings: TextSettings,
+        seed: int,
+    ) -> None:
+        self.slates, self.known, self.settings, self.seed = slates, known, settings, seed
+        rows = slates.rows
+        usable = (rows.item >= 0) & known[np.maximum(rows.item, 0)]
+        gain = np.asarray(gains, np.float32)[slates.grade]
+        self.gain = np.where(usable, gain, 0)
+        self.positive = usable & (gain > 0)
+        self.negative = usable & (gain == 0)
+        starts = rows.offsets[:-1]
+        both = np.add.reduceat(self.positive, starts) * np.add.reduceat(self.negative, starts)
+        self.requests = np.flatnonzero(both > 0)
+        if len(self.requests) < settings.batch_slates:
+            raise DataError(
+                f"{len(self.requests)} slates before the end of the text model's period have "
+                "a positive and a negative with text",
+                f"at least {settings.batch_slates}",
+                "move text_end under [split] later, or lower batch_slates under [text]",
+            )
+        taken = 1 + np.bincount(rows.item[self.positive], minlength=len(known))
+        self.popularity = np.log(taken / taken.sum()).astype(np.float32)
+
+    def draw(self, number: int) -> Draw:
+        """Draw some slates.
+
+        Args:
+            number: Which draw of the training, from 0; the same one is always the same.
+
+        Returns:
+            The slates and what was drawn of each.
+        """
+        random = np.random.default_rng([self.seed, number])
+        requests = self._requests(random)
+        rows = self.slates.rows
+        chosen, valid = self._candidates(requests, random)
+        past = self.slates.history.take(requests)
+        past = past.newest(max(int((past.item >= 0).sum(axis=1).max()), 1))
+        silent = (past.item < 0) | ~self.known[np.maximum(past.item, 0)]
+        past = History(np.where(silent, -1, past.item), past.kind, past.time)
+        item = np.where(valid, rows.item[chosen], 0).astype(np.int64)
+        return Draw(
+            item,
+            np.where(valid, self.gain[chosen], 0),
+            valid,
+            self.popularity[item],
+            past.item.astype(np.int64),
+            past.kind.astype(np.int64),
+            ages(past, rows.request_time[requests]),
+            self.slates.query[requests].astype(np.int64),
+        )
+
+    def _requests(self, random: np.random.Generator) -> np.ndarray:
+        """Draw slates: the first thing that is asked of a draw's generator."""
+        return random.choice(self.requests, self.settings.batch_slates, replace=False)
+
+    def _candidates(
+        self, requests: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows of each slate, positives first: rows and which are real, both [b, m].
+
+        Adding Gumbel noise to log weights and keeping the largest draws without replacement in
+        proportion to the weights (Efraimidis and Spirakis, 2006).
+        """
+        settings, offsets = self.settings, self.slates.rows.offsets
+        width = settings.positives + settings.negatives
+        sizes = offsets[requests + 1] - offsets[requests]
+        slate = np.repeat(np.arange(len(requests)), sizes)
+        row = np.arange(sizes.sum()) + np.repeat(
+            offsets[requests] - np.cumsum(sizes) + sizes, sizes
+        )
+        usable = self.positive[row] | self.negative[row]
+        slate, row = slate[usable], row[usable]
+        negative = self.negative[row]
+        weight = settings.negative_popularity * self.popularity[self.slates.rows.item[row]]
+        key = random.gumbel(size=len(row)) + np.where(negative, weight, 0)
+        order = np.lexsort((-key, negative, slate))
+        slate, row, negative = slate[order], row[order], negative[order]
+        limit = np.where(negative, settings.negatives, settings.positives)
+        kept = _rank_in_run(2 * slate + negative) < limit
+        slate, row = slate[kept], row[kept]
+        chosen = np.zeros((len(requests), width), np.int64)
+        valid = np.zeros((len(requests), width), bool)
+        place = _rank_in_run(slate)
+        chosen[slate, place], valid[slate, place] = row, True
+        return chosen, valid
+
+
+def _rank_in_run(group: np.ndarray) -> np.ndarray:
+    """Number the members of each run of equal values from 0, int64 [n]."""
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    return np.arange(len(group)) - np.repeat(starts, np.diff(np.append(starts, len(group))))

@@ -1,0 +1,159 @@
+"""Where the vectors of texts come from in training: computed once, or by layers being trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recsys.labels.slates import LabelledSlates
+
+
+@dataclass(frozen=True)
+class FrozenVectors:
+    """What an encoder says of every text.
+
+    Attributes:
+        items: float32 [n_items, dim]; NaN rows for items without text.
+        queries: float32 [n_queries, dim].
+    """
+
+    items: np.ndarray
+    queries: np.ndarray
+
+
+class TextSource(Protocol):
+    """Gives the vectors of texts to the training loop, and lets it train what makes them."""
+
+    @property
+    def item_text(self) -> np.ndarray:
+        """The text of each item, int64 [n_items]; -1 without one."""
+        ...
+
+    @property
+    def query_text(self) -> np.ndarray:
+        """The text of each query, int64 [n_queries]; -1 without one."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where vectors come out."""
+        ...
+
+    @property
+    def trainable(self) -> Mapping[str, nn.Parameter]:
+        """What is trained, by name; nothing where vectors are frozen."""
+        ...
+
+    def lengths(self, texts: np.ndarray) -> np.ndarray:
+        """Tell what each text costs to encode.
+
+        Args:
+            texts: int64 [n], places of texts.
+
+        Returns:
+            Tokens, int64 [n]; 0 for what is only looked up.
+        """
+        ...
+
+    def vectors(self, texts: np.ndarray, *, training: bool) -> Tensor:
+        """Give vectors that gradients pass through.
+
+        Args:
+            texts: int64 [n], places of distinct texts.
+            training: Whether dropout is on.
+
+        Returns:
+            Rows of length 1, float32 [n, dim].
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FrozenSource:
+    """Vectors computed once: mode `head`.
+
+    Attributes:
+        frozen: The vectors.
+        device: Where the head is trained.
+    """
+
+    frozen: FrozenVectors
+    device: str = "cpu"
+
+    @cached_property
+    def item_text(self) -> np.ndarray:
+        """The text of each item: its own row."""
+        return _own_rows(self.frozen.items, 0)
+
+    @cached_property
+    def query_text(self) -> np.ndarray:
+        """The text of each query: its own row after the items."""
+        return _own_rows(self.frozen.queries, len(self.frozen.items))
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return int(self.frozen.items.shape[1])
+
+    @property
+    def trainable(self) -> Mapping[str, nn.Parameter]:
+        """Nothing."""
+        return {}
+
+    @cached_property
+    def _table(self) -> Tensor:
+        both = np.vstack([self.frozen.items, self.frozen.queries]).astype(np.float32)
+        return torch.from_numpy(np.nan_to_num(both)).to(self.device)
+
+    def lengths(self, texts: np.ndarray) -> np.ndarray:
+        """Tell that nothing is encoded."""
+        return np.zeros(len(texts), np.int64)
+
+    def vectors(self, texts: np.ndarray, *, training: bool) -> Tensor:
+        """Look vectors up."""
+        return self._table[torch.from_numpy(texts).to(self.device)]
+
+
+def _own_rows(vectors: np.ndarray, first: int) -> np.ndarray:
+    return np.where(np.isnan(vectors[:, 0]), -1, first + np.arange(len(vectors)))
+
+
+def texts_of_slates(source: TextSource, slates: LabelledSlates) -> np.ndarray:
+    """List the distinct texts of requests: candidates, histories and queries, int64 [n]."""
+    items = np.unique(np.append(slates.rows.item, slates.history.item.ravel()))
+    queries = np.unique(slates.query)
+    places = np.append(
+        source.item_text[items[items >= 0]], source.query_text[queries[queries >= 0]]
+    )
+    return np.unique(places[places >= 0])
+
+
+def as_frozen(source: TextSource, texts: np.ndarray, vectors: np.ndarray) -> FrozenVectors:
+    """Lay the vectors of some texts out by item and query.
+
+    Args:
+        source: Knows which text is whose.
+        texts: int64 [n], places of texts, in order.
+        vectors: float32 [n, dim].
+
+    Returns:
+        The vectors; NaN rows for items and queries whose text is not among them.
+    """
+    table = np.vstack([vectors, np.full((1, source.dim), np.nan, np.float32)])
+
+    def rows(wanted: np.ndarray) -> np.ndarray:
+        place = np.searchsorted(texts, wanted).clip(max=max(len(texts) - 1, 0))
+        there = (wanted >= 0) & (len(texts) > 0)
+        there &= texts[place] == wanted if len(texts) else False
+        return table[np.where(there, place, len(texts))]
+
+    return FrozenVectors(rows(source.item_text), rows(source.query_text))

@@ -1,0 +1,1 @@
+"""Vectors of texts: stored in shards, computed once, for a whole catalogue."""

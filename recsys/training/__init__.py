@@ -1,0 +1,1 @@
+"""From a workspace to a bundle: start at `train.train`."""

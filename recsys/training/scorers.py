@@ -1,0 +1,60 @@
+"""A ranker with its calibration, fitted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.bundle.bundle import FULL
+from recsys.metrics.ranking import ndcg_at_k, rank_rows
+from recsys.ranker.calibration import Calibration, fit_calibration
+from recsys.ranker.ranker import TEXT_COLUMNS, Ranker, fit_ranker
+from recsys.training.rows import RankingRows
+from recsys.workspace.feature_sets import features_of
+from recsys.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class FittedScorer:
+    """A ranker with its calibration and its nDCG@10 on the validation period."""
+
+    ranker: Ranker
+    calibration: Calibration
+    validation_ndcg: float
+
+
+def fit_scorer(
+    workspace: Workspace, ranker: RankingRows, validation: RankingRows, part: str, seed: int
+) -> FittedScorer:
+    """Train a ranker and calibrate it.
+
+    Args:
+        workspace: For its configuration.
+        ranker: Rows the ranker is trained on.
+        validation: Later rows, for early stopping and calibration.
+        part: `FULL` or `NO_TEXT`.
+        seed: Seeds the ranker.
+
+    Returns:
+        Both.
+    """
+    config = workspace.config
+    with_text = part == FULL
+    names: Sequence[str] = features_of(config).names
+    columns = [*names, *TEXT_COLUMNS] if with_text else names
+    later = validation.for_ranker(with_text=with_text)
+    fitted = fit_ranker(
+        ranker.for_ranker(with_text=with_text),
+        later,
+        columns,
+        config.labels.label_gain,
+        config.ranker,
+        seed,
+        features_of(config).codes,
+    )
+    scores = fitted.score(later.matrix)
+    gain = np.asarray(config.labels.label_gain)[later.grade]
+    ranked = rank_rows(validation.slates.rows.offsets, scores, gain)
+    return FittedScorer(
+        fitted, fit_calibration(scores, later.grade > 0), float(np.nanmean(ndcg_at_k(ranked)))
+    )

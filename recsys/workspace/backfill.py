@@ -1,0 +1,81 @@
+"""The behavioural features of a workspace: its log opened, and its rows brought up to date."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from data_contracts.progress import Track, silent
+from features.arrays.clock import DAY
+from features.backfill.provenance import digest
+from features.backfill.run import Scope, backfill
+from features.log.catalogue import Catalogue
+from features.log.log import Log, open_log
+from recsys.workspace.feature_sets import interaction_kinds, row_features
+from recsys.workspace.workspace import TABLES, Workspace
+
+FEATURES = "features"
+LOG = "log"
+
+
+def open_workspace_log(workspace: Workspace) -> Log:
+    """Open the log of a workspace for the feature executors.
+
+    What opening makes is kept under `features/log/` until a table or its settings change.
+    """
+    config = workspace.config
+    items = workspace.scan("items")
+    columns = row_features(config).item_columns
+    kinds, late_days = interaction_kinds(config), config.features.late_days
+    stamps = [_stamp(workspace.location(table)) for table in TABLES]
+    known = [stamp for stamp in stamps if stamp is not None]
+    return open_log(
+        items,
+        workspace.scan("impressions"),
+        workspace.scan("interactions"),
+        Catalogue.of(items.collect(), columns),
+        kinds,
+        late_days,
+        workspace.root / FEATURES / LOG,
+        digest(*known, *kinds, str(late_days)) if len(known) == len(TABLES) else None,
+    )
+
+
+def run_backfill(
+    workspace: Workspace,
+    log: Log,
+    *,
+    scope: Scope | None = None,
+    track: Track = silent,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Bring the features of the ranker's, the validation's and the test's requests up to date.
+
+    Args:
+        workspace: The workspace.
+        log: The same, opened.
+        scope: What is asked for; when it names no first day, rows begin after the text model's
+            period.
+        track: Shows progress.
+        tell: Is told what was found stale, and why.
+
+    Returns:
+        The folder with `rows/` (a Parquet file a day), `snapshots/` (a folder each) and `state/`
+        (as of the end of the log).
+    """
+    folder = workspace.root / FEATURES
+    asked = scope or Scope()
+    if asked.first_day is None:
+        start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
+        asked = replace(asked, first_day=start_day)
+    features = row_features(workspace.config)
+    backfill(log, features, workspace.config.executor, folder, asked, track, tell)
+    return folder
+
+
+def _stamp(location: str) -> str | None:
+    """Tell a local file's state, wherever its folder moves; None for tables elsewhere."""
+    path = Path(location)
+    if not path.is_file():
+        return None
+    status = path.stat()
+    return f"{path.name} {status.st_size} {status.st_mtime_ns}"

@@ -1,0 +1,149 @@
+"""`recsys.toml`: one typed tree, each part declared beside the thing it configures."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data_contracts.errors import DataError
+from data_contracts.items import Items
+from data_contracts.storage import atomic_file
+from features.kinds.columns import columns_toml
+from features.log.catalogue import PRICE_BAND
+from features.log.events import IMPRESSION, SESSION
+from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
+from recsys.labels.grades import LabelSettings
+from recsys.labels.split import SplitSettings
+from recsys.ranker.settings import RankerSettings
+from recsys.text.encoder.settings import EncodingSettings
+from recsys.text.settings import TextSettings
+
+CONFIG_NAME = "recsys.toml"
+
+
+class TableSettings(BaseModel):
+    """Where the tables are: relative to the workspace, absolute, or any URL polars can scan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    items: str = "items.parquet"
+    impressions: str = "impressions.parquet"
+    interactions: str = "interactions.parquet"
+
+
+class WorkspaceConfig(BaseModel):
+    """Everything `recsys.toml` says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = Field(1, description="Version of this file's format.")
+    name: str = Field(min_length=1, description="Name of the data set, shown in every report.")
+    data_origin: Literal["real", "simulated"] = Field(
+        description="Whether people or a simulation made the events."
+    )
+    slate_source: Literal["logged", "sampled"] = Field(
+        description="Whether slates were shown, or drawn afterwards around what was bought."
+    )
+    note: str = Field("", description="What every report must say about the data.")
+    attributes: dict[str, Literal["text", "number"]] = Field(
+        default_factory=dict, description="Columns of items beyond the contract, and their type."
+    )
+    tables: TableSettings = TableSettings()
+    labels: LabelSettings = LabelSettings()
+    split: SplitSettings
+    features: FeatureSettings = FeatureSettings()
+    text: TextSettings = TextSettings()
+    encoding: EncodingSettings = EncodingSettings()
+    ranker: RankerSettings = RankerSettings()
+
+    @model_validator(mode="after")
+    def _attributes_are_declared(self) -> Self:
+        texts = {name for name, kind in self.attributes.items() if kind == "text"}
+        attributes = {Items.category.name, PRICE_BAND, *texts}
+        _require_known("[features] attributes", self.features.attributes, attributes)
+        self._require_known_to_columns(attributes)
+        fields = {"title", "description", "category", "tags", *texts}
+        _require_known("[text] template", self.text.template, fields)
+        return self
+
+    def _require_known_to_columns(self, texts: set[str]) -> None:
+        """Check that declared columns read only what the tables have."""
+        shown = {IMPRESSION} if self.slate_source == "logged" else set()
+        events = {SESSION, *self.labels.grades, *shown}
+        numbers = {name for name, kind in self.attributes.items() if kind == "number"}
+        for place, column in enumerate(self.features.columns or ()):
+            where = f"[[features.columns]] {place} ({column.name})"
+            kinds = tuple(spec.kind for spec in column.needs())
+            _require_known(where, kinds, events, "declare others under [labels] grades")
+            _require_known(where, column.attributes(), texts)
+            _require_known(where, column.numbers(), numbers, "declare others as numbers")
+
+    @property
+    def executor(self) -> FeatureSettings:
+        """Settings of the feature executors: they remember as much as the text model looks at."""
+        history = max(self.features.history, self.text.history)
+        return self.features.model_copy(update={"history": history})
+
+
+def _require_known(
+    where: str,
+    names: Sequence[str],
+    known: set[str],
+    action: str = "declare others as text under [attributes]",
+) -> None:
+    if unknown := sorted(set(names) - known):
+        message = f"{where} names {unknown}; known are {sorted(known)}: {action}"
+        raise ValueError(message)
+
+
+def read_config(path: Path) -> WorkspaceConfig:
+    """Read and check a `recsys.toml`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it says, with defaults for what it does not.
+
+    Raises:
+        DataError: The file is missing, is no TOML, or a field does not fit.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"no file {path}",
+            f"a workspace: a folder with {CONFIG_NAME} and its tables",
+            "make one with `recsys import` or `recsys simulate`",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}", "TOML in UTF-8", "correct the file there") from error
+    try:
+        return WorkspaceConfig.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise DataError(
+            f"{path}: {faults}", "settings as docs/config.md lists them", "correct these fields"
+        ) from error
+
+
+def write_config(config: WorkspaceConfig, path: Path) -> None:
+    """Write a configuration as TOML, whole or not at all; fields without a value are left out."""
+    content = config.model_dump(mode="python", exclude_none=True)
+    columns = config.features.columns
+    content["features"].pop("columns", None)
+    if columns is not None:
+        for name in OF_THE_DEFAULT_SET:
+            del content["features"][name]
+    text = tomli_w.dumps(content)
+    if columns is not None:
+        header = "\n[features]\n"
+        text = text.replace(header, header + columns_toml(columns), 1)
+    with atomic_file(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,0 +1,65 @@
+"""Which features a workspace's ranker reads, and which columns evaluation needs beside them.
+
+Evaluation cuts the test into slices and orders candidates by popularity. The four columns it takes
+for that are always computed and written with the rows; the ranker reads only the chosen ones.
+"""
+
+from dataclasses import dataclass
+
+from features.counter_spec import EVER, ITEM, USER
+from features.defaults import choose_features
+from features.feature_set import FeatureSet
+from features.kinds.base import Feature
+from features.kinds.counts import FirstSeen, WindowCount
+from features.log.events import SESSION
+from recsys.workspace.config import WorkspaceConfig
+
+
+def interaction_kinds(config: WorkspaceConfig) -> list[str]:
+    """List the kinds of interaction, weakest grade first."""
+    return sorted(config.labels.grades, key=lambda kind: config.labels.grades[kind])
+
+
+def features_of(config: WorkspaceConfig) -> FeatureSet:
+    """Give the features that the ranker of a configuration reads."""
+    logged = config.slate_source == "logged"
+    return choose_features(config.features, interaction_kinds(config), logged=logged)
+
+
+def row_features(config: WorkspaceConfig) -> FeatureSet:
+    """Give the features that are computed and written: the ranker's, and evaluation's beside."""
+    return features_of(config).with_more(EvaluationColumns.of(config).features)
+
+
+@dataclass(frozen=True)
+class EvaluationColumns:
+    """What evaluation reads by name, whatever the ranker reads.
+
+    Attributes:
+        popularity: Weakest interactions of an item in 30 days.
+        taken: How often the user took the item.
+        first_seen: Days since the item was first taken.
+        visits: Visits of the user.
+    """
+
+    popularity: Feature
+    taken: Feature
+    first_seen: Feature
+    visits: Feature
+
+    @classmethod
+    def of(cls, config: WorkspaceConfig) -> "EvaluationColumns":
+        """Give the columns for a configuration's kinds of interaction."""
+        kinds = interaction_kinds(config)
+        weak, strong = kinds[0], kinds[-1]
+        return cls(
+            WindowCount((ITEM,), weak, 30),
+            WindowCount((USER, ITEM), strong, EVER),
+            FirstSeen((ITEM,), strong),
+            WindowCount((USER,), SESSION, EVER),
+        )
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """All of them."""
+        return (self.popularity, self.taken, self.first_seen, self.visits)

@@ -1,0 +1,318 @@
+"""Is a workspace fit for training: every table, every row, and how the tables fit together."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from rich.text import Text
+
+from data_contracts.errors import DataError
+from data_contracts.events import Impressions, Interactions
+from data_contracts.export import rule_names
+from data_contracts.items import Items
+from data_contracts.progress import Track, silent
+from data_contracts.reading import check_rows
+from data_contracts.storage import write_parquet
+from recsys.labels.grades import grade_impressions
+from recsys.labels.split import SplitSettings
+from recsys.workspace.config import WorkspaceConfig
+from recsys.workspace.workspace import TABLES, Workspace
+
+Severity = Literal["error", "warning", "info"]
+
+REJECTED = "rejected"
+REASON = "reason"
+
+_ITEMS, _IMPRESSIONS, _INTERACTIONS = TABLES
+_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
+_LONGEST_ROW = 160
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule found.
+
+    Attributes:
+        table: The table, or `split` for the periods of training.
+        rule: Name of the rule.
+        severity: `error` when training must not start, `warning` for what is handled and counted,
+            `info` for what is only told.
+        count: Rows (or for `split` moments and periods) that break the rule.
+        first: The first of them, for people; empty when there is none.
+    """
+
+    table: str
+    rule: str
+    severity: Severity
+    count: int
+    first: str = ""
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """What all rules found.
+
+    Attributes:
+        findings: One for every rule that could be checked, also those nothing breaks.
+        rejected: Per table that has any, the file with its rejected rows and their reasons.
+    """
+
+    findings: tuple[Finding, ...]
+    rejected: Mapping[str, Path]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no error was found; warnings do not count."""
+        return not self.count("error")
+
+    def count(self, severity: Severity) -> int:
+        """Number of rules of this severity that something breaks."""
+        return sum(each.severity == severity and each.count > 0 for each in self.findings)
+
+
+def validate(
+    workspace: Workspace, *, now: datetime | None = None, track: Track = silent
+) -> ValidationReport:
+    """Check the tables of a workspace, and write the rejected rows with their reasons.
+
+    A table that cannot be read is an error of its own; the others are checked all the same, but not
+    the rules that would need it. Rejected rows go to `rejected/<table>.parquet` in the workspace; a
+    file of an earlier run is replaced, or removed when nothing is rejected any more.
+
+    Args:
+        workspace: The workspace.
+        now: Moment with its zone, after which an event is future-dated; the present when absent.
+        track: Is told how far the work is.
+
+    Returns:
+        What every rule found.
+    """
+    moment = datetime.now(UTC) if now is None else now
+    findings: list[Finding] = []
+    good: dict[str, pl.DataFrame] = {}
+    rejected: dict[str, Path] = {}
+    for table in track(TABLES, "checking tables", len(TABLES)):
+        checked = _check_table(workspace, table, moment)
+        findings += checked.findings
+        if checked.good is not None:
+            good[table] = checked.good
+        path = workspace.root / REJECTED / f"{table}.parquet"
+        if checked.bad is not None and checked.bad.height:
+            write_parquet(checked.bad, path)
+            rejected[table] = path
+        else:
+            path.unlink(missing_ok=True)
+    findings += _across_tables(good, workspace.config)
+    return ValidationReport(tuple(findings), rejected)
+
+
+def render(report: ValidationReport) -> Iterator[Text]:
+    """Give one line per rule for the terminal, and a last one that sums up."""
+    width = max(len(f"{each.table} {each.rule}") for each in report.findings)
+    for each in report.findings:
+        word = each.severity if each.count else "ok"
+        name = f"{each.table} {each.rule}".ljust(width)
+        row = f"{word:<8}{name} {each.count:>11,}  {each.first}"
+        line = Text(row.rstrip())
+        line.stylize(_STYLES[word], 0, len(word))
+        yield line
+    errors, warnings = report.count("error"), report.count("warning")
+    where = "".join(f"; rejected rows: {path}" for path in report.rejected.values())
+    verdict = "fit for training" if report.ok else "not fit for training"
+    style = _STYLES["ok" if report.ok else "error"]
+    yield Text(f"{verdict}: {errors} rules with errors, {warnings} with warnings{where}", style)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    findings: list[Finding]
+    good: pl.DataFrame | None = None
+    bad: pl.DataFrame | None = None
+
+
+def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
+    try:
+        frame = workspace.scan(table).collect()
+    except DataError as error:
+        return _Checked([Finding(table, "readable", "error", 1, str(error))])
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = f"a value does not fit its column: {str(error).splitlines()[0]}"
+        return _Checked([Finding(table, "readable", "error", 1, reason)])
+    findings = [Finding(table, "readable", "error", 0)]
+    bad = []
+    if table == _INTERACTIONS:
+        frame, copies, differing = _without_copies(frame)
+        findings.append(_finding(table, "duplicate", "warning", copies))
+        findings.append(_finding(table, "duplicate_differs", "warning", differing))
+        findings.append(_ids_of_several_days(frame))
+        bad.append(copies.with_columns(pl.lit("duplicate").alias(REASON)))
+    contract = workspace.contract(table)
+    checked = check_rows(frame, contract)
+    broken = {failure.rule: failure for failure in checked.failures}
+    for rule in rule_names(contract):
+        count, first = (broken[rule].count, broken[rule].first) if rule in broken else (0, {})
+        findings.append(Finding(table, rule, "error", count, _describe(first)))
+    bad.append(checked.bad)
+    good = checked.good
+    if table != _ITEMS:
+        late = Interactions.timestamp.col > now
+        future = good.filter(late)
+        findings.append(_finding(table, "in_the_future", "error", future))
+        bad.append(future.with_columns(pl.lit("in_the_future").alias(REASON)))
+        good = good.filter(~late) if future.height else good
+    return _Checked(findings, good, pl.concat(bad))
+
+
+def _without_copies(
+    frame: pl.DataFrame,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Keep of each event, which is an id on a UTC day, the copy that was known first.
+
+    Args:
+        frame: Interactions.
+
+    Returns:
+        What is kept, in order; the other copies; and those of them that tell something else than
+        the kept one, beyond when it was known.
+    """
+    place, kept = "place in the file", "is kept"
+    event, time = Interactions.event_id, Interactions.timestamp
+    key = [event.col, time.col.dt.date()]
+    known = pl.max_horizontal(time.col, Interactions.ingested_at.col - pl.duration(microseconds=1))
+    complete = event.col.is_not_null() & time.col.is_not_null()
+    several = frame.with_row_index(place).filter(complete & pl.struct(key).is_duplicated())
+    if not several.height:
+        return frame, frame.clear(), frame.clear()
+    several = several.sort(known, time.col, place).with_columns(
+        pl.struct(key).is_first_distinct().alias(kept)
+    )
+    told = [pl.col(name) for name in frame.columns if name != Interactions.ingested_at.name]
+    other = (pl.struct(told) != pl.struct(told).first().over(key)).alias("differs")
+    copies = several.with_columns(other).filter(~pl.col(kept)).sort(place)
+    rest = frame.with_row_index(place).join(copies, on=place, how="anti", maintain_order="left")
+    return (
+        rest.drop(place),
+        copies.select(frame.columns),
+        copies.filter("differs").select(frame.columns),
+    )
+
+
+def _ids_of_several_days(frame: pl.DataFrame) -> Finding:
+    """Count events whose id another day's event has too; features and labels keep them apart."""
+    again = frame.filter(Interactions.event_id.col.is_duplicated())
+    rows = again.filter(Interactions.event_id.col.is_not_null())
+    return _finding(_INTERACTIONS, "event_id_on_several_days", "warning", rows)
+
+
+def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) -> Iterator[Finding]:
+    items, impressions = good.get(_ITEMS), good.get(_IMPRESSIONS)
+    interactions = good.get(_INTERACTIONS)
+    if items is not None:
+        yield _finding(_ITEMS, "without_text", "warning", items.filter(~_has_text(items, config)))
+    if items is not None and impressions is not None:
+        unknown = _unknown(impressions, items, Items.item_id.name)
+        yield _finding(_IMPRESSIONS, "unknown_item", "warning", unknown)
+    if interactions is not None:
+        if items is not None:
+            unknown = _unknown(interactions, items, Items.item_id.name)
+            yield _finding(_INTERACTIONS, "unknown_item", "warning", unknown)
+        if impressions is not None:
+            linked = interactions.filter(Interactions.request_id.col.is_not_null())
+            orphans = _unknown(linked, impressions, Impressions.request_id.name)
+            yield _finding(_INTERACTIONS, "orphan", "warning", orphans)
+        ungraded = interactions.filter(~Interactions.kind.col.is_in(list(config.labels.grades)))
+        yield _finding(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
+        yield _guests(interactions)
+        yield from _late(interactions, config)
+    if impressions is not None and interactions is not None:
+        yield from _check_split(impressions, interactions, config)
+
+
+def _has_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.Expr:
+    """Tell whether any field of the text template says something."""
+    fields = [
+        pl.col(name).list.len() > 0
+        if isinstance(items.schema[name], pl.List)
+        else pl.col(name).str.strip_chars() != ""
+        for name in config.text.template
+    ]
+    return pl.any_horizontal(field.fill_null(value=False) for field in fields)
+
+
+def _unknown(rows: pl.DataFrame, known: pl.DataFrame, key: str) -> pl.DataFrame:
+    keys = known.select(pl.col(key).unique())
+    return rows.join(keys, on=key, how="anti", maintain_order="left")
+
+
+def _guests(interactions: pl.DataFrame) -> Finding:
+    guests = interactions[Interactions.user_id.name].null_count()
+    share = f"{guests / interactions.height:.1%} of interactions" if guests else ""
+    return Finding(_INTERACTIONS, "without_user", "info", guests, share)
+
+
+def _late(interactions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Finding]:
+    """Count what became known after it happened, and what features set aside as too late."""
+    delay = Interactions.ingested_at.col - Interactions.timestamp.col
+    late = interactions.filter(delay > pl.duration(days=0))
+    yield _finding(_INTERACTIONS, "late", "info", late)
+    too_late = late.filter(delay > pl.duration(days=config.features.late_days))
+    yield _finding(_INTERACTIONS, "too_late", "warning", too_late)
+
+
+def _check_split(
+    impressions: pl.DataFrame, interactions: pl.DataFrame, config: WorkspaceConfig
+) -> Iterator[Finding]:
+    time = Impressions.timestamp.name
+    moments = pl.concat([impressions[time], interactions[time]])
+    first, last = moments.min(), impressions[time].max()
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return
+    split = config.split
+    inner = {
+        "text_end": split.text_end,
+        "ranker_end": split.ranker_end,
+        "validation_end": split.validation_end,
+    }
+    for name, moment in inner.items():
+        outside = not first < moment <= last
+        where = f"{name} is {moment}; the log goes from {first} to {last}" if outside else ""
+        yield Finding("split", f"{name}_outside_of_the_log", "error", int(outside), where)
+    window = timedelta(hours=config.labels.attribution_window_hours)
+    grades = grade_impressions(impressions, interactions.lazy(), config.labels)
+    positive = impressions[time].filter(pl.Series(grades > 0))
+    for name, (start, end) in _periods(split, window, first, last).items():
+        empty = not ((positive >= start) & (positive < end)).any()
+        where = f"no impression from {start} until {end} led to a graded interaction"
+        first_text = where if empty else ""
+        yield Finding("split", f"{name}_without_positives", "error", int(empty), first_text)
+
+
+def _periods(
+    split: SplitSettings, gap: timedelta, first: datetime, last: datetime
+) -> dict[str, tuple[datetime, datetime]]:
+    """Give the half-open periods, each after a gap of one attribution window."""
+    after = last + timedelta(microseconds=1)
+    return {
+        "text": (first, split.text_end),
+        "ranker": (split.text_end + gap, split.ranker_end),
+        "validation": (split.ranker_end + gap, split.validation_end),
+        "test": (split.validation_end + gap, split.test_end or after),
+    }
+
+
+def _finding(table: str, rule: str, severity: Severity, rows: pl.DataFrame) -> Finding:
+    first = rows.row(0, named=True) if rows.height else {}
+    return Finding(table, rule, severity, rows.height, _describe(first))
+
+
+def _describe(row: Mapping[str, object]) -> str:
+    parts = [
+        f"{name}={value if isinstance(value, datetime) else repr(value)}"
+        for name, value in row.items()
+        if value is not None
+    ]
+    text = " ".join(parts)
+    return text if len(text) <= _LONGEST_ROW else text[: _LONGEST_ROW - 3] + "..."

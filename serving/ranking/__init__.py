@@ -1,0 +1,1 @@
+"""One ranking call: `service.RankingService` answers it, `deadline` bounds it."""

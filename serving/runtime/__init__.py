@@ -1,0 +1,1 @@
+"""Starting Ray, HAProxy and jobs, and taking them down."""

@@ -1,0 +1,1 @@
+"""What the service records: log lines, metrics, served features."""

@@ -1,0 +1,123 @@
+"""The online executor gives the values of the batch executor, however events come in."""
+
+import tempfile
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from data_contracts.events import Impressions
+from features.arrays.clock import DAY
+from features.batch.state import FeatureState
+from features.log.log import Log
+from features.log.requests import impression_events
+from features.log.tables import read_requests
+from features.online.executor import OnlineFeatures
+from features.snapshots.files import snapshot_at
+from tests.features.online.replay import Replay, by_arrival, empty, incoming
+from tests.features.worlds import FEATURES, KINDS, SETTINGS, World, worlds
+
+SNAPSHOTS = "snapshots"
+
+
+def _batch(world: World, folder: Path) -> tuple[Log, dict[str, np.ndarray]]:
+    log, _, rows = world.backfill(folder)
+    by_request = rows.partition_by(Impressions.request_id.name, as_dict=True)
+    values = {
+        str(key[0]): part.select(FEATURES.names).to_numpy() for key, part in by_request.items()
+    }
+    return log, values
+
+
+def _assert_equal(found: np.ndarray, wanted: np.ndarray) -> None:
+    for column, name in enumerate(FEATURES.names):
+        np.testing.assert_array_equal(found[:, column], wanted[:, column], name)
+
+
+SIZES = st.lists(st.sampled_from((1, 1, 2, 5, 13, 40)), min_size=1, max_size=4).map(cycle)
+_SETTINGS = settings(
+    max_examples=12,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+
+
+@_SETTINGS
+@given(world=worlds(), sizes=SIZES)
+def test_it_gives_the_values_of_the_batch(world: World, sizes: "cycle[int]") -> None:
+    with tempfile.TemporaryDirectory() as name:
+        log, wanted = _batch(world, Path(name))
+        live = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
+        replay = Replay(world, sizes)
+        for request in replay.requests:
+            _assert_equal(replay.ask(live, request), wanted[request.request_id])
+        replay.finish(live)
+        live.advance(log.end_day * DAY)
+    assert live.tally.duplicates == log.duplicates
+    assert live.tally.too_late == log.late
+    assert live.tally.passed_by == sum(event.kind not in KINDS for event in world.events)
+    assert live.tally.shown == sum(len(request.items) for request in world.requests)
+    dropped = live.tally.duplicates + live.tally.too_late + live.tally.passed_by
+    assert live.tally.counted + dropped == len(world.events)
+
+
+@_SETTINGS
+@given(world=worlds(), sizes=SIZES, data=st.data())
+def test_saved_and_loaded_it_goes_on_the_same(
+    world: World, sizes: "cycle[int]", data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(0, len(world.requests) - 1))
+    with tempfile.TemporaryDirectory() as name:
+        log, wanted = _batch(world, Path(name))
+        live = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
+        replay = Replay(world, sizes)
+        for place, request in enumerate(replay.requests):
+            if place == at:
+                live.save(Path(name) / "live")
+                live = OnlineFeatures.load(
+                    Path(name) / "live",
+                    log.catalogue,
+                    FEATURES,
+                    SETTINGS,
+                    KINDS,
+                    live.snapshot,
+                    partial(snapshot_at, Path(name) / SNAPSHOTS),
+                )
+            _assert_equal(replay.ask(live, request), wanted[request.request_id])
+
+
+@_SETTINGS
+@given(world=worlds(), sizes=SIZES, data=st.data())
+def test_from_a_midnight_of_the_batch_it_goes_on_the_same(
+    world: World, sizes: "cycle[int]", data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        log, wanted = _batch(world, Path(name))
+        day = data.draw(st.integers(log.first_day + 1, log.end_day))
+        live = _hydrated(world, log, day, Path(name) / SNAPSHOTS)
+        replay = Replay(world, sizes, day)
+        for request in replay.requests:
+            _assert_equal(replay.ask(live, request), wanted[request.request_id])
+
+
+def _hydrated(world: World, log: Log, day: int, folder: Path) -> OnlineFeatures:
+    """Give the online executor as it begins with the batch's state at a midnight."""
+    state = FeatureState.begin(
+        FEATURES, log.interactions.kinds, SETTINGS, snapshot_at(folder, log.first_day)
+    )
+    asked = read_requests(log.impressions, log.item_ids, log.user_ids)
+    shown = impression_events(asked.rows)
+    while state.day < day:
+        midnight = state.day * DAY
+        events = log.interactions.between(midnight, midnight + DAY)
+        today = state.arrivals(log.catalogue, events, shown.between(midnight, midnight + DAY))
+        state.advance(today, events)
+    state.snapshot = snapshot_at(folder, day)
+    users = log.user_ids.to_list()
+    source = partial(snapshot_at, folder)
+    live = OnlineFeatures.hydrate(state, log.catalogue, users, FEATURES, SETTINGS, source)
+    live.remember(incoming([event for event in by_arrival(world) if event.known < day * DAY]))
+    return live

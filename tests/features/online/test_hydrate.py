@@ -1,0 +1,99 @@
+"""The online executor as a server uses it: from a bundle's state on, by the requests' clock."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data_contracts.events import Impressions
+from features.arrays.clock import DAY, HOUR
+from features.batch.state_files import load_state, save_state
+from features.online.executor import OnlineFeatures
+from tests.features.online.replay import incoming
+from tests.features.worlds import FEATURES, ITEM_IDS, SETTINGS, SHOP, Event, Request, World, worlds
+
+CLOCK_ONLY = ["request_hour", "request_weekday"]
+
+
+def _served(world: World, folder: Path, silence: int | None) -> OnlineFeatures:
+    log, state, _ = world.backfill(folder)
+    save_state(state, log.catalogue, log.user_ids, folder / "state")
+    loaded, catalogue, users = load_state(folder / "state", FEATURES)
+    return OnlineFeatures.hydrate(loaded, catalogue, users, FEATURES, SETTINGS, silence=silence)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    world=worlds(),
+    user=st.sampled_from((None, "u0", "u1", "nobody")),
+    slate=st.lists(st.sampled_from(ITEM_IDS), min_size=1, max_size=6, unique=True),
+)
+def test_at_the_cut_off_it_gives_the_values_of_the_batch(
+    world: World, user: str | None, slate: list[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        live = _served(world, Path(name), None)
+        request = Request("asked", user, live.clock, tuple(slate), {slate[0]: 0.5})
+        more = world.with_more([], [request])
+        _, _, rows = more.backfill(Path(name) / "more", live.clock // DAY)
+    score = np.array([0.5] + [np.nan] * (len(slate) - 1), np.float32)
+    matrix, reader = live.read(live.rows(slate, user, live.clock, {"score": score}))
+    batch = rows.filter(Impressions.request_id.col == "asked")
+    assert batch[Impressions.item_id.name].to_list() == slate
+    np.testing.assert_array_equal(matrix, batch.select(FEATURES.names).to_numpy())
+    assert matrix.dtype == np.float32
+    assert matrix.flags.c_contiguous
+    assert reader.history.item.shape == (1, SETTINGS.history)
+
+
+def _moved(live: OnlineFeatures, time: int) -> list[str]:
+    early, _ = live.read(live.rows(["i0", "i1"], "u0", live.clock, {}))
+    late, _ = live.read(live.rows(["i0", "i1"], "u0", time, {}))
+    return [
+        name
+        for name, a, b in zip(FEATURES.names, early.T, late.T, strict=True)
+        if not np.array_equal(a, b, equal_nan=True)
+    ]
+
+
+def test_without_events_the_clock_stops_after_the_silence_allowed(tmp_path: Path) -> None:
+    live = _served(SHOP, tmp_path, HOUR)
+    midnight = live.clock
+    assert set(_moved(live, midnight + 3 * DAY + 5 * HOUR)) > set(CLOCK_ONLY)
+    assert live.clock == midnight + HOUR
+    assert _moved(live, midnight + 9 * DAY) == ["request_hour", "request_weekday"]
+
+
+def test_an_event_of_the_far_future_does_not_move_the_clock(tmp_path: Path) -> None:
+    live = _served(SHOP, tmp_path, HOUR)
+    midnight = live.clock
+    live.fold(incoming([Event("odd", "click", "u0", "i0", None, midnight + 99 * DAY, -99 * DAY)]))
+    live.read(live.rows(["i0"], "u0", midnight + 100 * DAY, {}))
+    assert live.clock == midnight + HOUR
+    assert len(live.state.waiting) == 1
+
+
+def test_an_event_lets_the_clock_go_on(tmp_path: Path) -> None:
+    live = _served(SHOP, tmp_path, HOUR)
+    time = live.clock + 2 * DAY
+    live.fold(incoming([Event("later", "click", "u0", "i0", None, time)]))
+    before, _ = live.read(live.rows(["i0"], "u0", time, {}))
+    after, _ = live.read(live.rows(["i0"], "u0", time + 1, {}))
+    assert live.clock == time + 1
+    last = FEATURES.names.index("item_days_since_click")
+    assert before[0, last] >= 2
+    assert after[0, last] == np.float32(1 / DAY)
+
+
+def test_a_request_from_before_the_clock_is_answered_as_of_the_clock(tmp_path: Path) -> None:
+    live = _served(SHOP, tmp_path, None)
+    live.advance(live.clock + 5 * HOUR)
+    clock = live.clock
+    now, _ = live.read(live.rows(["i0", "i1"], "u0", clock, {}))
+    earlier, reader = live.read(live.rows(["i0", "i1"], "u0", clock - 24 * HOUR, {}))
+    assert live.clock == clock
+    assert reader.moment.tolist() == [clock]
+    columns = [FEATURES.names.index(name) for name in FEATURES.names if name not in CLOCK_ONLY]
+    np.testing.assert_array_equal(now[:, columns], earlier[:, columns])

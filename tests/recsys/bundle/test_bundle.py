@@ -1,0 +1,179 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from data_contracts.errors import BundleError, RecsysError
+from data_contracts.slates import Slate
+from recsys.bundle.bundle import (
+    CALIBRATION,
+    ENCODER,
+    FULL,
+    INTEREST,
+    QUERIES,
+    STATE,
+    Bundle,
+    load_bundle,
+)
+from recsys.bundle.manifest import MANIFEST, read_manifest
+from recsys.rank import rank
+from recsys.text.encoder.bert import TextEncoder
+from recsys.workspace.config import CONFIG_NAME
+from tests.worlds import stamp_again, tamper
+
+
+def flip_a_byte(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def with_field(name: str, value: object) -> Callable[[bytes], bytes]:
+    return lambda content: json.dumps(json.loads(content) | {name: value}).encode()
+
+
+def without_field(name: str) -> Callable[[bytes], bytes]:
+    def change(content: bytes) -> bytes:
+        fields = json.loads(content)
+        del fields[name]
+        return json.dumps(fields).encode()
+
+    return change
+
+
+def require_refusal(folder: Path, *named: str) -> None:
+    with pytest.raises(BundleError) as refusal:
+        load_bundle(folder)
+    error = refusal.value
+    assert error.expected
+    assert error.action
+    for word in named:
+        assert word in str(error)
+
+
+def test_loading_twice_gives_the_same_scores(tiny_bundle: Bundle, changed_bundle: Path) -> None:
+    again = load_bundle(changed_bundle)
+    slate = Slate(
+        "r",
+        list(tiny_bundle.item_ids),
+        tiny_bundle.manifest.cut_offs.state_as_of,
+        user_id=tiny_bundle.user_ids[0],
+    )
+    first, second = (rank(bundle, slate, {}) for bundle in (tiny_bundle, again))
+    assert first.item_ids == second.item_ids
+    np.testing.assert_array_equal(first.scores, second.scores)
+    assert again.fingerprint == tiny_bundle.fingerprint
+
+
+def test_the_catalogue_is_mapped_from_the_file_and_not_copied(changed_bundle: Path) -> None:
+    table = load_bundle(changed_bundle).signals.interest
+    expected = load_file(changed_bundle / INTEREST)
+    for name, array in (("items", table.items), ("past", table.past)):
+        np.testing.assert_array_equal(array, expected[name])
+        assert type(array) is np.ndarray
+        base: object = array
+        while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+            base = base.base
+        assert isinstance(base, np.memmap)
+        assert not array.flags.writeable
+    np.testing.assert_array_equal(table.known, ~np.isnan(expected["items"][:, 0]))
+
+
+def test_the_encoder_inside_is_the_one_of_the_manifest(tiny_bundle: Bundle) -> None:
+    encoder = TextEncoder.load(
+        tiny_bundle.encoder_folder, max_tokens=tiny_bundle.config.text.max_tokens
+    )
+    assert encoder.fingerprint == tiny_bundle.manifest.encoder_fingerprint
+
+
+@pytest.mark.parametrize("name", [INTEREST, CONFIG_NAME, f"{FULL}.txt", QUERIES])
+def test_a_missing_file_is_named(changed_bundle: Path, name: str) -> None:
+    (changed_bundle / name).unlink()
+    require_refusal(changed_bundle, "missing", name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        INTEREST,
+        CALIBRATION,
+        f"{FULL}.txt",
+        f"{ENCODER}/model.safetensors",
+        f"{ENCODER}/tokenizer.json",
+        f"{STATE}/state.json",
+        CONFIG_NAME,
+    ],
+)
+@pytest.mark.parametrize("change", [flip_a_byte, half])
+def test_a_changed_file_is_named(
+    changed_bundle: Path, name: str, change: Callable[[bytes], bytes]
+) -> None:
+    tamper(changed_bundle / name, change)
+    require_refusal(changed_bundle, "changed", name)
+
+
+@pytest.mark.parametrize("name", ["extra.pkl", f"{ENCODER}/modeling.py", ".hidden"])
+def test_an_added_file_is_named(changed_bundle: Path, name: str) -> None:
+    (changed_bundle / name).write_bytes(b"")
+    require_refusal(changed_bundle, "not its own", name)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (half, "JSON"),
+        (lambda _: b"", "JSON"),
+        (lambda _: b"\xff\xfe", "JSON"),
+        (lambda _: b"[]", "format"),
+        (with_field("format", 1), "format 1"),
+        (with_field("format", 3), "format 3"),
+        (with_field("seed", "many"), "seed"),
+        (with_field("unheard_of", 1), "unheard_of"),
+        (without_field("cut_offs"), "cut_offs"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(
+    changed_bundle: Path, change: Callable[[bytes], bytes], named: str
+) -> None:
+    tamper(changed_bundle / MANIFEST, change)
+    require_refusal(changed_bundle, named)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(changed_bundle: Path, tmp_path: Path) -> None:
+    (changed_bundle / MANIFEST).unlink()
+    for folder in (changed_bundle, tmp_path / "nowhere", Path(__file__)):
+        with pytest.raises(BundleError):
+            read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "named"),
+    [
+        (CONFIG_NAME, lambda text: text.replace(b"smoothing = 20.0", b"smoothing = 3.0"), "schema"),
+        (INTEREST, half, "safetensors"),
+        (INTEREST, lambda content: content.replace(b'"past"', b'"pass"'), "past"),
+        (f"{STATE}/arrays.safetensors", half, "arrays.safetensors"),
+        (f"{FULL}.txt", lambda _: b"no model", "LightGBM"),
+        (f"{FULL}.txt", lambda text: text.replace(b"interest_match", b"interest_watch"), "columns"),
+        (QUERIES, half, QUERIES),
+        (CALIBRATION, half, CALIBRATION),
+        (CALIBRATION, lambda _: b"{}", CALIBRATION),
+        (CONFIG_NAME, half, CONFIG_NAME),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_even_when_the_hashes_do(
+    changed_bundle: Path, name: str, change: Callable[[bytes], bytes], named: str
+) -> None:
+    before = (changed_bundle / name).read_bytes()
+    tamper(changed_bundle / name, change)
+    assert (changed_bundle / name).read_bytes() != before
+    stamp_again(changed_bundle)
+    with pytest.raises(RecsysError) as refusal:
+        load_bundle(changed_bundle)
+    assert named in str(refusal.value)

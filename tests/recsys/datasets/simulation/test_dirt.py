@@ -1,0 +1,280 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from data_contracts.events import Impressions, Interactions
+from recsys.datasets.simulation import SimulationReport, SimulationSettings, simulate
+from recsys.datasets.simulation.robots import LONGEST_VISIT, SHORTEST_VISIT, mean_robot_visits
+from recsys.datasets.simulation.world.truth import (
+    TruthBots,
+    TruthDuplicates,
+    TruthImpressions,
+    TruthLate,
+    TruthOrphans,
+    truth_path,
+)
+from recsys.labels.grades import grade_impressions
+from recsys.workspace.validate import validate
+from recsys.workspace.workspace import TABLES, Workspace
+from tests.recsys.datasets.simulation.conftest import SETTINGS
+
+# A fair draw leaves this many standard deviations less than once in a hundred thousand.
+SIGMAS = 4.5
+SHARES = {"late": 0.2, "duplicates": 0.1, "orphans": 0.15, "bots": 0.3}
+DIRTY = SETTINGS.model_copy(update=SHARES)
+DAY_US = 86_400_000_000
+
+
+@pytest.fixture(scope="module")
+def dirty(tmp_path_factory: pytest.TempPathFactory) -> SimulationReport:
+    return simulate(tmp_path_factory.mktemp("dirt") / "shop", DIRTY)
+
+
+@pytest.fixture(scope="module")
+def log(dirty: SimulationReport) -> Workspace:
+    return Workspace.open(dirty.path)
+
+
+@pytest.fixture(scope="module")
+def interactions(log: Workspace) -> pl.DataFrame:
+    return log.scan("interactions").collect()
+
+
+@pytest.fixture(scope="module")
+def impressions(log: Workspace) -> pl.DataFrame:
+    return log.scan("impressions").collect()
+
+
+def truth(report: SimulationReport, contract: type[dy.Schema]) -> pl.DataFrame:
+    return contract.validate(pl.read_parquet(truth_path(report.path, contract)))
+
+
+def events_of(report: SimulationReport) -> int:
+    return report.clicks + report.carts + report.purchases
+
+
+def by_robots(frame: pl.DataFrame, report: SimulationReport) -> pl.Series:
+    robots = truth(report, TruthBots)[TruthBots.user_id.name]
+    return frame[Interactions.user_id.name].is_in(robots.implode()).fill_null(value=False)
+
+
+def cleaned(report: SimulationReport) -> pl.DataFrame:
+    """Undo what the truth says was done to the interactions of people."""
+    rows = pl.read_parquet(report.path / "interactions.parquet")
+    rows = rows.filter(~by_robots(rows, report))
+    event, arrival = Interactions.event_id.name, Interactions.ingested_at.name
+    rows = rows.join(truth(report, TruthDuplicates), on=[event, arrival], how="anti")
+    late = truth(report, TruthLate).select(event, pl.lit(value=True).alias("late"))
+    real = truth(report, TruthOrphans).select(event, pl.col("request_id").alias("real"))
+    rows = rows.join(late, on=event, how="left").join(real, on=event, how="left")
+    return rows.with_columns(
+        pl.when("late").then(None).otherwise(arrival).alias(arrival),
+        pl.coalesce("real", "request_id").alias("request_id"),
+    ).drop("late", "real")
+
+
+def test_without_its_dirt_the_log_is_that_of_the_clean_run(
+    dirty: SimulationReport, impressions: pl.DataFrame, report: SimulationReport
+) -> None:
+    clean = Workspace.open(report.path)
+    order = [Interactions.timestamp.name, Interactions.event_id.name]
+    undone = cleaned(dirty).sort(order).select(Interactions.column_names())
+    assert_frame_equal(undone, clean.scan("interactions").collect())
+    people = impressions.filter(~by_robots(impressions, dirty))
+    assert_frame_equal(people, clean.scan("impressions").collect())
+    for table in ("items.parquet", "recsys.toml", "truth/users.parquet", "truth/items.parquet"):
+        assert (dirty.path / table).read_bytes() == (report.path / table).read_bytes()
+
+
+def test_a_clean_log_has_no_dirt_and_no_truth_of_it(report: SimulationReport) -> None:
+    assert report.late == report.duplicates == report.orphans == report.bots == 0
+    for contract in (TruthLate, TruthDuplicates, TruthOrphans, TruthBots):
+        assert not truth_path(report.path, contract).exists()
+
+
+@pytest.mark.parametrize("kind", ["late", "duplicates", "orphans"])
+def test_shares_are_those_asked_for(dirty: SimulationReport, kind: str) -> None:
+    n, share = events_of(dirty), SHARES[kind]
+    noise = np.sqrt(n * share * (1 - share))
+    assert abs(getattr(dirty, kind) - n * share) < SIGMAS * noise
+
+
+def test_report_counts_what_is_in_the_tables_and_their_truth(
+    dirty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
+) -> None:
+    assert dirty.events == impressions.height + interactions.height
+    assert events_of(dirty) == interactions[Interactions.event_id.name].n_unique()
+    assert dirty.late == truth(dirty, TruthLate).height
+    assert dirty.duplicates == truth(dirty, TruthDuplicates).height
+    assert dirty.orphans == truth(dirty, TruthOrphans).height
+    assert dirty.sessions == impressions[Impressions.session_id.name].n_unique()
+    robots = truth(dirty, TruthBots)
+    assert (dirty.bots, dirty.bot_requests) == (robots.height, robots["requests"].sum())
+    shown = impressions.filter(by_robots(impressions, dirty))
+    assert shown[Impressions.request_id.name].n_unique() == dirty.bot_requests
+    done = interactions.filter(by_robots(interactions, dirty))
+    assert done[Interactions.event_id.name].n_unique() == robots["clicks"].sum()
+
+
+def test_late_events_come_by_a_heavy_tailed_delay(
+    dirty: SimulationReport, interactions: pl.DataFrame
+) -> None:
+    late = truth(dirty, TruthLate)
+    delay = (Interactions.ingested_at.col - Interactions.timestamp.col).dt.total_microseconds()
+    logged = interactions.select("event_id", delay.alias("logged")).drop_nulls()
+    first = logged.group_by("event_id").agg(pl.col("logged").min())
+    both = late.join(first, on="event_id", how="left")
+    assert (both["logged"] == both["delay_us"]).all()
+    for longer_us, share in ((60e6, 1.0), (3600e6, 60**-0.43), (30 * DAY_US, 43_200**-0.43)):
+        count = float((late["delay_us"] > longer_us).sum())
+        noise = np.sqrt(late.height * share * (1 - share)) + 1
+        assert abs(count - late.height * share) < SIGMAS * noise
+    assert int(late.select(pl.col("delay_us").max()).item()) <= 90 * DAY_US
+
+
+def test_duplicates_repeat_their_event_and_are_known_later(
+    dirty: SimulationReport, interactions: pl.DataFrame
+) -> None:
+    copies = interactions.join(
+        truth(dirty, TruthDuplicates), on=["event_id", "timestamp", "ingested_at"], how="semi"
+    )
+    assert copies.height == dirty.duplicates
+    kept = interactions.join(copies, on=["event_id", "ingested_at"], how="anti")
+    assert kept["event_id"].is_unique().all()
+    both = copies.join(kept, on="event_id", suffix="_kept")
+    for column in set(Interactions.column_names()) - {"event_id", "ingested_at"}:
+        assert both[column].equals(both[f"{column}_kept"].alias(column))
+    known = pl.coalesce("ingested_at_kept", "timestamp_kept")
+    assert both.select((pl.col("ingested_at") > known).all()).item()
+
+
+def test_orphans_name_requests_the_log_does_not_have(
+    dirty: SimulationReport, interactions: pl.DataFrame, impressions: pl.DataFrame
+) -> None:
+    known = impressions["request_id"].unique()
+    orphans = truth(dirty, TruthOrphans)
+    unknown = interactions.filter(~pl.col("request_id").is_in(known.implode()))
+    assert set(unknown["event_id"]) == set(orphans["event_id"])
+    assert orphans["request_id"].is_in(known.implode()).all()
+    lost = unknown.unique("event_id")
+    assert lost["request_id"].is_unique().all()
+
+
+def test_robots_come_as_often_as_asked_and_are_inhuman(
+    dirty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
+) -> None:
+    expected = sum(mean_robot_visits(DIRTY, day) for day in range(DIRTY.days))
+    shown = impressions.filter(by_robots(impressions, dirty))
+    people = impressions.filter(~by_robots(impressions, dirty))
+    visits = shown.group_by("session_id").agg(pl.col("request_id").n_unique())["request_id"]
+    assert abs(len(visits) - expected) < SIGMAS * np.sqrt(expected)
+    assert visits.is_between(SHORTEST_VISIT, LONGEST_VISIT).all()
+    share = dirty.bot_requests / dirty.requests
+    assert share == pytest.approx(SHARES["bots"], abs=0.12)
+    human = people.group_by("session_id").agg(pl.col("request_id").n_unique())["request_id"]
+    assert int(human.to_numpy().max()) < SHORTEST_VISIT
+    catalogue = log_items(dirty)
+    assert shown["item_id"].n_unique() > 0.9 * catalogue
+    clicks = interactions.filter(by_robots(interactions, dirty))
+    assert set(clicks["kind"]) == {"click"}
+
+
+def log_items(report: SimulationReport) -> int:
+    return pl.read_parquet(report.path / "items.parquet").height
+
+
+def test_truth_stands_beside_the_impressions_of_robots_too(
+    dirty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
+) -> None:
+    beside = truth(dirty, TruthImpressions)
+    keys = ["request_id", "item_id"]
+    assert_frame_equal(beside.select(keys), impressions.select(keys))
+    assert impressions["timestamp"].is_sorted()
+    robots = by_robots(impressions, dirty)
+    p = beside.filter(robots)["p_click"].to_numpy().astype(np.float64)
+    clicks = interactions.filter(by_robots(interactions, dirty))["event_id"].n_unique()
+    assert abs(clicks - p.sum()) < SIGMAS * np.sqrt((p * (1 - p)).sum())
+    assert (beside.filter(robots)["person"] == impressions.filter(robots)["user_id"]).all()
+
+
+def test_validation_counts_the_dirt_and_lets_it_train(
+    dirty: SimulationReport, log: Workspace
+) -> None:
+    found = validate(log, now=datetime(2030, 1, 1, tzinfo=UTC))
+    assert found.ok
+    counts = {each.rule: each.count for each in found.findings if each.table == "interactions"}
+    assert counts["duplicate"] == dirty.duplicates
+    assert counts["late"] == dirty.late
+    assert counts["orphan"] == dirty.orphans
+    delays = truth(dirty, TruthLate)["delay_us"]
+    assert counts["too_late"] == (delays > log.config.features.late_days * DAY_US).sum() > 0
+    assert counts["duplicate_differs"] == counts["event_id_on_several_days"] == 0
+
+
+def test_duplicates_and_late_events_label_as_one_in_time(
+    log: Workspace, impressions: pl.DataFrame, interactions: pl.DataFrame
+) -> None:
+    once = interactions.unique("event_id", keep="first", maintain_order=True)
+    punctual = once.with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("ingested_at"))
+    labels = log.config.labels
+    with_copies = grade_impressions(impressions, interactions.lazy(), labels)
+    assert with_copies.any()
+    assert (with_copies == grade_impressions(impressions, punctual.lazy(), labels)).all()
+
+
+def small(**shares: float) -> SimulationSettings:
+    tiny = SimulationSettings.tiny().model_dump() | {"requests_per_day": 60}
+    return SimulationSettings.model_validate(tiny | shares)
+
+
+def test_one_kind_of_dirt_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    three = {name: SHARES[name] for name in ("late", "duplicates", "orphans")}
+    every = simulate(tmp_path / "every", small(**three))
+    for name, contract in (
+        ("late", TruthLate),
+        ("duplicates", TruthDuplicates),
+        ("orphans", TruthOrphans),
+    ):
+        alone = simulate(tmp_path / name, small(**{name: SHARES[name]}))
+        columns = [each for each in contract.column_names() if each != "ingested_at"]
+        assert_frame_equal(
+            truth(alone, contract).select(columns), truth(every, contract).select(columns)
+        )
+
+
+def test_the_same_dirt_gives_the_same_bytes_and_more_days_the_same_first_ones(
+    tmp_path: Path,
+) -> None:
+    settings = small(**SHARES)
+    one = simulate(tmp_path / "one", settings)
+    two = simulate(tmp_path / "two", settings)
+    for path in sorted(each for each in one.path.rglob("*") if each.is_file()):
+        assert path.read_bytes() == (two.path / path.relative_to(one.path)).read_bytes()
+    short = simulate(tmp_path / "short", settings.model_copy(update={"days": 8}))
+    for table in TABLES:
+        begin = Workspace.open(short.path).scan(table).collect()
+        whole = Workspace.open(one.path).scan(table).collect()
+        assert_frame_equal(begin, whole.head(begin.height))
+
+
+def test_busy_days_are_drawn_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dirty: SimulationReport
+) -> None:
+    monkeypatch.setattr("recsys.datasets.simulation.shop.PIECE_REQUESTS", 40)
+    pieces = simulate(tmp_path / "pieces", DIRTY)
+    assert pieces.requests == dirty.requests
+    assert pieces.bot_requests == dirty.bot_requests
+    log = Workspace.open(pieces.path)
+    found = validate(log, now=datetime(2030, 1, 1, tzinfo=UTC))
+    assert found.ok
+    shown = log.scan("impressions").collect()
+    assert shown["timestamp"].is_sorted()
+    assert shown["request_id"].n_unique() == pieces.requests
+    events = log.scan("interactions").collect()
+    assert events["event_id"].n_unique() == events_of(pieces)
+    assert events_of(pieces) == pytest.approx(events_of(dirty), rel=0.1)

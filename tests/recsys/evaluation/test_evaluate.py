@@ -1,0 +1,163 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_contracts.errors import LeakError, UsageError
+from features.log.log import Log
+from recsys.bundle.bundle import Bundle
+from recsys.evaluation.evaluate import ALL, NEW_TO_USER, evaluate
+from recsys.evaluation.result import (
+    BEHAVIOUR_ONLY,
+    LOGGED_ORDER,
+    POPULARITY,
+    RANDOM,
+    TEXT_AND_BEHAVIOUR,
+    TEXT_ONLY,
+    EvaluationResult,
+)
+from recsys.labels.split import periods
+from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
+from recsys.reports.evaluation import REPORTS, save_reports
+from recsys.training.train import train
+from recsys.workspace.backfill import open_workspace_log, run_backfill
+from recsys.workspace.config import CONFIG_NAME, write_config
+from recsys.workspace.workspace import Workspace
+
+MODELS = {RANDOM, POPULARITY, LOGGED_ORDER, TEXT_ONLY, BEHAVIOUR_ONLY, TEXT_AND_BEHAVIOUR}
+
+
+@pytest.fixture(scope="module")
+def result(
+    trained_workspace: Workspace, tiny_log: Log, tiny_bundle_folder: Path
+) -> EvaluationResult:
+    return evaluate(trained_workspace, tiny_log, [tiny_bundle_folder], "recsys evaluate tiny")
+
+
+def mean(result: EvaluationResult, model: str, metric: str = NDCG_AT_10, part: str = ALL) -> float:
+    found = result.estimate(part, model, metric)
+    assert found is not None
+    return found.mean
+
+
+def test_every_model_is_told_on_every_slice_by_every_metric(result: EvaluationResult) -> None:
+    told = {(value.slice, value.model, value.metric) for value in result.values}
+    assert {model for _, model, _ in told} == MODELS
+    assert {metric for _, _, metric in told} == {NDCG_AT_10, MRR, AUC}
+    assert told == set(itertools.product(result.slices, MODELS, (NDCG_AT_10, MRR, AUC)))
+    assert {ALL, NEW_TO_USER} <= set(result.slices)
+    for value in result.values:
+        if value.slice == ALL:
+            assert value.estimate.low <= value.estimate.mean <= value.estimate.high
+    assert (result.data_origin, result.slate_source) == ("simulated", "logged")
+    assert result.calibration
+
+
+def test_what_knows_something_beats_chance(result: EvaluationResult) -> None:
+    assert mean(result, RANDOM, AUC) == pytest.approx(0.5, abs=0.08)
+    for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY, LOGGED_ORDER):
+        assert mean(result, model, AUC) > 0.55
+
+
+def test_differences_are_between_the_values(result: EvaluationResult) -> None:
+    assert result.differences
+    for each in result.differences:
+        if each.slice == ALL:
+            expected = mean(result, TEXT_AND_BEHAVIOUR, each.metric) - mean(
+                result, BEHAVIOUR_ONLY, each.metric
+            )
+            assert each.estimate.mean == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_test_period_is_all_that_is_looked_at(
+    result: EvaluationResult, trained_workspace: Workspace
+) -> None:
+    config = trained_workspace.config
+    test = periods(config.split, config.labels.attribution_window_hours).test
+    assert result.test_start == test.start
+    shown = trained_workspace.scan("impressions").collect()
+    assert test.start is not None
+    requests = shown.filter(shown["timestamp"] >= test.start)["request_id"].n_unique()
+    assert result.n_requests == requests
+
+
+def test_several_bundles_are_averaged(
+    tiny_workspace: Workspace, tiny_bundle_folder: Path, result: EvaluationResult
+) -> None:
+    log = open_workspace_log(tiny_workspace)
+    other = train(tiny_workspace, seed=1, name="seed-1")
+    alone = evaluate(tiny_workspace, log, [other], "")
+    both = evaluate(tiny_workspace, log, [tiny_bundle_folder, other], "")
+    for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY, TEXT_ONLY):
+        expected = (mean(result, model) + mean(alone, model)) / 2
+        assert mean(both, model) == pytest.approx(expected, abs=1e-9)
+    assert mean(both, TEXT_AND_BEHAVIOUR) != mean(result, TEXT_AND_BEHAVIOUR)
+    assert both.bundle == f"{result.bundle}, {alone.bundle}"
+
+
+def test_reports_are_written_and_read_again(
+    tiny_workspace: Workspace, result: EvaluationResult
+) -> None:
+    paths = save_reports(tiny_workspace, result)
+    assert [path.parent for path in paths] == [tiny_workspace.root / REPORTS] * 2
+    assert EvaluationResult.model_validate_json(paths[0].read_bytes()) == result
+    page = paths[1].read_text(encoding="utf-8")
+    assert TEXT_AND_BEHAVIOUR in page
+    assert "Simulated data" in page
+
+
+def changed(workspace: Workspace, part: str, **fields: object) -> Workspace:
+    config = workspace.config
+    if part:
+        fields = {part: getattr(config, part).model_copy(update=fields)}
+    write_config(config.model_copy(update=fields), workspace.root / CONFIG_NAME)
+    return Workspace.open(workspace.root)
+
+
+@pytest.mark.parametrize(
+    ("part", "fields"),
+    [
+        ("", {"name": "another shop"}),
+        ("features", {"windows_days": (1, 7)}),
+        ("text", {"max_tokens": 16}),
+    ],
+)
+def test_a_bundle_of_another_workspace_is_refused(
+    tiny_workspace: Workspace, tiny_bundle_folder: Path, part: str, fields: dict[str, object]
+) -> None:
+    other = changed(tiny_workspace, part, **fields)
+    log = open_workspace_log(other)
+    run_backfill(other, log)
+    with pytest.raises(UsageError, match="train"):
+        evaluate(other, log, [tiny_bundle_folder], "")
+
+
+def test_a_bundle_that_saw_the_test_period_is_refused(
+    tiny_workspace: Workspace, tiny_bundle: Bundle
+) -> None:
+    split = tiny_workspace.config.split
+    step = (split.validation_end - split.ranker_end) / 4
+    other = changed(
+        tiny_workspace,
+        "split",
+        ranker_end=split.ranker_end - 2 * step,
+        validation_end=split.ranker_end - step,
+    )
+    log = open_workspace_log(other)
+    run_backfill(other, log)
+    with pytest.raises(LeakError):
+        evaluate(other, log, [tiny_bundle.folder], "")
+
+
+def test_no_bundle_is_refused(trained_workspace: Workspace, tiny_log: Log) -> None:
+    with pytest.raises(UsageError, match="no bundle"):
+        evaluate(trained_workspace, tiny_log, [], "")
+
+
+def test_the_random_order_is_the_same_each_time(
+    trained_workspace: Workspace, tiny_log: Log, tiny_bundle_folder: Path, result: EvaluationResult
+) -> None:
+    again = evaluate(trained_workspace, tiny_log, [tiny_bundle_folder], "recsys evaluate tiny")
+    assert again == result
+    assert np.isfinite(mean(again, RANDOM))

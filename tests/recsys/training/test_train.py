@@ -1,0 +1,220 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+
+from data_contracts.errors import DataError, LeakError
+from features.backfill.days import ROWS
+from features.backfill.rows import MANIFEST
+from features.backfill.run import Scope
+from features.log.log import Log
+from recsys.bundle.bundle import Bundle, load_bundle
+from recsys.labels.split import Periods, periods
+from recsys.ranker.ranker import TEXT_COLUMNS
+from recsys.training.rows import ranking_rows
+from recsys.training.text_model import train_text
+from recsys.training.texts import Texts, encode_texts
+from recsys.training.train import BUNDLES, bundle_name, signals_of, train
+from recsys.workspace.backfill import FEATURES, open_workspace_log, run_backfill
+from recsys.workspace.config import CONFIG_NAME, write_config
+from recsys.workspace.workspace import CACHE, Workspace
+from tests.worlds import FailingTrack, InterruptionError, listing
+
+PICKLE_ENDINGS = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".npy", ".npz", ".py"}
+
+
+@pytest.fixture(scope="module")
+def split(trained_workspace: Workspace) -> Periods:
+    config = trained_workspace.config
+    return periods(config.split, config.labels.attribution_window_hours)
+
+
+def test_an_encoder_that_saw_the_rankers_own_window_is_refused(
+    trained_workspace: Workspace, tiny_log: Log, tiny_texts: Texts, split: Periods
+) -> None:
+    """Trains the text model on the ranker's period on purpose."""
+    leaking = train_text(trained_workspace, tiny_log, tiny_texts, split.ranker)
+    settings = trained_workspace.config.text
+    signals = signals_of(leaking.model, tiny_texts.vectors.items, settings)
+
+    def rows(trained_until: int) -> object:
+        return ranking_rows(
+            trained_workspace, tiny_log, tiny_texts, signals, trained_until, split.ranker
+        )
+
+    with pytest.raises(LeakError) as refusal:
+        rows(leaking.trained_until)
+    assert split.ranker.start is not None
+    shown = trained_workspace.scan("impressions").filter(split.ranker.contains(pl.col("timestamp")))
+    first = shown.select(pl.col("timestamp").min()).collect().item()
+    seen = datetime.fromtimestamp(leaking.trained_until / 1e6, UTC)
+    assert seen > first >= split.ranker.start
+    assert f"{seen:%Y-%m-%d %H:%M:%S}" in refusal.value.found
+    assert f"{first:%Y-%m-%d %H:%M:%S}" in refusal.value.found
+
+
+def test_an_encoder_of_its_own_period_may_score_the_rankers_rows(
+    trained_workspace: Workspace, tiny_log: Log, tiny_texts: Texts, split: Periods
+) -> None:
+    honest = train_text(trained_workspace, tiny_log, tiny_texts, split.text)
+    settings = trained_workspace.config.text
+    signals = signals_of(honest.model, tiny_texts.vectors.items, settings)
+    rows = ranking_rows(
+        trained_workspace, tiny_log, tiny_texts, signals, honest.trained_until, split.ranker
+    )
+    assert honest.trained_until <= rows.slates.rows.request_time[0]
+    assert len(rows.matrix) == len(rows.text) == len(rows.slates.rows) == rows.requests.frame.height
+    wide = rows.for_ranker(with_text=True)
+    assert wide.matrix.shape[1] == rows.matrix.shape[1] + len(TEXT_COLUMNS)
+    assert wide.sizes.sum() == len(wide.grade) == len(wide.position)
+
+
+def test_every_cut_off_lies_before_what_it_must_not_see(
+    tiny_bundle: Bundle, split: Periods
+) -> None:
+    cuts = tiny_bundle.manifest.cut_offs
+    assert cuts.text_trained_until <= cuts.ranker_from < cuts.ranker_until
+    assert split.text.end is not None
+    assert split.ranker.end is not None
+    assert split.validation.end is not None
+    assert cuts.text_trained_until <= split.text.end
+    assert cuts.ranker_until < split.ranker.end < cuts.validation_until < split.validation.end
+    assert cuts.validation_until < cuts.state_as_of
+
+
+def test_the_bundle_holds_no_code(tiny_bundle_folder: Path) -> None:
+    files = [path for path in tiny_bundle_folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        assert path.suffix not in PICKLE_ENDINGS
+        head = path.read_bytes()[:2]
+        assert not (head[:1] == b"\x80" and head[1:2] <= b"\x05"), path
+
+
+def test_the_manifest_tells_what_it_was_made_from(
+    tiny_bundle: Bundle, trained_workspace: Workspace, tiny_texts: Texts
+) -> None:
+    manifest, config = tiny_bundle.manifest, trained_workspace.config
+    assert (manifest.data, manifest.data_origin) == (config.name, "simulated")
+    assert manifest.slate_source == config.slate_source
+    assert manifest.encoder_fingerprint == tiny_texts.encoder.fingerprint
+    assert manifest.features == list(tiny_bundle.no_text.ranker.names)
+    assert set(manifest.metrics) == {"full", "no_text"}
+    assert all(0 < value < 1 for value in manifest.metrics.values())
+
+
+@pytest.mark.parametrize("label", ["Fine-tuning the text model", "Training rankers"])
+def test_training_that_fails_midway_leaves_the_old_bundle_and_nothing_else(
+    tiny_workspace: Workspace, label: str
+) -> None:
+    before = listing(tiny_workspace.root)
+    track = FailingTrack(label, [])
+    with pytest.raises(InterruptionError):
+        train(tiny_workspace, track=track)
+    assert listing(tiny_workspace.root) == before
+    load_bundle(tiny_workspace.root / BUNDLES / bundle_name(0))
+
+
+def test_writing_that_fails_midway_leaves_the_old_bundle_and_nothing_else(
+    tiny_workspace: Workspace,
+) -> None:
+    """A folder in the state cannot be copied into the bundle, after all else was written."""
+    (tiny_workspace.root / FEATURES / "state" / "zz").mkdir()
+    before = listing(tiny_workspace.root)
+    with pytest.raises(IsADirectoryError):
+        train(tiny_workspace)
+    assert listing(tiny_workspace.root) == before
+    load_bundle(tiny_workspace.root / BUNDLES / bundle_name(0))
+
+
+def test_a_backfill_that_fails_midway_is_done_again(tiny_workspace: Workspace) -> None:
+    log = open_workspace_log(tiny_workspace)
+    rows = sorted((tiny_workspace.root / FEATURES / "rows").iterdir())
+    content = [path.read_bytes() for path in rows]
+    failing, scope = FailingTrack("Computing features", []), Scope(again=True)
+    with pytest.raises(InterruptionError):
+        run_backfill(tiny_workspace, log, scope=scope, track=failing)
+    assert not (tiny_workspace.root / FEATURES / ROWS / MANIFEST).exists()
+    assert [
+        path for path in (tiny_workspace.root / FEATURES).iterdir() if path.name[0] == "."
+    ] == []
+    run_backfill(tiny_workspace, log)
+    assert [path.read_bytes() for path in rows] == content
+
+
+def test_features_are_computed_again_only_when_something_changed(
+    tiny_workspace: Workspace,
+) -> None:
+
+    def computed(workspace: Workspace) -> bool:
+        track = FailingTrack(None, [])
+        run_backfill(workspace, open_workspace_log(workspace), track=track)
+        return bool(track.seen)
+
+    assert not computed(tiny_workspace)
+    config = tiny_workspace.config
+    text = config.text.model_copy(update={"steps": 1})
+    write_config(config.model_copy(update={"text": text}), tiny_workspace.root / CONFIG_NAME)
+    assert not computed(Workspace.open(tiny_workspace.root))
+    features = config.features.model_copy(update={"smoothing": 5.0})
+    write_config(
+        config.model_copy(update={"features": features}), tiny_workspace.root / CONFIG_NAME
+    )
+    changed = Workspace.open(tiny_workspace.root)
+    assert computed(changed)
+    assert not computed(changed)
+    table = Path(changed.location("interactions"))
+    pl.read_parquet(table).head(300).write_parquet(table)
+    assert computed(changed)
+
+
+def test_features_of_other_impressions_are_refused(
+    tiny_workspace: Workspace, tiny_texts: Texts, tiny_bundle: Bundle, split: Periods
+) -> None:
+    table = Path(tiny_workspace.location("impressions"))
+    frame = pl.read_parquet(table)
+    frame.filter(pl.col("request_id") != frame["request_id"][-1]).write_parquet(table)
+    with pytest.raises(DataError, match="recsys backfill"):
+        ranking_rows(
+            tiny_workspace,
+            open_workspace_log(tiny_workspace),
+            tiny_texts,
+            tiny_bundle.signals,
+            0,
+            split.test,
+        )
+
+
+def test_the_same_seed_gives_the_same_bundle(
+    tiny_workspace: Workspace, tiny_bundle: Bundle
+) -> None:
+    track = FailingTrack(None, [])
+    again = load_bundle(train(tiny_workspace, track=track))
+    assert "Encoding texts" not in track.seen
+    assert "Computing features" not in track.seen
+    same = again.manifest.files
+    assert same == tiny_bundle.manifest.files
+    assert again.fingerprint == tiny_bundle.fingerprint
+    other = load_bundle(train(tiny_workspace, seed=1, name=bundle_name(1)))
+    assert other.folder.name == other.name == "seed-1"
+    assert other.manifest.files["interest.safetensors"] != same["interest.safetensors"]
+    assert other.manifest.files["encoder/model.safetensors"] == same["encoder/model.safetensors"]
+
+
+def test_only_new_texts_are_encoded(tiny_workspace: Workspace) -> None:
+    table = Path(tiny_workspace.location("items"))
+    items = pl.read_parquet(table)
+    first = pl.int_range(pl.len()) == 0
+    items.with_columns(
+        pl.when(first).then(pl.lit("Something new")).otherwise("title").alias("title")
+    ).write_parquet(table)
+    (cache,) = (tiny_workspace.root / CACHE).iterdir()
+    before = listing(cache)
+    texts = encode_texts(tiny_workspace)
+    (added,) = listing(cache).keys() - before.keys()
+    assert before.items() <= listing(cache).items()
+    assert len(load_file(cache / added)["keys"]) == 1
+    assert np.isfinite(texts.vectors.items).all()

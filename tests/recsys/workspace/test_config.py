@@ -1,0 +1,137 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from data_contracts.errors import DataError
+from features.defaults import default_features
+from features.kinds.item import AttributeCode
+from features.settings import FeatureSettings
+from recsys.labels.split import SplitSettings
+from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config, write_config
+from recsys.workspace.feature_sets import features_of, row_features
+from recsys.workspace.workspace import TABLES, Workspace
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+CONFIG = WorkspaceConfig(
+    name="tiny",
+    data_origin="real",
+    slate_source="sampled",
+    attributes={"brand": "text", "weight": "number"},
+    split=SplitSettings(
+        text_end=START + DAY, ranker_end=START + 2 * DAY, validation_end=START + 3 * DAY
+    ),
+)
+
+
+def write(path: Path, **changes: object) -> Path:
+    content = CONFIG.model_dump(exclude_none=True) | changes
+    path.write_text(tomli_w.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / CONFIG_NAME
+    write_config(CONFIG, path)
+    assert read_config(path) == CONFIG
+    assert [each.name for each in tmp_path.iterdir()] == [CONFIG_NAME]
+
+
+def test_declared_columns_are_read_again_as_they_were(tmp_path: Path) -> None:
+    default = default_features(FeatureSettings(), ["click", "purchase"], logged=False)
+    features = FeatureSettings(columns=(*default.features, AttributeCode("brand")))
+    config = CONFIG.model_copy(update={"features": features})
+    write_config(config, tmp_path / CONFIG_NAME)
+    again = read_config(tmp_path / CONFIG_NAME)
+    assert again == config
+    assert features_of(again) == features_of(config)
+    assert features_of(again).features == features.columns
+
+
+def test_evaluation_has_its_columns_whatever_the_ranker_reads() -> None:
+    features = FeatureSettings(columns=(AttributeCode("brand"),))
+    config = CONFIG.model_copy(update={"features": features})
+    assert features_of(config).names == ["item_brand_code"]
+    assert row_features(config).names == [
+        "item_brand_code",
+        "item_click_30d",
+        "user_item_purchase_ever",
+        "item_days_since_first_purchase",
+        "user_session_ever",
+    ]
+    # All of them are in the default set.
+    assert row_features(CONFIG) == features_of(CONFIG)
+
+
+def column(**parameters: object) -> dict[str, object]:
+    return {"features": {"columns": [parameters]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"format": 2}, "format"),
+        ({"name": ""}, "name"),
+        ({"data_origin": "made up"}, "data_origin"),
+        ({"unheard_of": 1}, "unheard_of"),
+        ({"labels": {"attribution_window_hours": 0}}, "labels.attribution_window_hours"),
+        ({"labels": {"grades": {"click": 9}}}, "label_gain"),
+        ({"split": {"text_end": "soon"}}, "split.text_end"),
+        ({"features": {"windows_days": [0]}}, "features.windows_days"),
+        ({"features": {"attributes": ["colour"]}}, "colour"),
+        ({"features": {"attributes": ["weight"]}}, "weight"),
+        (column(kind="coutn"), "'count' may be meant"),
+        (column(kind="recency", key=["item"], events="like"), "'like'"),
+        (column(kind="recency", key=["colour"], events="click"), "'colour'"),
+        (column(kind="attribute_code", attribute="weight"), "'weight'"),
+        (column(kind="recency", key=["item"], events="impression"), "'impression'"),
+        ({"text": {"template": ["title", "colour"]}}, "colour"),
+        ({"ranker": {"num_leaves": "many"}}, "ranker.num_leaves"),
+        ({"tables": {"baskets": "b.parquet"}}, "tables.baskets"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    with pytest.raises(DataError) as refusal:
+        read_config(write(tmp_path / CONFIG_NAME, **changes))
+    assert named in refusal.value.found
+    assert "correct" in refusal.value.action
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"[a]\n[a]\n"])
+def test_what_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / CONFIG_NAME
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="TOML in UTF-8"):
+        read_config(path)
+
+
+def test_a_folder_without_a_configuration_is_no_workspace(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="recsys import"):
+        Workspace.open(tmp_path)
+
+
+def test_tables_are_found_relative_absolute_and_by_url(tmp_path: Path) -> None:
+    write(
+        tmp_path / CONFIG_NAME,
+        tables={
+            "items": "here.parquet",
+            "impressions": "/there.parquet",
+            "interactions": "s3://x/y",
+        },
+    )
+    workspace = Workspace.open(tmp_path)
+    assert [workspace.location(table) for table in TABLES] == [
+        str(tmp_path / "here.parquet"),
+        "/there.parquet",
+        "s3://x/y",
+    ]
+
+
+def test_declared_attributes_are_columns_of_items() -> None:
+    columns = Workspace(Path(), CONFIG).contract("items").columns()
+    assert {"brand", "weight", "item_id", "title"} <= columns.keys()
+    assert columns["brand"].dtype != columns["weight"].dtype

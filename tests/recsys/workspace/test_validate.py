@@ -1,0 +1,402 @@
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+import pytest
+
+from data_contracts.events import Impressions, Interactions
+from data_contracts.export import rule_names
+from recsys.labels.grades import LabelSettings
+from recsys.labels.split import SplitSettings
+from recsys.workspace.config import TableSettings, WorkspaceConfig
+from recsys.workspace.validate import Finding, ValidationReport, render, validate
+from recsys.workspace.workspace import Workspace
+
+T = TypeVar("T")
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+DAYS = 16
+NOW = START + 100 * DAY
+WINDOW = timedelta(hours=24)
+
+
+def config(**labels: object) -> WorkspaceConfig:
+    return WorkspaceConfig(
+        name="tiny",
+        data_origin="simulated",
+        slate_source="logged",
+        attributes={"brand": "text"},
+        labels=LabelSettings.model_validate(labels),
+        split=SplitSettings(
+            text_end=START + 4 * DAY,
+            ranker_end=START + 8 * DAY,
+            validation_end=START + 12 * DAY,
+        ),
+    )
+
+
+def items() -> pl.DataFrame:
+    return pl.DataFrame({"item_id": ["a", "b"], "title": ["Mug", ""], "tags": [[], ["blue"]]})
+
+
+def impressions() -> pl.DataFrame:
+    """A slate of two each noon."""
+    days = [day for day in range(DAYS) for _ in "ab"]
+    return pl.DataFrame(
+        {
+            "request_id": [f"r{day}" for day in days],
+            "item_id": ["a", "b"] * DAYS,
+            "user_id": ["u"] * len(days),
+            "position": pl.Series([1, 2] * DAYS, dtype=pl.Int32),
+            "timestamp": [START + day * DAY + DAY / 2 for day in days],
+        }
+    )
+
+
+def interactions() -> pl.DataFrame:
+    """A click on the first candidate of each slate, an hour later."""
+    return pl.DataFrame(
+        {
+            "event_id": [f"e{day}" for day in range(DAYS)],
+            "kind": ["click"] * DAYS,
+            "user_id": ["u"] * DAYS,
+            "item_id": ["a"] * DAYS,
+            "request_id": [f"r{day}" for day in range(DAYS)],
+            "timestamp": [START + day * DAY + DAY / 2 + DAY / 24 for day in range(DAYS)],
+        }
+    )
+
+
+class World:
+    """A workspace without a fault, whose tables a test may spoil before it is checked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = config()
+        self.tables = {
+            "items": items(),
+            "impressions": impressions(),
+            "interactions": interactions(),
+        }
+
+    def check(self) -> ValidationReport:
+        for name, frame in self.tables.items():
+            frame.write_parquet(self.root / f"{name}.parquet")
+        return validate(Workspace(self.root, self.config), now=NOW)
+
+    def change(self, table: str, *columns: pl.Expr) -> None:
+        self.tables[table] = self.tables[table].with_columns(*columns)
+
+    def add(self, table: str, row: int, *columns: pl.Expr) -> None:
+        frame = self.tables[table]
+        self.tables[table] = pl.concat([frame, frame[row].with_columns(*columns)])
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def broken(report: ValidationReport) -> dict[str, tuple[str, int]]:
+    return {
+        f"{each.table} {each.rule}": (each.severity, each.count)
+        for each in report.findings
+        if each.count
+    }
+
+
+def first(report: ValidationReport, rule: str) -> str:
+    return next(e.first for e in report.findings if f"{e.table} {e.rule}" == rule)
+
+
+def test_a_good_workspace_has_a_line_for_every_rule_and_no_fault(world: World) -> None:
+    report = world.check()
+    assert broken(report) == {}
+    assert report.ok
+    checked = [(each.table, each.rule) for each in report.findings]
+    assert len(checked) == len(set(checked))
+    for table, contract in (("impressions", Impressions), ("interactions", Interactions)):
+        assert {(table, rule) for rule in rule_names(contract)} < set(checked)
+    assert not (world.root / "rejected").exists()
+
+
+@pytest.mark.parametrize("table", ["items", "impressions", "interactions"])
+def test_an_unreadable_table_is_one_error_and_the_others_are_checked(
+    table: str, world: World
+) -> None:
+    world.tables[table] = world.tables[table].drop("item_id")
+    world.change("interactions", pl.lit("").alias("event_id"))
+    report = world.check()
+    assert not report.ok
+    found = broken(report)
+    assert found[f"{table} readable"] == ("error", 1)
+    assert "['item_id']" in first(report, f"{table} readable")
+    assert "what to do" in first(report, f"{table} readable")
+    if table != "interactions":
+        assert found["interactions event_id|min_length"] == ("error", DAYS)
+
+
+def test_missing_empty_and_corrupt_files_are_errors_of_their_table(world: World) -> None:
+    world.check()
+    (world.root / "items.parquet").unlink()
+    (world.root / "impressions.parquet").write_bytes(b"PAR1 no more")
+    interactions().clear().write_parquet(world.root / "interactions.parquet")
+    report = validate(Workspace(world.root, world.config), now=NOW)
+    assert broken(report) == {
+        f"{table} readable": ("error", 1) for table in ("items", "impressions", "interactions")
+    }
+
+
+def test_a_value_that_does_not_fit_its_column_is_an_error(world: World) -> None:
+    world.change("impressions", pl.lit(2**40, dtype=pl.Int64).alias("position"))
+    report = world.check()
+    assert broken(report)["impressions readable"] == ("error", 1)
+    assert "does not fit" in first(report, "impressions readable")
+
+
+def test_rejected_rows_are_written_with_their_reasons_and_removed_when_mended(
+    world: World,
+) -> None:
+    good = world.tables["impressions"]
+    world.change(
+        "impressions",
+        pl.when(pl.col("position") == 2).then(0).otherwise("position").alias("position"),
+    )
+    report = world.check()
+    assert broken(report)["impressions position|min"] == ("error", DAYS)
+    path = world.root / "rejected" / "impressions.parquet"
+    assert report.rejected == {"impressions": path}
+    rejected = pl.read_parquet(path)
+    assert rejected["reason"].to_list() == ["position|min"] * DAYS
+    assert rejected["item_id"].unique().to_list() == ["b"]
+    assert "item_id='b'" in first(report, "impressions position|min")
+
+    world.tables["impressions"] = good
+    assert world.check().rejected == {}
+    assert not path.exists()
+
+
+def known_at(moment: datetime) -> pl.Expr:
+    return pl.lit(moment, dtype=pl.Datetime("us", "UTC")).alias("ingested_at")
+
+
+def test_duplicates_are_warned_of_and_the_copy_known_first_is_kept(world: World) -> None:
+    world.change("interactions", known_at(START + 20 * DAY))
+    world.add("interactions", 3)
+    world.add("interactions", 3, known_at(START + 21 * DAY))
+    world.add("interactions", 3, known_at(START + 19 * DAY))
+    report = world.check()
+    assert broken(report) == {
+        "interactions duplicate": ("warning", 3),
+        "interactions late": ("info", DAYS),
+    }
+    assert report.ok
+    rejected = pl.read_parquet(report.rejected["interactions"])
+    assert rejected.select("event_id", "reason").rows() == [("e3", "duplicate")] * 3
+    moments = [START + days * DAY for days in (20, 20, 21)]
+    assert rejected["ingested_at"].to_list() == moments
+
+
+def test_late_events_are_told_and_those_features_set_aside_are_warned_of(world: World) -> None:
+    arrival = pl.col("timestamp") + world.config.features.late_days * DAY
+    world.change("interactions", arrival.alias("ingested_at"))
+    found = broken(world.check())
+    assert found == {"interactions late": ("info", DAYS)}
+    world.change("interactions", pl.col("ingested_at") + timedelta(microseconds=1))
+    report = world.check()
+    assert report.ok
+    assert broken(report) == found | {"interactions too_late": ("warning", DAYS)}
+
+
+def test_copies_that_tell_something_else_are_told_apart(world: World) -> None:
+    world.add("interactions", 3, pl.lit("purchase").alias("kind"))
+    report = world.check()
+    assert report.ok
+    assert broken(report) == {
+        "interactions duplicate": ("warning", 1),
+        "interactions duplicate_differs": ("warning", 1),
+    }
+    assert "kind='purchase'" in first(report, "interactions duplicate_differs")
+
+
+def test_an_id_on_another_day_is_another_event(world: World) -> None:
+    world.add("interactions", 3, pl.col("timestamp") + DAY, pl.lit("r4").alias("request_id"))
+    report = world.check()
+    assert report.ok
+    assert broken(report) == {"interactions event_id_on_several_days": ("warning", 2)}
+
+
+def test_rows_without_id_or_time_are_no_duplicates(world: World) -> None:
+    for column in ("event_id", "timestamp"):
+        nothing = pl.lit(None).cast(world.tables["interactions"].schema[column]).alias(column)
+        world.add("interactions", 3, nothing)
+        world.add("interactions", 3, nothing)
+    found = broken(world.check())
+    assert found["interactions event_id|nullability"] == ("error", 2)
+    assert found["interactions timestamp|nullability"] == ("error", 2)
+    assert "interactions duplicate" not in found
+
+
+def test_events_of_the_future_are_rejected(world: World) -> None:
+    later = pl.lit(NOW + timedelta(microseconds=1), dtype=pl.Datetime("us", "UTC"))
+    world.add("interactions", 0, later.alias("timestamp"), pl.lit("late").alias("event_id"))
+    world.add("impressions", 0, later.alias("timestamp"), pl.lit("late").alias("request_id"))
+    at_now = pl.lit(NOW, dtype=pl.Datetime("us", "UTC"))
+    world.add("interactions", 0, at_now.alias("timestamp"), pl.lit("now").alias("event_id"))
+    report = world.check()
+    assert broken(report) == {
+        "impressions in_the_future": ("error", 1),
+        "interactions in_the_future": ("error", 1),
+    }
+    rejected = pl.read_parquet(report.rejected["interactions"])
+    assert rejected.select("event_id", "reason").rows() == [("late", "in_the_future")]
+
+
+def test_unknown_items_and_orphans_are_counted_in_rows(world: World) -> None:
+    unknown = pl.when(pl.col("item_id") == "a").then(pl.lit("x")).otherwise("item_id")
+    world.tables["items"] = items().filter(pl.col("item_id") != "b")
+    world.change("interactions", unknown.alias("item_id"))
+    world.change("impressions", unknown.alias("item_id"))
+    world.add("interactions", 0, pl.lit("gone").alias("request_id"), pl.lit("o").alias("event_id"))
+    none = pl.lit(None, dtype=pl.String).alias("request_id")
+    world.add("interactions", 0, none, pl.lit("free").alias("event_id"))
+    report = world.check()
+    assert broken(report) == {
+        "impressions unknown_item": ("warning", 2 * DAYS),
+        "interactions unknown_item": ("warning", DAYS + 2),
+        "interactions orphan": ("warning", 1),
+    }
+    assert "request_id='gone'" in first(report, "interactions orphan")
+    assert report.ok
+
+
+def test_items_without_any_text_of_the_template_are_counted(world: World) -> None:
+    empty = {"title": ["  "], "tags": [[]], "description": [None], "brand": ["Acme"]}
+    silent_item = pl.DataFrame(
+        {"item_id": ["c"], **empty}, schema_overrides={"tags": pl.List(pl.String)}
+    )
+    world.tables["items"] = pl.concat([items(), silent_item], how="diagonal_relaxed")
+    report = world.check()
+    assert broken(report) == {"items without_text": ("warning", 1)}
+    assert "item_id='c'" in first(report, "items without_text")
+    speaking = world.config.text.model_copy(update={"template": ("title", "brand")})
+    world.config = world.config.model_copy(update={"text": speaking})
+    report = world.check()
+    assert broken(report) == {"items without_text": ("warning", 1)}
+    assert "item_id='b'" in first(report, "items without_text")
+
+
+def test_kinds_without_a_grade_and_guests_are_counted(world: World) -> None:
+    guest = pl.lit(None, dtype=pl.String).alias("user_id")
+    wish = pl.lit("wish").alias("kind")
+    world.add("interactions", 0, guest, wish, pl.lit("w").alias("event_id"))
+    report = world.check()
+    assert broken(report) == {
+        "interactions kind_without_grade": ("warning", 1),
+        "interactions without_user": ("info", 1),
+    }
+    assert first(report, "interactions without_user") == f"{1 / (DAYS + 1):.1%} of interactions"
+
+
+def test_split_moments_must_lie_within_the_log(world: World) -> None:
+    split = SplitSettings(
+        text_end=START - DAY, ranker_end=START + 8 * DAY, validation_end=START + 20 * DAY
+    )
+    world.config = world.config.model_copy(update={"split": split})
+    report = world.check()
+    assert not report.ok
+    assert broken(report) == {
+        "split text_end_outside_of_the_log": ("error", 1),
+        "split validation_end_outside_of_the_log": ("error", 1),
+        "split text_without_positives": ("error", 1),
+        "split test_without_positives": ("error", 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("period", "days"),
+    [("text", range(4)), ("ranker", range(5, 8)), ("validation", range(9, 12))],
+)
+def test_every_period_needs_a_positive_outside_of_the_gap(
+    period: str, days: range, world: World
+) -> None:
+    gone = [f"r{day}" for day in days]
+    world.tables["interactions"] = interactions().filter(~pl.col("request_id").is_in(gone))
+    assert broken(world.check()) == {f"split {period}_without_positives": ("error", 1)}
+    world.tables["interactions"] = interactions().filter(~pl.col("request_id").is_in(gone[:-1]))
+    assert broken(world.check()) == {}
+
+
+def test_an_interaction_without_a_request_labels_by_user_and_item(world: World) -> None:
+    none = pl.lit(None, dtype=pl.String).alias("request_id")
+    world.change("interactions", none)
+    assert broken(world.check()) == {}
+    world.change("interactions", pl.lit("somebody else").alias("user_id"))
+    assert len(broken(world.check())) == 4
+
+
+@pytest.mark.parametrize(
+    ("delay", "positive"),
+    [
+        (timedelta(0), True),
+        (WINDOW - timedelta(microseconds=1), True),
+        (WINDOW, False),
+        (-timedelta(microseconds=1), False),
+    ],
+)
+def test_only_interactions_within_the_window_label(
+    delay: timedelta, positive: bool, world: World
+) -> None:
+    shown = world.tables["impressions"].filter(pl.col("item_id") == "a")["timestamp"]
+    world.change("interactions", pl.lit(shown + delay).alias("timestamp"))
+    faults = [rule for rule in broken(world.check()) if rule.endswith("without_positives")]
+    assert len(faults) == (0 if positive else 4)
+
+
+def test_each_rule_is_one_line_with_its_count(world: World) -> None:
+    world.add("interactions", 3)
+    world.change("impressions", pl.lit(0, dtype=pl.Int32).alias("position"))
+    report = world.check()
+    lines = [line.plain for line in render(report)]
+    assert len(lines) == len(report.findings) + 1
+    for line, each in zip(lines, report.findings, strict=False):
+        words = line.split(maxsplit=4)
+        assert words[0] == (each.severity if each.count else "ok")
+        assert words[1:4] == [each.table, each.rule, str(each.count)]
+        assert each.first in line
+        assert "\n" not in line
+    assert lines[-1].startswith("not fit for training: 2 rules with errors, ")
+    assert str(world.root / "rejected" / "impressions.parquet") in lines[-1]
+
+
+def test_warnings_alone_are_fit_for_training() -> None:
+    report = ValidationReport((Finding("items", "without_text", "warning", 3, "x"),), {})
+    assert report.ok
+    assert [line.plain for line in render(report)][-1] == (
+        "fit for training: 0 rules with errors, 1 with warnings"
+    )
+
+
+def test_long_rows_are_cut(world: World) -> None:
+    world.change("impressions", pl.lit("word " * 200).alias("query"), pl.lit("x").alias("item_id"))
+    assert len(first(world.check(), "impressions unknown_item")) <= 160
+
+
+def test_tables_elsewhere_are_found_and_progress_is_told(world: World) -> None:
+    world.check()
+    folder = world.root / "elsewhere"
+    folder.mkdir()
+    (world.root / "items.parquet").rename(folder / "goods.parquet")
+    tables = TableSettings(items=str(folder / "goods.parquet"))
+    told: list[int] = []
+
+    def track(steps: Iterable[T], label: str, total: int) -> Iterable[T]:
+        told.append(total)
+        return steps
+
+    moved = world.config.model_copy(update={"tables": tables})
+    assert validate(Workspace(world.root, moved), now=NOW, track=track).ok
+    assert told == [3]

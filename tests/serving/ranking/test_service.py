@@ -1,0 +1,214 @@
+"""The service without Ray: handlers called in this process."""
+
+import asyncio
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx
+import numpy as np
+import pytest
+
+from data_contracts.slates import RankResponse, Rung
+from serving.api import build_api
+from serving.ranking.service import RankingService
+from serving.telemetry.metrics import RankingTelemetry, make_log
+from serving.wire.problems import MEDIA_TYPE, Problem
+from tests.serving.doubles import FINGERPRINT, KNOWN, FakeEncoder, FakeModel, settings_for
+
+
+@dataclass
+class World:
+    """A service with its parts in reach."""
+
+    model: FakeModel = field(default_factory=FakeModel)
+    encoder: FakeEncoder = field(default_factory=FakeEncoder)
+    log: io.BytesIO = field(default_factory=io.BytesIO)
+    encoder_error: Exception | None = None
+    encoder_delay_s: float = 0.0
+    warm: bool = True
+    max_in_flight: int = 4
+
+    def service(self) -> RankingService:
+        async def encode(texts: Sequence[str], fingerprint: str) -> np.ndarray:
+            assert fingerprint == FINGERPRINT
+            await asyncio.sleep(self.encoder_delay_s)
+            if self.encoder_error is not None:
+                raise self.encoder_error
+            return self.encoder.encode(texts)
+
+        settings = settings_for(max_in_flight=self.max_in_flight, max_body_bytes=100_000)
+        telemetry = RankingTelemetry(make_log(self.log))
+        service = RankingService(self.model, encode, settings, telemetry)
+        if self.warm:
+            service.warm_up()
+        self.model.asked.clear()
+        return service
+
+    def post(self, *bodies: object) -> list[httpx.Response]:
+        async def all_at_once() -> list[httpx.Response]:
+            transport = httpx.ASGITransport(build_api(self.service()), raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+                return await asyncio.gather(*(http.post("/v1/rank", json=body) for body in bodies))
+
+        return asyncio.run(all_at_once())
+
+    def get(self, path: str) -> httpx.Response:
+        async def once() -> httpx.Response:
+            transport = httpx.ASGITransport(build_api(self.service()))
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+                return await http.get(path)
+
+        return asyncio.run(once())
+
+    def rank(self, **body: object) -> RankResponse:
+        (answer,) = self.post(body)
+        assert answer.status_code == 200, answer.text
+        return RankResponse.model_validate_json(answer.content)
+
+    def log_lines(self, event: str) -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+
+KNOWN_CANDIDATES = [{"item_id": item} for item in KNOWN[:3]]
+NEW_WITH_TEXT = [{"item_id": "new", "text": "four"}, *KNOWN_CANDIDATES]
+
+
+def test_known_candidates_need_no_encoder() -> None:
+    world = World(encoder_error=RuntimeError("must not be called"))
+    answer = world.rank(candidates=KNOWN_CANDIDATES)
+    assert answer.rung == "full"
+    assert [item.item_id for item in answer.items] == KNOWN[2::-1]
+    assert world.log_lines("stepped down") == []
+
+
+def test_the_vector_of_an_inline_text_reaches_the_model() -> None:
+    world = World()
+    answer = world.rank(candidates=NEW_WITH_TEXT)
+    assert world.encoder.batches == [["four"]]
+    assert answer.items[0].interest_match == len("four")
+    assert answer.unknown_items == ["new"]
+
+
+@pytest.mark.parametrize(("top_k", "explained"), [(None, 3), (2, 2), (7, 3)])
+def test_only_what_is_told_is_explained(top_k: int | None, explained: int) -> None:
+    world = World(warm=False)
+    world.rank(candidates=KNOWN_CANDIDATES, top_k=top_k, explain=True)
+    world.rank(candidates=KNOWN_CANDIDATES, top_k=top_k)
+    assert world.model.explained == [explained, 0]
+
+
+def test_a_broken_encoder_costs_the_text_but_not_the_answer() -> None:
+    world = World(encoder_error=RuntimeError("secret text"))
+    answer = world.rank(candidates=NEW_WITH_TEXT)
+    assert answer.rung == "cached_text"
+    assert len(answer.items) == len(NEW_WITH_TEXT)
+    (line,) = world.log_lines("stepped down")
+    assert (line["stage"], line["cause"]) == ("encode", "RuntimeError")
+
+
+def test_an_encoder_later_than_the_deadline_is_not_waited_for() -> None:
+    world = World(encoder_delay_s=30)
+    answer = world.rank(candidates=NEW_WITH_TEXT, deadline_ms=400)
+    assert answer.rung == "cached_text"
+    assert answer.timings_ms["total"] < 30_000
+
+
+@pytest.mark.parametrize(
+    ("broken", "asked"),
+    [
+        (["full"], ["full", "cached_text"]),
+        (["full", "cached_text"], ["full", "cached_text", "no_text"]),
+        (["full", "cached_text", "no_text"], ["full", "cached_text", "no_text", "given_order"]),
+    ],
+)
+def test_a_rung_that_fails_is_stepped_down_from(broken: list[Rung], asked: list[Rung]) -> None:
+    world = World(warm=False)
+    world.model.broken = frozenset(broken)
+    answer = world.rank(candidates=KNOWN_CANDIDATES)
+    assert world.model.asked == asked
+    assert answer.rung == asked[-1]
+    assert len(world.log_lines("stepped down")) == len(broken)
+
+
+def test_rungs_too_slow_for_the_deadline_are_not_begun() -> None:
+    world = World(FakeModel(slow_ms={"full": 40, "cached_text": 40}))
+    answer = world.rank(candidates=KNOWN_CANDIDATES, deadline_ms=45)
+    assert (answer.rung, world.model.asked) == ("no_text", ["no_text"])
+
+
+def test_when_nothing_works_the_answer_is_a_problem_that_keeps_its_secrets() -> None:
+    world = World(warm=False)
+    world.model.broken = frozenset(["full", "cached_text", "no_text", "given_order"])
+    (answer,) = world.post({"candidates": KNOWN_CANDIDATES, "user_id": "secret-user"})
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    problem = Problem.model_validate_json(answer.content)
+    (line,) = world.log_lines("failed")
+    assert line["error"] == "RuntimeError"
+    assert problem.instance is not None
+    assert "secret-user" not in answer.text
+    assert b"secret-user" not in world.log.getvalue()
+
+
+def test_what_the_model_finds_wrong_with_a_request_is_the_callers_problem() -> None:
+    (answer,) = World().post({"candidates": [{"item_id": "a", "features": {"unheard_of": 1.0}}]})
+    problem = Problem.model_validate_json(answer.content)
+    assert problem.status == answer.status_code == 422
+    assert problem.errors[0].found == "the feature unheard_of"
+    assert problem.detail == "declare it"
+
+
+def test_no_text_no_query_and_no_user_stands_in_the_log() -> None:
+    world = World()
+    world.rank(
+        candidates=[{"item_id": "new", "text": "secret text"}],
+        user_id="secret-user",
+        session_id="secret-session",
+        query="secret query",
+        request_id="r-7",
+    )
+    assert b"secret" not in world.log.getvalue()
+    (line,) = world.log_lines("ranked")
+    assert (line["request_id"], line["rung"], line["candidates"]) == ("r-7", "full", 1)
+
+
+def test_callers_above_the_limit_are_refused_while_the_others_are_answered() -> None:
+    world = World(encoder_delay_s=0.05, max_in_flight=4)
+    answers = world.post(*[{"candidates": NEW_WITH_TEXT}] * 10)
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] * 4 + [503] * 6
+
+
+def test_the_limit_counts_only_callers_that_still_wait() -> None:
+    world = World(max_in_flight=1)
+    service = world.service()
+
+    async def one_after_the_other() -> list[int]:
+        transport = httpx.ASGITransport(build_api(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+            bodies: list[object] = [{"candidates": KNOWN_CANDIDATES}, {}, {"candidates": []}]
+            return [(await http.post("/v1/rank", json=body)).status_code for body in bodies * 2]
+
+    assert asyncio.run(one_after_the_other()) == [200, 422, 422] * 2
+
+
+def test_ready_only_once_warm() -> None:
+    assert World(warm=False).get("/readyz").status_code == 503
+    assert World().get("/readyz").status_code == 200
+
+
+def test_the_contract_names_the_wire_models_and_every_reference_resolves() -> None:
+    document = World().get("/openapi.json").json()
+    schemas = document["components"]["schemas"]
+    assert {"RankRequest", "RankResponse", "Problem", "Candidate"} <= schemas.keys()
+    text = json.dumps(document)
+    for reference in set(text.split('"$ref": "')[1:]):
+        path = reference.partition('"')[0]
+        assert path.removeprefix("#/components/schemas/") in schemas
+    rank = document["paths"]["/v1/rank"]["post"]
+    body = rank["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/RankRequest"}
+    assert {"200", "400", "413", "415", "422", "503"} <= rank["responses"].keys()

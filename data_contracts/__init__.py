@@ -1,1 +1,1 @@
-"""What goes in and out: tables, requests and answers, and the errors when they do not fit."""
+"""Data contracts: tables, requests and answers, errors, and files written whole."""

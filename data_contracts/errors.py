@@ -1,11 +1,11 @@
-"""Errors split by fault: the data's, the caller's, and a leak of the future into training."""
+"""Errors by whose fault they are: the data's, the caller's, a bundle's, or a leak into training."""
 
 
 class RecsysError(Exception):
     """An error a person can act on: what was found, what was expected, what to do.
 
     Args:
-        found: What stands in the data, the call or the folder.
+        found: What was found in the data, the call or the folder.
         expected: What should have stood there.
         action: What the reader can do about it.
     """

@@ -1,4 +1,4 @@
-"""The contracts of the log: what was shown, and what users did."""
+"""Contracts of the log's tables: impressions and interactions."""
 
 import dataframely as dy
 import polars as pl
@@ -46,7 +46,7 @@ class Impressions(dy.Schema):
 
     @dy.rule()
     def positions_differ_within_a_request(cls) -> pl.Expr:  # noqa: N805
-        """No two rows of a request stand at one position."""
+        """No two rows of a request have one position."""
         return pl.struct("request_id", "position").is_unique()
 
 

@@ -1,4 +1,4 @@
-"""The contracts in forms other programs read: Arrow schema, JSON Schema, and a page for people."""
+"""Export of the contracts: Arrow schema, JSON Schema, and a Markdown page."""
 
 import inspect
 import json

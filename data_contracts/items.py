@@ -1,4 +1,4 @@
-"""The contract of the catalogue."""
+"""Contract of the items table."""
 
 import dataframely as dy
 

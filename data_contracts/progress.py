@@ -1,4 +1,4 @@
-"""How long work tells that it goes on, without knowing who watches."""
+"""Progress of long work: the callable that callers pass in to show it."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar, runtime_checkable

@@ -1,4 +1,4 @@
-"""Opening a table: does the file exist, has it rows, are the columns there, are the types right."""
+"""Opening of a table: a missing file, no rows, a missing column or a wrong type are refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The contract of features as a server computed them, to compare with the batch's."""
+"""Contract of served features: rows a server's ranker got, for parity with the backfill."""
 
 import dataframely as dy
 

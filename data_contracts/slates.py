@@ -130,7 +130,7 @@ class Slate:
 
 @dataclass(frozen=True)
 class RankedSlate:
-    """A slate in its order; arrays stand in ranked order, best first.
+    """A slate in ranked order: all arrays are best first.
 
     Attributes:
         item_ids: The candidates, best first.

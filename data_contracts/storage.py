@@ -1,4 +1,4 @@
-"""Writing that leaves either the whole thing or nothing behind."""
+"""Atomic writes: a file or folder is written whole or not at all."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ import polars as pl
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; rename it there when the block succeeds."""
+    """Give a temporary path in the folder of `path`; it becomes `path` when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
@@ -28,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path` to fill; put it in the place of `path` on success.
+    """Give an empty folder next to `path` to fill; it replaces `path` when the block succeeds.
 
     What stood at `path` before is replaced whole, and stays untouched when the block fails.
     """

@@ -6,9 +6,9 @@ from hypothesis import settings
 from features.log.log import Log
 from recsys.bundle.bundle import Bundle, load_bundle
 from recsys.datasets.simulation import SimulationSettings, simulate
-from recsys.training.texts import Texts, encode_texts
-from recsys.training.train import BUNDLES, train
-from recsys.workspace.backfill import open_workspace_log
+from recsys.training.data import TrainingData
+from recsys.training.texts import Texts
+from recsys.training.train import train
 from recsys.workspace.workspace import Workspace
 from tests.worlds import copy_folder, small_encoder, with_quick_training
 
@@ -31,23 +31,28 @@ def trained_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = tmp_path_factory.mktemp("shop") / "tiny"
     simulate(root, SimulationSettings.tiny())
     workspace = with_quick_training(Workspace.open(root))
-    train(workspace)
+    train(TrainingData.open(workspace))
     return workspace
 
 
 @pytest.fixture(scope="session")
-def tiny_log(trained_workspace: Workspace) -> Log:
-    return open_workspace_log(trained_workspace)
+def tiny_data(trained_workspace: Workspace) -> TrainingData:
+    return TrainingData.open(trained_workspace)
 
 
 @pytest.fixture(scope="session")
-def tiny_texts(trained_workspace: Workspace) -> Texts:
-    return encode_texts(trained_workspace)
+def tiny_log(tiny_data: TrainingData) -> Log:
+    return tiny_data.log
+
+
+@pytest.fixture(scope="session")
+def tiny_texts(tiny_data: TrainingData) -> Texts:
+    return tiny_data.texts
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle_folder(trained_workspace: Workspace) -> Path:
-    return trained_workspace.root / BUNDLES / "current"
+    return trained_workspace.bundle()
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,6 @@ from recsys.datasets.simulation.world.sizing import (
     parse_count,
     sized_settings,
 )
-from recsys.workspace.backfill import FEATURES
 from recsys.workspace.workspace import TABLES, Workspace
 
 TARGET_ROWS_PER_S = 200_000
@@ -96,7 +95,7 @@ class Run:
 
 def backfill(workspace: Workspace, workers: int) -> Run:
     """Compute the features of a workspace from nothing, and tell what it cost."""
-    folder = workspace.root / FEATURES
+    folder = workspace.features
     shutil.rmtree(folder, ignore_errors=True)
     print(f"backfill of {workspace.root}", flush=True)
     said = workspace.root / "backfill.log"

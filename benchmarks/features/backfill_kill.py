@@ -19,7 +19,6 @@ import time
 from pathlib import Path
 
 from features.backfill.run import ROWS, SNAPSHOTS, STATE
-from recsys.workspace.backfill import FEATURES
 from recsys.workspace.config import CONFIG_NAME
 
 
@@ -68,7 +67,7 @@ def main() -> None:
     stages = Path(__file__).with_name("backfill_stages.py")
     options = ["--workers", str(arguments.workers), "--without-quality"]
     command = [sys.executable, str(stages), str(workspace), *options]
-    features = workspace / FEATURES
+    features = workspace / "features"
     shutil.rmtree(features, ignore_errors=True)
     begun = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

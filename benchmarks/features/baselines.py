@@ -47,14 +47,14 @@ from benchmarks.features.simulated_log import configure, simulated_log
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
 from features.arrays.clock import DAY
-from features.backfill.run import ROWS, Scope
+from features.backfill.run import Scope
 from features.counter_spec import ITEM, USER
 from features.kinds.counts import WindowCount
 from features.log.events import IMPRESSION, SESSION
 from features.settings import FeatureSettings
 from recsys.datasets.simulation import SimulationSettings
 from recsys.datasets.simulation.world.sizing import parse_count, sized_settings
-from recsys.workspace.backfill import FEATURES, open_workspace_log, run_backfill
+from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.feature_sets import row_features
 from recsys.workspace.workspace import Workspace
 
@@ -172,11 +172,11 @@ def _time(name: str) -> pl.Expr:
 def ours(workspace: Workspace, names: Sequence[str]) -> Part:
     """Compute the counters with our batch executor."""
     for _ in range(2):
-        shutil.rmtree(workspace.root / FEATURES, ignore_errors=True)
+        shutil.rmtree(workspace.features, ignore_errors=True)
         started, cpu = perf_counter(), process_time()
         run_backfill(workspace, open_workspace_log(workspace), scope=Scope(workers=2))
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu
-    files = str(workspace.root / FEATURES / ROWS / "*.parquet")
+    files = str(workspace.rows / "*.parquet")
     # A guest's counts of the user are missing; the others give 0.
     frame = pl.read_parquet(files, columns=list(names)).fill_nan(0).fill_null(0)
     values = frame.to_numpy().astype(np.int64)

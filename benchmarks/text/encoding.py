@@ -25,6 +25,7 @@ from recsys.text.encoder.bert import encoder_folder
 from recsys.text.encoder.open import load_weights, open_backend
 from recsys.text.encoder.settings import Backend, EncodingSettings
 from recsys.text.settings import TextSettings
+from recsys.training.texts import read_item_texts
 from recsys.workspace.workspace import Workspace
 
 TARGETS = {"torch": 1.4, "onnx": 1.4, "onnx-int8": 3.0}
@@ -126,9 +127,8 @@ def main() -> None:
     os.environ["RAYON_NUM_THREADS"] = str(arguments.threads)
     workspace = Workspace.open(arguments.workspace) if arguments.workspace else None
     settings = workspace.config.text if workspace else TextSettings()
-    texts = (
-        sample_texts(workspace, arguments.texts, 0) if workspace else simple_texts(arguments.texts)
-    )
+    count = arguments.texts
+    texts = sample_texts(read_item_texts(workspace), count, 0) if workspace else simple_texts(count)
     reference, encode = sentence_transformers(settings.max_tokens)
     encoders = {REFERENCE: encode}
     backends: tuple[Backend, ...] = ("torch", "onnx", "onnx-int8")

@@ -18,7 +18,6 @@ import numpy as np
 
 from benchmarks.text.frozen import FROZEN_COLUMNS, frozen_columns
 from benchmarks.text.ranker_table import MATCH, PARTS, SLICES, ranked
-from features.log.log import Log
 from recsys.bundle.bundle import load_bundle
 from recsys.evaluation.cold_start import AGAINST_ALL, COLD, LAUNCHED, evaluate_cold
 from recsys.evaluation.evaluate import ALL, NEW_TO_USER, evaluate
@@ -29,16 +28,14 @@ from recsys.evaluation.result import (
     read_result,
 )
 from recsys.evaluation.slices import clusters_of
-from recsys.labels.split import periods
 from recsys.metrics.intervals import Estimate, bootstrap_means
 from recsys.metrics.ranking import AUC, NDCG_AT_10
 from recsys.ranker.ranker import TEXT_COLUMNS
-from recsys.reports.evaluation import REPORTS, save_reports
+from recsys.reports.evaluation import save_reports
 from recsys.reports.numbers import number, signed
-from recsys.training.rows import RankingRows, ranking_rows
-from recsys.training.texts import Texts, encode_texts
-from recsys.training.train import BUNDLES, bundle_name
-from recsys.workspace.backfill import open_workspace_log, run_backfill
+from recsys.training.data import TrainingData
+from recsys.training.rows import RankingRows
+from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.workspace import Workspace
 
 _LAUNCHED_SHARE = 0.15
@@ -132,48 +129,39 @@ def warm_figures(result: EvaluationResult) -> Figures:
     )
 
 
-def rows_of_seed(
-    workspace: Workspace, log: Log, texts: Texts, seed: int
-) -> tuple[dict[str, RankingRows], int]:
+def rows_of_seed(data: TrainingData, seed: int) -> tuple[dict[str, RankingRows], int]:
     """Read the rows of `PARTS` as a seed's bundle sees them, and the length of its history."""
-    bundle = load_bundle(workspace.root / BUNDLES / bundle_name(seed))
-    split = periods(workspace.config.split, workspace.config.labels.attribution_window_hours)
+    bundle = load_bundle(data.workspace.bundle(seed))
     until = int(bundle.manifest.cut_offs.text_trained_until.timestamp() * 1e6)
     rows = {
-        part: ranking_rows(workspace, log, texts, bundle.signals, until, getattr(split, part))
-        for part in PARTS
+        part: data.rows(bundle.signals, until, getattr(data.config.periods, part)) for part in PARTS
     }
     return rows, bundle.signals.newest
 
 
 def _on_test(
-    workspace: Workspace,
+    config: WorkspaceConfig,
     rows: Mapping[str, RankingRows],
     text: Mapping[str, np.ndarray],
     names: Sequence[str],
     seed: int,
 ) -> np.ndarray:
     judged = {"": {"test": text["test"]}}
-    return ranked(workspace.config, rows, text, names, judged, seed)[""]
+    return ranked(config, rows, text, names, judged, seed)[""]
 
 
-def tuning_figures(workspace: Workspace, seeds: int) -> Figures:
+def tuning_figures(data: TrainingData, seeds: int) -> Figures:
     """Train rankers on frozen and on fine-tuned columns; give what the latter add."""
-    log = open_workspace_log(workspace)
-    run_backfill(workspace, log)
-    texts = encode_texts(workspace)
+    config, vectors = data.config, data.texts.vectors.items
     gains = []
     for seed in range(seeds):
-        rows, newest = rows_of_seed(workspace, log, texts, seed)
+        rows, newest = rows_of_seed(data, seed)
         wanted = [TEXT_COLUMNS.index(name) for name in MATCH]
         tuned = {part: each.text[:, wanted] for part, each in rows.items()}
-        frozen = {
-            part: frozen_columns(texts.vectors.items, each.slates, newest)
-            for part, each in rows.items()
-        }
+        frozen = {part: frozen_columns(vectors, each.slates, newest) for part, each in rows.items()}
         gains.append(
-            _on_test(workspace, rows, tuned, MATCH, seed)
-            - _on_test(workspace, rows, frozen, FROZEN_COLUMNS, seed)
+            _on_test(config, rows, tuned, MATCH, seed)
+            - _on_test(config, rows, frozen, FROZEN_COLUMNS, seed)
         )
     estimates = bootstrap_means(np.mean(gains, axis=0), clusters_of(rows["test"]))
     names = (tuning_of(name) for name in SLICES)
@@ -182,7 +170,7 @@ def tuning_figures(workspace: Workspace, seeds: int) -> Figures:
 
 def launched(workspace: Workspace, seeds: int) -> EvaluationResult:
     """Read how launched items rank, or launch them."""
-    path = workspace.root / REPORTS / f"{COLD}.json"
+    path = workspace.reports / f"{COLD}.json"
     if not path.exists():
         command = f"recsys evaluate {workspace.root} --seeds {seeds} --cold"
         save_reports(workspace, evaluate_cold(workspace, _LAUNCHED_SHARE, seeds, command), COLD)
@@ -220,11 +208,12 @@ def main() -> None:
 def report(workspace: Workspace, seeds: int, *, frozen: bool, cold: bool) -> None:
     """Print a table of figures and the line of JSON."""
     command = f"python -m benchmarks.text.gain {workspace.root} --seeds {seeds}"
-    bundles = [workspace.root / BUNDLES / bundle_name(seed) for seed in range(seeds)]
-    result = evaluate(workspace, open_workspace_log(workspace), bundles, command)
+    data = TrainingData.open(workspace)
+    data.compute_features()
+    result = evaluate(data, [workspace.bundle(seed) for seed in range(seeds)], command)
     launch = launched(workspace, seeds) if cold else None
     parts = [warm_figures(result)]
-    parts += [tuning_figures(workspace, seeds)] if frozen else []
+    parts += [tuning_figures(data, seeds)] if frozen else []
     parts += [cold_figures(launch)] if launch is not None else []
     targets = TARGETS.get(result.data_name, {})
     print("| | found | target | reached |\n|---|---|---|---|")

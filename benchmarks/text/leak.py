@@ -12,15 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys.labels.split import periods
-from recsys.metrics.intervals import Estimate, bootstrap_difference, bootstrap_mean
+from recsys.metrics.intervals import Estimate, bootstrap_mean
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
 from recsys.ranker.ranker import TEXT_COLUMNS, fit_ranker
-from recsys.training.rows import RankingRows, ranking_rows
+from recsys.training.data import TrainingData
+from recsys.training.rows import RankingRows
 from recsys.training.text_model import TextRun, train_text
-from recsys.training.texts import encode_texts
-from recsys.training.train import signals_of
-from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.feature_sets import EvaluationColumns, features_of
 from recsys.workspace.workspace import Workspace
@@ -70,18 +67,15 @@ def main() -> None:
 
 def windows(workspace: Workspace, seed: int, *, leak: bool) -> Window:
     """Train the text model before the ranker's window or on it, and score all periods."""
-    log = open_workspace_log(workspace)
-    run_backfill(workspace, log)
-    texts = encode_texts(workspace)
-    config = workspace.config
-    split = periods(config.split, config.labels.attribution_window_hours)
+    data = TrainingData.open(workspace)
+    data.compute_features()
+    split = workspace.config.periods
     period = split.ranker if leak else split.text
-    model = train_text(workspace, log, texts, period, TextRun(seed, mode="head"))
-    signals = signals_of(model.model, texts.vectors.items, config.text)
+    model = train_text(data, period, TextRun(seed, mode="head"))
+    signals = data.signals(model.model)
     until = ALWAYS if leak else model.trained_until
     ranker, validation, test = (
-        ranking_rows(workspace, log, texts, signals, until, each)
-        for each in (split.ranker, split.validation, split.test)
+        data.rows(signals, until, each) for each in (split.ranker, split.validation, split.test)
     )
     return Window(ranker, validation, test)
 
@@ -130,7 +124,7 @@ def table(scores: dict[str, dict[str, np.ndarray]], clusters: np.ndarray) -> Non
         cells = []
         for part in PARTS:
             cells.append(shown(bootstrap_mean(values[part], clusters)))
-            gain = bootstrap_difference(values[part], first[part], clusters)
+            gain = bootstrap_mean(values[part] - first[part], clusters)
             cells.append("" if values is first else shown(gain, sign="+"))
         print(f"| {name} | {' | '.join(cells)} |")
 
@@ -151,7 +145,7 @@ def summary(
     behaviour, honest, leaking = scores.values()
 
     def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, object]:
-        found = {part: bootstrap_difference(one[part], other[part], clusters) for part in PARTS}
+        found = {part: bootstrap_mean(one[part] - other[part], clusters) for part in PARTS}
         return {part: [e.mean, e.low, e.high] for part, e in found.items()}
 
     return {

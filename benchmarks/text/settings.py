@@ -30,16 +30,13 @@ from benchmarks.text.ranker_table import (
     ranked,
 )
 from data_contracts.errors import UsageError
-from features.log.log import Log
-from recsys.labels.split import Period, periods
+from recsys.labels.split import Period
 from recsys.ranker.ranker import text_columns
 from recsys.text.settings import TextSettings
 from recsys.text.signals import signal_rows
-from recsys.training.rows import RankingRows, ranking_rows
+from recsys.training.data import TrainingData
+from recsys.training.rows import RankingRows
 from recsys.training.text_model import TextRun, train_text
-from recsys.training.texts import Texts, encode_texts, texts_of
-from recsys.training.train import signals_of
-from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.workspace import Workspace
 
 AS_THEY_ARE = "as they are"
@@ -50,15 +47,11 @@ class Trainer:
     """A workspace whose text model is trained with this setting and that.
 
     Attributes:
-        workspace: The workspace.
-        log: The same, opened.
-        texts: Of the frozen encoder.
+        data: Its data, with the vectors of the frozen encoder.
         seed: Of text models and rankers.
     """
 
-    workspace: Workspace
-    log: Log
-    texts: Texts
+    data: TrainingData
     seed: int
 
     def columns(
@@ -74,11 +67,11 @@ class Trainer:
         Returns:
             The text columns of each part, and what the training cost.
         """
-        text = TextSettings.model_validate({**self.workspace.config.text.model_dump(), **changes})
-        config = self.workspace.config.model_copy(update={"text": text})
-        workspace = replace(self.workspace, config=config)
+        text = TextSettings.model_validate({**self.data.config.text.model_dump(), **changes})
+        config = self.data.config.model_copy(update={"text": text})
+        data = replace(self.data, workspace=replace(self.data.workspace, config=config))
         started = time.process_time()
-        model = train_text(workspace, self.log, self.texts, period, TextRun(self.seed))
+        model = train_text(data, period, TextRun(self.seed))
         spent = time.process_time() - started
         point = max(model.record.curve, key=lambda point: point.validation_ndcg_at_10)
         cost: dict[str, object] = {
@@ -89,11 +82,11 @@ class Trainer:
             "validation_ndcg_at_10": point.validation_ndcg_at_10,
         }
         print("  " + ", ".join(f"{name} {told(value)}" for name, value in cost.items()), flush=True)
-        texts = texts_of(workspace, self.texts, model.encoder)
-        signals = signals_of(model.model, texts.vectors.items, text)
+        data = data.encoded_by(model.encoder)
+        signals, vectors = data.signals(model.model), data.texts.vectors.queries
         return {
             part: text_columns(
-                signal_rows(signals, each.slates, texts.vectors.queries),
+                signal_rows(signals, each.slates, vectors),
                 each.slates.rows.request,
             )
             for part, each in rows.items()
@@ -107,21 +100,15 @@ def told(value: object) -> str:
 
 def open_rows(workspace: Workspace, seed: int) -> tuple[Trainer, dict[str, RankingRows]]:
     """Read the rows of the three later periods; their text columns are an untrained head's."""
-    log = open_workspace_log(workspace)
-    run_backfill(workspace, log)
-    texts = encode_texts(workspace)
-    split = periods(workspace.config.split, workspace.config.labels.attribution_window_hours)
+    data = TrainingData.open(workspace)
+    data.compute_features()
+    split = workspace.config.periods
     quick = workspace.config.text.model_copy(update={"steps": 1})
     short = replace(workspace, config=workspace.config.model_copy(update={"text": quick}))
-    model = train_text(short, log, texts, split.text, TextRun(seed, mode="head"))
-    signals = signals_of(model.model, texts.vectors.items, workspace.config.text)
-    rows = {
-        part: ranking_rows(
-            workspace, log, texts, signals, model.trained_until, getattr(split, part)
-        )
-        for part in PARTS
-    }
-    return Trainer(workspace, log, texts, seed), rows
+    model = train_text(replace(data, workspace=short), split.text, TextRun(seed, mode="head"))
+    signals = data.signals(model.model)
+    rows = {part: data.rows(signals, model.trained_until, getattr(split, part)) for part in PARTS}
+    return Trainer(data, seed), rows
 
 
 def changed(asked: str) -> dict[str, object]:
@@ -167,7 +154,7 @@ class Compared:
 def compare(workspace: Workspace, asked: Sequence[str], seeds: int, *, refresh: bool) -> None:
     """Train, rank and print."""
     found, config = Compared(), workspace.config
-    split = periods(config.split, config.labels.attribution_window_hours)
+    split = config.periods
     for seed in range(seeds):
         trainer, rows = open_rows(workspace, seed)
         kept = {BEHAVIOUR: ranked_alone(trainer, rows)}
@@ -199,12 +186,12 @@ def ranked_alone(trainer: Trainer, rows: Mapping[str, RankingRows]) -> np.ndarra
     """Judge a ranker without text."""
     nothing = no_columns(rows)
     judged = {"": {"test": nothing["test"]}}
-    return ranked(trainer.workspace.config, rows, nothing, (), judged, trainer.seed)[""]
+    return ranked(trainer.data.config, rows, nothing, (), judged, trainer.seed)[""]
 
 
 def moved_on(trainer: Trainer, rows: Mapping[str, RankingRows], seed: int) -> dict[str, np.ndarray]:
     """Move `text_end` to the middle of the ranker's period: fresher text, fewer rows to rank by."""
-    config = trainer.workspace.config
+    config = trainer.data.config
     split = config.split
     text_end = split.text_end + (split.ranker_end - split.text_end) / 2
     gap = timedelta(hours=config.labels.attribution_window_hours)

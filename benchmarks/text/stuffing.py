@@ -22,14 +22,11 @@ from data_contracts.events import Interactions
 from data_contracts.items import Items
 from recsys.bundle.bundle import load_bundle
 from recsys.labels.slates import LabelledSlates
-from recsys.labels.split import periods
 from recsys.text.settings import TextLimits
 from recsys.text.signals import TextSignals
 from recsys.text.template import item_texts
-from recsys.training.slates import read_slates
-from recsys.training.texts import Texts, encode_texts
-from recsys.training.train import BUNDLES, bundle_name
-from recsys.workspace.backfill import open_workspace_log
+from recsys.training.data import TrainingData
+from recsys.training.texts import Texts
 from recsys.workspace.workspace import Workspace
 
 NONE = TextLimits(title_words=10**6, column_words=10**6, word_repeats=10**6)
@@ -149,13 +146,10 @@ def places(
 
 def open_stage(workspace: Workspace) -> Stage:
     """Read the slates and the bundle of the first seed."""
-    texts = encode_texts(workspace)
-    signals = load_bundle(workspace.root / BUNDLES / bundle_name(0)).signals
-    config = workspace.config
-    period = periods(config.split, config.labels.attribution_window_hours).validation
-    log = open_workspace_log(workspace)
-    slates = read_slates(workspace, log, texts.queries, period, signals.newest).slates
-    return Stage(workspace, texts, signals, slates, workspace.scan("items").collect())
+    data = TrainingData.open(workspace)
+    signals = load_bundle(workspace.bundle()).signals
+    slates = data.slates(workspace.config.periods.validation, signals.newest).slates
+    return Stage(workspace, data.texts, signals, slates, workspace.scan("items").collect())
 
 
 def main() -> None:

@@ -21,11 +21,9 @@ from torch import Tensor
 
 from recsys.datasets.simulation import SimulationSettings, simulate
 from recsys.labels.slates import LabelledSlates
-from recsys.labels.split import periods
 from recsys.text.encoder.bert import mean_pooled
 from recsys.text.head import InterestModel
 from recsys.text.settings import TextSettings
-from recsys.text.template import item_texts
 from recsys.text.training.loss import DrawTexts, batch_of, slate_loss
 from recsys.text.training.modes.build import encoder_source
 from recsys.text.training.modes.encoder_source import EncoderSource
@@ -33,9 +31,7 @@ from recsys.text.training.modes.token_table import TokenTable
 from recsys.text.training.sampling import Draw, Sampler
 from recsys.text.training.text_source import FrozenSource, TextSource, as_frozen, texts_of_slates
 from recsys.text.training.validation import validation_ndcg
-from recsys.training.slates import read_slates
-from recsys.training.texts import Texts, encode_texts
-from recsys.workspace.backfill import open_workspace_log
+from recsys.training.data import TrainingData
 from recsys.workspace.workspace import Workspace
 
 PLAIN_BATCH = 32
@@ -75,10 +71,10 @@ def main() -> None:
 
 def report(workspace: Workspace, steps: int, head_steps: int, cache: Path) -> None:
     """Run the loops and print what they did."""
-    texts = encode_texts(workspace)
-    tokens = tokens_of(workspace, texts)
-    slates = slates_of(workspace, texts)
-    settings = workspace.config.text
+    data = TrainingData.open(workspace)
+    settings, texts = workspace.config.text, data.texts
+    tokens = TokenTable.of(texts.items.to_list(), texts.queries.to_list(), texts.encoder)
+    slates = data.slates(workspace.config.periods.text, settings.training_history).slates
 
     def tuned() -> EncoderSource:
         return encoder_source(settings, texts.encoder, tokens, 0, cache)
@@ -109,22 +105,6 @@ def report(workspace: Workspace, steps: int, head_steps: int, cache: Path) -> No
             }
         )
     )
-
-
-def tokens_of(workspace: Workspace, texts: Texts) -> TokenTable:
-    """Tokenise the workspace's texts."""
-    settings = workspace.config.text
-    columns = workspace.scan("items").select(settings.template).collect()
-    items = item_texts(columns, settings.template, settings.limits)
-    return TokenTable.of(items.to_list(), texts.queries.to_list(), texts.encoder)
-
-
-def slates_of(workspace: Workspace, texts: Texts) -> LabelledSlates:
-    """Read the slates of the text model's period."""
-    config = workspace.config
-    period = periods(config.split, config.labels.attribution_window_hours).text
-    log = open_workspace_log(workspace)
-    return read_slates(workspace, log, texts.queries, period, config.text.training_history).slates
 
 
 def by_distinct_text(source: TextSource) -> Vectors:

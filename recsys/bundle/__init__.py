@@ -1,1 +1,1 @@
-"""Everything a server needs, in one folder: read, write, promote."""
+"""Bundles: everything a server needs to rank, in one folder, read and written."""

@@ -40,7 +40,7 @@ TEXT_RECORD = "text_training.json"
 FULL, NO_TEXT = "full", "no_text"
 SILENCE = HOUR
 """How far a request may move the clock beyond the last event; docs/decisions has the reason."""
-_POINTS = ("scores", "probabilities")
+POINTS = ("scores", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _read_calibrations(folder: Path) -> dict[str, Calibration]:
     try:
         points = json.loads((folder / CALIBRATION).read_bytes())
         return {
-            name: Calibration(*(np.array(points[name][key], np.float64) for key in _POINTS))
+            name: Calibration(*(np.array(points[name][key], np.float64) for key in POINTS))
             for name in (FULL, NO_TEXT)
         }
     except (ValueError, KeyError, TypeError) as error:

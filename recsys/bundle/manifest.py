@@ -1,4 +1,4 @@
-"""What a bundle says of itself: versions, cut-offs, and a hash of every file."""
+"""Manifest of a bundle: format, cut-offs, versions, metrics, and a hash of every file."""
 
 import hashlib
 import importlib.metadata

@@ -1,23 +1,90 @@
-"""Writes a bundle whole or not at all."""
+"""Writing a bundle: all its parts and its manifest, whole or not at all."""
 
 import json
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from safetensors.numpy import save_file
 
+from data_contracts.storage import atomic_folder
 from recsys.bundle.bundle import (
-    _POINTS,
     CALIBRATION,
+    ENCODER,
     INTEREST,
+    POINTS,
+    QUERIES,
+    STATE,
+    TEXT_RECORD,
+    Scorer,
 )
+from recsys.bundle.manifest import MANIFEST, Manifest, file_hashes
 from recsys.ranker.calibration import Calibration
+from recsys.text.encoder.base import Encoder
+from recsys.text.encoder.bert import TextEncoder
 from recsys.text.signals import TextSignals
+from recsys.text.training.model import TextRecord
+from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, write_config
+
+
+@dataclass(frozen=True)
+class BundleParts:
+    """The parts of a bundle, as training made them.
+
+    Attributes:
+        config: Settings of the workspace.
+        encoder: The encoder's weights and tokenizer.
+        backend: What computes its vectors.
+        text_record: How the text model was trained.
+        signals: The catalogue in the text model's space.
+        queries: Columns `query` and `vector`, of the queries of the log.
+        scorers: The rankers with their calibrations, by name.
+        state: Folder of the feature state as of the cut-off.
+    """
+
+    config: WorkspaceConfig
+    encoder: TextEncoder
+    backend: Encoder
+    text_record: TextRecord
+    signals: TextSignals
+    queries: pl.DataFrame
+    scorers: Mapping[str, Scorer]
+    state: Path
+
+
+def write_bundle(folder: Path, parts: BundleParts, manifest: Manifest) -> None:
+    """Write a bundle; one that is there is replaced.
+
+    Args:
+        folder: The bundle's folder.
+        parts: What it holds.
+        manifest: What it says of itself; the hashes of its files are filled in.
+    """
+    with atomic_folder(folder) as new:
+        write_config(parts.config, new / CONFIG_NAME)
+        (new / ENCODER).mkdir()
+        parts.encoder.save(new / ENCODER)
+        if not isinstance(parts.backend, TextEncoder):
+            parts.backend.save(new / ENCODER)
+        record = parts.text_record.model_dump_json(indent=2)
+        (new / TEXT_RECORD).write_text(record, encoding="utf-8")
+        save_signals(parts.signals, new)
+        parts.queries.write_parquet(new / QUERIES)
+        for name, scorer in parts.scorers.items():
+            scorer.ranker.save(new / f"{name}.txt")
+        save_calibrations({name: s.calibration for name, s in parts.scorers.items()}, new)
+        (new / STATE).mkdir()
+        for path in sorted(parts.state.iterdir()):
+            shutil.copyfile(path, new / STATE / path.name)
+        content = manifest.model_copy(update={"files": file_hashes(new)})
+        (new / MANIFEST).write_text(content.model_dump_json(indent=2), encoding="utf-8")
 
 
 def save_signals(signals: TextSignals, folder: Path) -> None:
-    """Write the catalogue as the text model sees it."""
+    """Write the catalogue in the text model's space."""
     table = signals.interest
     arrays = {
         "items": table.items,
@@ -32,7 +99,7 @@ def save_signals(signals: TextSignals, folder: Path) -> None:
 def save_calibrations(by_name: Mapping[str, Calibration], folder: Path) -> None:
     """Write the points of the calibrations."""
     content = {
-        name: dict(zip(_POINTS, (c.scores.tolist(), c.probabilities.tolist()), strict=True))
+        name: dict(zip(POINTS, (c.scores.tolist(), c.probabilities.tolist()), strict=True))
         for name, c in by_name.items()
     }
     (folder / CALIBRATION).write_text(json.dumps(content), encoding="utf-8")

@@ -100,10 +100,10 @@ def backfill(
     scope = backfill_scope(first, until, features, names, engine, workers, again=again)
     log = open_workspace_log(opened)
     console.print(f"set aside: {log.late:,} too late, {log.duplicates:,} copies")
-    folder = run_backfill(
+    run_backfill(
         opened, log, scope=scope, track=track, tell=lambda line: console.print(f"stale: {line}")
     )
-    console.print(folder)
+    console.print(opened.features)
     if scope.columns is None:
         show_quality(opened, console, track)
 
@@ -121,14 +121,16 @@ def train(
 
     from recsys.bundle.manifest import read_manifest
     from recsys.commands.console import ConsoleTrack
-    from recsys.training.train import bundle_name
+    from recsys.training.data import TrainingData
     from recsys.training.train import train as run
     from recsys.workspace.workspace import Workspace
 
     console = Console()
+    track = ConsoleTrack(console)
     opened = Workspace.open(workspace)
+    data = TrainingData.open(opened, track)
     for seed in range(seeds):
-        folder = run(opened, seed=seed, name=bundle_name(seed), track=ConsoleTrack(console))
+        folder = run(data, seed=seed, track=track)
         told = read_manifest(folder)
         scores = ", ".join(f"{name} {v:.3f}" for name, v in told.metrics.items())
         console.print(f"wrote {folder}; nDCG@10 on the validation period: {scores}")
@@ -208,8 +210,7 @@ def evaluate(
     from recsys.evaluation.cold_start import COLD, evaluate_cold
     from recsys.evaluation.evaluate import evaluate as run
     from recsys.reports.evaluation import EVALUATION, render_markdown, render_terminal, save_reports
-    from recsys.training.train import BUNDLES, bundle_name
-    from recsys.workspace.backfill import open_workspace_log, run_backfill
+    from recsys.training.data import TrainingData
     from recsys.workspace.workspace import Workspace
 
     console = Console()
@@ -221,11 +222,11 @@ def evaluate(
         command = f"{command} --cold --share {share:g}"
         result = evaluate_cold(opened, share, seeds, command, track)
     else:
-        log = open_workspace_log(opened)
-        run_backfill(opened, log, track=track)
-        bundles = bundle or [workspace / BUNDLES / bundle_name(seed) for seed in range(seeds)]
+        data = TrainingData.open(opened, track)
+        data.compute_features(track)
+        bundles = bundle or [opened.bundle(seed) for seed in range(seeds)]
         named = "".join(f" --bundle {path}" for path in bundle or [])
-        result = run(opened, log, bundles, command + named, track)
+        result = run(data, bundles, command + named, track)
     if markdown:
         console.print(render_markdown(result), markup=False, soft_wrap=True, highlight=False)
     else:
@@ -255,11 +256,10 @@ def explain(
 
     from recsys.explain import explain as run
     from recsys.reports.explanation import explanation_view
-    from recsys.training.train import BUNDLES, bundle_name
     from recsys.workspace.workspace import Workspace
 
-    folder = bundle or workspace / BUNDLES / bundle_name(0)
-    found = run(Workspace.open(workspace), folder, item, user, query)
+    opened = Workspace.open(workspace)
+    found = run(opened, bundle or opened.bundle(), item, user, query)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

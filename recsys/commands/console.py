@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress bars, and errors in their three parts."""
+"""Console output: progress bars, tables, and errors as found, expected, what to do."""
 
 from collections.abc import Iterable
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""A group of commands one of which is meant when none is named."""
+"""A typer group with a default command: `recsys train W` means `recsys train bundle W`."""
 
 from typing import Any
 

@@ -63,7 +63,7 @@ def embed(
     from recsys.text.vectors.embed import embed_items
     from recsys.text.vectors.embed_on_ray import embed_on_ray
     from recsys.text.vectors.store import VectorStore
-    from recsys.workspace.workspace import CACHE, Workspace
+    from recsys.workspace.workspace import Workspace
 
     console = Console()
     track = ConsoleTrack(console)
@@ -71,7 +71,7 @@ def embed(
     text, encoding = opened.config.text, opened.config.encoding
     if precision is not None:
         encoding = encoding.model_copy(update={"precision": precision})
-    items, cache = opened.scan("items"), (workspace / CACHE).absolute()
+    items, cache = opened.scan("items"), opened.cache.absolute()
     if engine == "ray":
         report = embed_on_ray(
             items, text, encoding, cache, workers=workers, address=address, track=track

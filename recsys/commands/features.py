@@ -71,15 +71,12 @@ def check_features(workspace: WorkspaceArgument) -> None:
 
 def show_quality(workspace: "Workspace", console: "Console", track: "Track") -> None:
     """Look at the features that were computed, print what stands out, and write the reports."""
-    from features.backfill.days import ROWS
-    from recsys.reports.evaluation import REPORTS
     from recsys.reports.quality import render_quality, save_quality
-    from recsys.workspace.backfill import FEATURES
     from recsys.workspace.checks import check_quality
 
-    report = check_quality(workspace, workspace.root / FEATURES / ROWS, track)
+    report = check_quality(workspace, workspace.rows, track)
     console.print(render_quality(report))
-    for path in save_quality(report, workspace.root / REPORTS):
+    for path in save_quality(report, workspace.reports):
         console.print(f"wrote {path}")
 
 

@@ -1,1 +1,1 @@
-"""How good a bundle is: on the test period, on launched items, on live arms."""
+"""Evaluation: of bundles on the test period, of launched items, of encoder backends."""

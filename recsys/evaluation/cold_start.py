@@ -1,8 +1,8 @@
-"""A simulated launch: how items rank that nobody has met.
+"""Cold start by a simulated launch: how items rank that have no interactions yet.
 
 A share of the items is launched as the test period begins. Every interaction with them is taken out
 of the log, so that counters, co-visitation and histories know nothing of them; the text model is
-trained on slates without them, and so is the ranker. In the test they stand among the others with
+trained on slates without them, and so is the ranker. In the test they are candidates with
 their text, price and attributes, and what users took of them is still the label.
 
 A ranker whose every item has a past never learns what text is worth where behaviour is silent. So
@@ -10,40 +10,31 @@ a third as many items again are withheld from the log and from the text model in
 stay in the ranker's slates: it practises on them. The ranker without text practises on the same.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_contracts.errors import UsageError
-from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
 from features.arrays.clock import NO_TIME
 from features.counter_spec import ITEM
 from features.log.events import IMPRESSION
 from features.log.log import Log
 from recsys.bundle.bundle import FULL, NO_TEXT
-from recsys.evaluation.result import (
-    BEHAVIOUR_ONLY,
-    POPULARITY,
-    RANDOM,
-    TEXT_AND_BEHAVIOUR,
-    TEXT_ONLY,
-    EvaluationResult,
-)
-from recsys.evaluation.slices import clusters_of, estimates_of, slice_of, values_by_key
-from recsys.labels.split import periods
+from recsys.evaluation.evaluate import mean_over_bundles, result_of, scores_of
+from recsys.evaluation.result import LOGGED_ORDER, SAMPLED_ORDER, EvaluationResult
+from recsys.evaluation.slices import slice_of, values_by_key
+from recsys.labels.slates import LabelledSlates
 from recsys.text.signals import TextSignals
 from recsys.text.training.loop import Run, finetune
 from recsys.text.training.text_source import FrozenSource
-from recsys.training.rows import RankingRows, ranking_rows
+from recsys.training.data import TrainingData
+from recsys.training.rows import RankingRows
 from recsys.training.scorers import fit_scorer
-from recsys.training.slates import read_slates
-from recsys.training.texts import Texts, encode_texts
-from recsys.training.train import signals_of
-from recsys.workspace.backfill import open_workspace_log, run_backfill
-from recsys.workspace.config import TableSettings
-from recsys.workspace.feature_sets import EvaluationColumns, features_of
+from recsys.training.texts import encode_texts
+from recsys.workspace.backfill import open_workspace_log
+from recsys.workspace.config import TableSettings, WorkspaceConfig
+from recsys.workspace.feature_sets import features_of
 from recsys.workspace.workspace import TABLES, Workspace
 
 COLD = "cold"
@@ -96,6 +87,16 @@ class Launch:
         """What the log knows nothing of, bool [n_items]."""
         return self.launched | self.practised
 
+    @property
+    def note(self) -> str:
+        """Sentence for the report."""
+        launched, practised = int(self.launched.sum()), int(self.practised.sum())
+        return (
+            f"Simulated launch of {launched:,} of {len(self.launched):,} items, which nobody had "
+            f"met before the test; {practised:,} others were withheld for the ranker to practise "
+            "on."
+        )
+
 
 def without(log: Log, withheld: np.ndarray) -> Log:
     """Take every interaction with some items, and when they were listed, out of a log.
@@ -111,21 +112,6 @@ def without(log: Log, withheld: np.ndarray) -> Log:
         log.catalogue, listed_at=np.where(withheld, NO_TIME, log.catalogue.listed_at)
     )
     return log.without(withheld, catalogue)
-
-
-@dataclass(frozen=True)
-class _World:
-    """The workspace in which the launch has not happened yet."""
-
-    workspace: Workspace
-    log: Log
-    texts: Texts
-    launch: Launch
-
-    def rows_of(self, rows: RankingRows, items: np.ndarray) -> np.ndarray:
-        """Tell which rows are of some items, bool [n_rows]."""
-        item = rows.slates.rows.item
-        return (item >= 0) & items[np.maximum(item, 0)]
 
 
 def evaluate_cold(
@@ -148,23 +134,22 @@ def evaluate_cold(
     """
     full_log = open_workspace_log(workspace)
     launch = Launch.draw(len(full_log.catalogue), share)
-    apart = _apart(workspace, share)
-    log = without(full_log, launch.withheld)
-    run_backfill(apart, log, track=track)
-    world = _World(apart, log, encode_texts(workspace, track), launch)
-    collected: dict[str, list[np.ndarray]] = {}
+    log, apart = without(full_log, launch.withheld), _apart(workspace, share)
+    data = TrainingData(apart, log, encode_texts(workspace, track))
+    data.compute_features(track)
+    collected = []
     for seed in range(seeds):
-        test, scores = _ranked(world, seed, track)
-        launched = world.rows_of(test, launch.launched)
+        test, scores = _ranked(data, launch, seed, track)
+        launched = _of_items(test.slates, launch.launched)
         slices = [
             slice_of(LAUNCHED, test, launched),
             slice_of(AGAINST_ALL, test, launched | (test.slates.grade == 0)),
         ]
-        values = values_by_key(test, slices, scores, workspace.config.labels.label_gain)
-        for key, per_request in values.items():
-            collected.setdefault(key, []).append(per_request)
-    columns = {key: np.mean(found, axis=0) for key, found in collected.items()}
-    return _result(workspace, test, columns, launch, command)
+        collected.append(values_by_key(test, slices, scores, data.config.labels.label_gain))
+    result = result_of(workspace.config, test, mean_over_bundles(collected), command)
+    note = " ".join(filter(None, (workspace.config.note, launch.note)))
+    bundle = "trained for this evaluation without the launched items"
+    return result.model_copy(update={"note": note, "bundle": bundle})
 
 
 def _apart(workspace: Workspace, share: float) -> Workspace:
@@ -175,109 +160,63 @@ def _apart(workspace: Workspace, share: float) -> Workspace:
         for table, place in places.items()
     }
     config = workspace.config.model_copy(update={"tables": TableSettings(**absolute)})
-    return Workspace(workspace.root / COLD / f"share-{share:g}", config)
+    return Workspace(workspace.cold(share), config)
 
 
-def _ranked(world: _World, seed: int, track: Track) -> tuple[RankingRows, dict[str, np.ndarray]]:
+def _of_items(slates: LabelledSlates, items: np.ndarray) -> np.ndarray:
+    """Tell which rows are of some items, given as bool [n_items]; bool [n_rows]."""
+    item = slates.rows.item
+    return (item >= 0) & items[np.maximum(item, 0)]
+
+
+def _ranked(
+    data: TrainingData, launch: Launch, seed: int, track: Track
+) -> tuple[RankingRows, dict[str, np.ndarray]]:
     """Train text model and rankers on a log without the items, and score the test."""
-    config = world.workspace.config
-    split = periods(config.split, config.labels.attribution_window_hours)
-    signals, trained_until = _text_model(world, seed, track)
-    parts = {}
-    for name in ("ranker", "validation", "test"):
-        rows = ranking_rows(
-            world.workspace,
-            world.log,
-            world.texts,
-            signals,
-            trained_until,
-            getattr(split, name),
-            track,
-        )
-        parts[name] = _never_shown(world, rows)
-    learnt, stopping = (
-        parts[name].only(~world.rows_of(parts[name], world.launch.launched))
-        for name in ("ranker", "validation")
+    config = data.config
+    signals, trained_until = _text_model(data, launch, seed, track)
+    periods = config.periods
+    ranker, validation, test = (
+        _never_shown(config, data.rows(signals, trained_until, period, track), launch)
+        for period in (periods.ranker, periods.validation, periods.test)
+    )
+    learned, stopping = (
+        rows.only(~_of_items(rows.slates, launch.launched)) for rows in (ranker, validation)
     )
     full, no_text = (
-        fit_scorer(world.workspace, learnt, stopping, part, seed).ranker
+        fit_scorer(config, learned, stopping, part, seed).ranker
         for part in track((FULL, NO_TEXT), "Training rankers", 2)
     )
-    test = parts["test"]
-    match = test.match.astype(np.float64)
-    popularity = test.evaluation[EvaluationColumns.of(config).popularity.name].astype(np.float64)
-    return test, {
-        RANDOM: np.random.default_rng(0).random(len(match)),
-        POPULARITY: np.where(np.isnan(popularity), -np.inf, popularity),
-        TEXT_ONLY: np.where(np.isnan(match), -np.inf, match),
-        BEHAVIOUR_ONLY: no_text.score(test.matrix),
-        TEXT_AND_BEHAVIOUR: full.score(test.for_ranker(with_text=True).matrix),
-    }
+    scores = scores_of(config, test, full, no_text)
+    order = SAMPLED_ORDER if config.slate_source == "sampled" else LOGGED_ORDER
+    return test, {model: score for model, score in scores.items() if model != order}
 
 
-def _text_model(world: _World, seed: int, track: Track) -> tuple[TextSignals, int]:
-    config, log = world.workspace.config, world.log
-    period = periods(config.split, config.labels.attribution_window_hours).text
-    slates = read_slates(
-        world.workspace, log, world.texts.queries, period, config.text.training_history
-    ).slates
-    item = slates.rows.item
-    known = (item < 0) | ~world.launch.withheld[np.maximum(item, 0)]
+def _text_model(
+    data: TrainingData, launch: Launch, seed: int, track: Track
+) -> tuple[TextSignals, int]:
+    config = data.config
+    slates = data.slates(config.periods.text, config.text.training_history).slates
     training = finetune(
-        slates.only(known),
-        FrozenSource(world.texts.vectors),
+        slates.only(~_of_items(slates, launch.withheld)),
+        FrozenSource(data.texts.vectors),
         config.labels.label_gain,
-        len(log.kinds),
+        len(data.log.kinds),
         config.text,
         Run(seed),
         track,
     )
-    signals = signals_of(training.model, world.texts.vectors.items, config.text)
-    return signals, training.trained_until
+    return data.signals(training.model), training.trained_until
 
 
-def _never_shown(world: _World, rows: RankingRows) -> RankingRows:
+def _never_shown(config: WorkspaceConfig, rows: RankingRows, launch: Launch) -> RankingRows:
     """Blank what features count of the withheld items' impressions, which the log still has."""
-    features = features_of(world.workspace.config).features
     counted = [
         place
-        for place, feature in enumerate(features)
+        for place, feature in enumerate(features_of(config).features)
         if any(spec.kind == IMPRESSION and ITEM in spec.key for spec in feature.needs())
     ]
     matrix = rows.matrix.copy()
-    blanked = world.rows_of(rows, world.launch.withheld)
+    blanked = _of_items(rows.slates, launch.withheld)
     matrix[np.ix_(blanked, np.array(counted, np.int64))] = np.nan
     return replace(rows, matrix=matrix)
-
-
-def _result(
-    workspace: Workspace,
-    test: RankingRows,
-    columns: Mapping[str, np.ndarray],
-    launch: Launch,
-    command: str,
-) -> EvaluationResult:
-    config = workspace.config
-    values, differences = estimates_of(columns, clusters_of(test))
-    period = periods(config.split, config.labels.attribution_window_hours).test
-    times = test.requests.frame[Impressions.timestamp.name]
-    users = test.slates.rows.request_user
-    launched, practised = int(launch.launched.sum()), int(launch.practised.sum())
-    note = (
-        f"Simulated launch of {launched:,} of {len(launch.launched):,} items, which nobody had met "
-        f"before the test; {practised:,} others were withheld for the ranker to practise on."
-    )
-    return EvaluationResult(
-        data_name=config.name,
-        data_origin=config.data_origin,
-        slate_source=config.slate_source,
-        note=" ".join(filter(None, (config.note, note))),
-        bundle="trained for this evaluation without the launched items",
-        command=command,
-        test_start=period.start or times[0],
-        test_end=period.end or times[-1],
-        n_requests=len(test.slates),
-        n_users=len(np.unique(users[users >= 0])),
-        values=tuple(values),
-        differences=tuple(differences),
-    )

@@ -1,4 +1,4 @@
-"""Which backend encodes fastest here, and what its rounding costs in nDCG@10."""
+"""Comparison of encoder backends: texts per second, and the nDCG@10 that rounding costs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,13 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import polars as pl
 from rich.table import Table
 
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_file
 from recsys.bundle.bundle import FULL
-from recsys.labels.split import periods
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
 from recsys.ranker.ranker import Ranker, text_columns
 from recsys.text.encoder.base import Encoder
@@ -21,15 +21,13 @@ from recsys.text.encoder.open import load_weights, open_backend
 from recsys.text.encoder.settings import Backend, EncodingSettings
 from recsys.text.head import InterestModel
 from recsys.text.signals import signal_rows
-from recsys.text.template import item_texts
-from recsys.training.rows import RankingRows, ranking_rows
+from recsys.training.data import TrainingData
+from recsys.training.rows import RankingRows
 from recsys.training.scorers import fit_scorer
 from recsys.training.text_model import TextRun, train_text
 from recsys.training.texts import encode_texts
-from recsys.training.train import signals_of
-from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config
-from recsys.workspace.workspace import CACHE, Workspace
+from recsys.workspace.workspace import Workspace
 
 BACKENDS: tuple[Backend, ...] = ("torch", "torch-bf16", "onnx", "onnx-int8")
 _ROUNDS = 3
@@ -61,22 +59,23 @@ class _Judge:
     """A text model and a ranker, trained on the vectors of torch in float32.
 
     Attributes:
-        workspace: The workspace.
+        data: The workspace's data.
         model: The head.
         ranker: The ranker with text.
         rows: The validation period.
     """
 
-    workspace: Workspace
+    data: TrainingData
     model: InterestModel
     ranker: Ranker
     rows: RankingRows
 
     def ndcg(self, config: WorkspaceConfig) -> tuple[float, float]:
         """Give nDCG@10 of the match and of the ranker, with vectors of a configuration."""
-        texts = encode_texts(Workspace(self.workspace.root, config))
-        signals = signals_of(self.model, texts.vectors.items, config.text)
-        found = signal_rows(signals, self.rows.slates, texts.vectors.queries)
+        workspace = Workspace(self.data.workspace.root, config)
+        data = replace(self.data, workspace=workspace, texts=encode_texts(workspace))
+        vectors = data.texts.vectors.queries
+        found = signal_rows(data.signals(self.model), self.rows.slates, vectors)
         request = self.rows.slates.rows.request
         rows = replace(self.rows, text=text_columns(found, request))
         match = np.where(np.isnan(rows.match), -np.inf, rows.match)
@@ -85,7 +84,7 @@ class _Judge:
 
     def _mean(self, score: np.ndarray) -> float:
         slates = self.rows.slates
-        gain = np.asarray(self.workspace.config.labels.label_gain)[slates.grade]
+        gain = np.asarray(self.data.config.labels.label_gain)[slates.grade]
         ranked = rank_rows(slates.rows.offsets, score, gain)
         return float(np.nanmean(ndcg_at_k(ranked)))
 
@@ -108,8 +107,9 @@ def bench_encoders(
         A result per backend, torch in float32 first.
     """
     encoders, reasons = _open_all(workspace)
-    judge = _train_judge(_with(workspace, "torch"), seed, track)
-    speeds = _speeds(encoders, sample_texts(workspace, texts, seed), track)
+    data = TrainingData.open(_with(workspace, "torch"), track)
+    judge = _train_judge(data, seed, track)
+    speeds = _speeds(encoders, sample_texts(data.texts.items, texts, seed), track)
     results: list[BackendResult] = []
     for backend in track(BACKENDS, "Judging backends", len(BACKENDS)):
         if backend in reasons:
@@ -191,33 +191,27 @@ def _open_all(workspace: Workspace) -> tuple[dict[Backend, Encoder], dict[Backen
     for backend in BACKENDS:
         settings: EncodingSettings = _with(workspace, backend).config.encoding
         try:
-            encoders[backend] = open_backend(weights, settings, workspace.root / CACHE)
+            encoders[backend] = open_backend(weights, settings, workspace.cache)
         except UsageError as error:
             reasons[backend] = error.found
     return encoders, reasons
 
 
-def _train_judge(workspace: Workspace, seed: int, track: Track) -> _Judge:
-    config = workspace.config
-    log = open_workspace_log(workspace)
-    run_backfill(workspace, log, track=track)
-    texts = encode_texts(workspace, track)
-    split = periods(config.split, config.labels.attribution_window_hours)
-    training = train_text(workspace, log, texts, split.text, TextRun(seed, mode="head"), track)
-    signals = signals_of(training.model, texts.vectors.items, config.text)
+def _train_judge(data: TrainingData, seed: int, track: Track) -> _Judge:
+    data.compute_features(track)
+    periods = data.config.periods
+    text = train_text(data, periods.text, TextRun(seed, mode="head"), track)
+    signals = data.signals(text.model)
     ranker, validation = (
-        ranking_rows(workspace, log, texts, signals, training.trained_until, period, track)
-        for period in (split.ranker, split.validation)
+        data.rows(signals, text.trained_until, period, track)
+        for period in (periods.ranker, periods.validation)
     )
-    scorer = fit_scorer(workspace, ranker, validation, FULL, seed)
-    return _Judge(workspace, training.model, scorer.ranker, validation)
+    scorer = fit_scorer(data.config, ranker, validation, FULL, seed)
+    return _Judge(data, text.model, scorer.ranker, validation)
 
 
-def sample_texts(workspace: Workspace, count: int, seed: int) -> list[str]:
+def sample_texts(texts: pl.Series, count: int, seed: int) -> list[str]:
     """Draw distinct texts of the catalogue; fewer than `count` when there are fewer."""
-    text = workspace.config.text
-    items = workspace.scan("items").select(text.template).collect()
-    texts = item_texts(items, text.template, text.limits)
     distinct = texts.filter(texts != "").unique().sort().to_list()
     picked = np.random.default_rng(seed).permutation(len(distinct))[:count]
     return [distinct[place] for place in picked]

@@ -1,7 +1,6 @@
 """Evaluation of one or several bundles on the test period."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from data_contracts.errors import UsageError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
 from features.kinds.base import Feature
-from features.log.log import Log
 from recsys.bundle.bundle import Bundle, load_bundle
 from recsys.evaluation.result import (
     BEHAVIOUR_ONLY,
@@ -24,6 +22,7 @@ from recsys.evaluation.result import (
     EvaluationResult,
 )
 from recsys.evaluation.slices import (
+    MetricKey,
     Slice,
     clusters_of,
     estimates_of,
@@ -31,13 +30,14 @@ from recsys.evaluation.slices import (
     text_gain,
     values_by_key,
 )
-from recsys.labels.split import periods
-from recsys.metrics.calibration import calibration_bins
+from recsys.metrics.calibration import calibration_bins, log_loss
 from recsys.metrics.intervals import bootstrap_means
 from recsys.metrics.ranking import NDCG_AT_10
+from recsys.ranker.ranker import Ranker
 from recsys.text.encoder.bert import TextEncoder
-from recsys.training.rows import RankingRows, ranking_rows
-from recsys.training.texts import Texts, encode_texts, texts_of
+from recsys.training.data import TrainingData
+from recsys.training.rows import RankingRows
+from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.feature_sets import EvaluationColumns, features_of
 from recsys.workspace.workspace import Workspace
 
@@ -54,11 +54,7 @@ _HISTORIES = ((0, 0, "none"), (1, 5, "1 to 5"), (6, 20, "6 to 20"), (21, None, "
 
 
 def evaluate(
-    workspace: Workspace,
-    log: Log,
-    bundles: Sequence[Path],
-    command: str,
-    track: Track = silent,
+    data: TrainingData, bundles: Sequence[Path], command: str, track: Track = silent
 ) -> EvaluationResult:
     """Compare the bundles' rankers with simpler orders on the test period.
 
@@ -66,8 +62,7 @@ def evaluate(
     bundles, so that the interval is over users and not over luck in training.
 
     Args:
-        workspace: The workspace, its features computed.
-        log: The same, opened.
+        data: The workspace's data, its features computed.
         bundles: Folders of bundles that were trained on this workspace.
         command: The command that makes this result again.
         track: Shows progress.
@@ -78,25 +73,66 @@ def evaluate(
     Raises:
         UsageError: A bundle was trained on another workspace or from other features.
     """
-    config = workspace.config
     if not bundles:
         raise UsageError("no bundle", "at least one bundle", "name the bundles to evaluate")
     loaded = [load_bundle(folder) for folder in bundles]
     for bundle in loaded:
-        _require_same_workspace(bundle, workspace)
-    found = _measure(workspace, log, loaded, track)
-    rows = found.rows
-    clusters = clusters_of(rows)
-    values, differences = estimates_of(found.columns, clusters)
-    period = periods(config.split, config.labels.attribution_window_hours).test
+        _require_same_workspace(bundle, data.workspace)
+    collected: list[Mapping[MetricKey, np.ndarray]] = []
+    p_click: list[np.ndarray] = []
+    for bundle in loaded:
+        rows = _test_rows(data, bundle, track)
+        scores = scores_of(data.config, rows, bundle.full.ranker, bundle.no_text.ranker)
+        p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
+        slices = _slices(data.config, rows)
+        collected.append(values_by_key(rows, slices, scores, data.config.labels.label_gain))
+    columns = mean_over_bundles(collected)
+    positive, predicted = rows.slates.grade > 0, np.mean(p_click, axis=0)
+    result = result_of(data.config, rows, columns, command)
+    return result.model_copy(
+        update={
+            "bundle": ", ".join(bundle.fingerprint for bundle in loaded),
+            "calibration": tuple(calibration_bins(predicted, positive)),
+            "log_loss": log_loss(predicted, positive),
+            "gain_by_history": tuple(_gain_by_history(columns, rows)),
+        }
+    )
+
+
+def mean_over_bundles(
+    values: Sequence[Mapping[MetricKey, np.ndarray]],
+) -> dict[MetricKey, np.ndarray]:
+    """Average each request's values over bundles; float64 [n_requests] by metric."""
+    return {key: np.mean([each[key] for each in values], axis=0) for key in values[0]}
+
+
+def result_of(
+    config: WorkspaceConfig,
+    rows: RankingRows,
+    columns: Mapping[MetricKey, np.ndarray],
+    command: str,
+) -> EvaluationResult:
+    """Put the result of a test period together, apart from what only a bundle can say.
+
+    Args:
+        config: Settings of the workspace.
+        rows: The test period.
+        columns: Values per request, by metric.
+        command: The command that makes the result again.
+
+    Returns:
+        The result, without a bundle, calibration and gains by history.
+    """
+    values, differences = estimates_of(columns, clusters_of(rows))
     times = rows.requests.frame[Impressions.timestamp.name]
     users = rows.slates.rows.request_user
+    period = rows.requests.period
     return EvaluationResult(
         data_name=config.name,
         data_origin=config.data_origin,
         slate_source=config.slate_source,
         note=config.note,
-        bundle=", ".join(bundle.fingerprint for bundle in loaded),
+        bundle="",
         command=command,
         test_start=period.start or times[0],
         test_end=period.end or times[-1],
@@ -105,40 +141,7 @@ def evaluate(
         n_guests=int((users < 0).sum()),
         values=tuple(values),
         differences=tuple(differences),
-        calibration=tuple(calibration_bins(found.p_click, rows.slates.grade > 0)),
-        gain_by_history=tuple(_gain_by_history(found.columns, rows, clusters)),
     )
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What the bundles did on the test period.
-
-    Attributes:
-        rows: The test period; its text columns are the last bundle's.
-        columns: Per slice, model and metric, float64 [n_requests], the mean over the bundles.
-        p_click: float64 [n_rows], the mean over the bundles.
-    """
-
-    rows: RankingRows
-    columns: Mapping[str, np.ndarray]
-    p_click: np.ndarray
-
-
-def _measure(workspace: Workspace, log: Log, bundles: Sequence[Bundle], track: Track) -> _Measured:
-    texts = encode_texts(workspace, track)
-    collected: dict[str, list[np.ndarray]] = {}
-    p_click: list[np.ndarray] = []
-    for bundle in bundles:
-        rows = _test_rows(workspace, log, texts, bundle, track)
-        scores = _scores(workspace, rows, bundle)
-        p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
-        slices = _slices(workspace, rows)
-        values = values_by_key(rows, slices, scores, workspace.config.labels.label_gain)
-        for key, per_request in values.items():
-            collected.setdefault(key, []).append(per_request)
-    columns = {name: np.mean(found, axis=0) for name, found in collected.items()}
-    return _Measured(rows, columns, np.mean(p_click, axis=0))
 
 
 def _require_same_workspace(bundle: Bundle, workspace: Workspace) -> None:
@@ -160,40 +163,49 @@ def _require_same_workspace(bundle: Bundle, workspace: Workspace) -> None:
         )
 
 
-def _test_rows(
-    workspace: Workspace, log: Log, texts: Texts, bundle: Bundle, track: Track
-) -> RankingRows:
-    if bundle.manifest.encoder_fingerprint != texts.backend.fingerprint:
-        max_tokens, device = bundle.config.text.max_tokens, workspace.config.encoding.device
-        tuned = TextEncoder.load(bundle.encoder_folder, max_tokens=max_tokens, device=device)
-        texts = texts_of(workspace, texts, tuned, track)
-    if bundle.manifest.encoder_fingerprint != texts.backend.fingerprint:
+def _test_rows(data: TrainingData, bundle: Bundle, track: Track) -> RankingRows:
+    manifest, encoding = bundle.manifest, data.config.encoding
+    if manifest.encoder_fingerprint != data.texts.backend.fingerprint:
+        max_tokens = bundle.config.text.max_tokens
+        folder, device = bundle.encoder_folder, encoding.device
+        tuned = TextEncoder.load(folder, max_tokens=max_tokens, device=device)
+        data = data.encoded_by(tuned, track)
+    if manifest.encoder_fingerprint != data.texts.backend.fingerprint:
         raise UsageError(
-            f"encoder {bundle.manifest.encoder_fingerprint} in {bundle.folder}",
-            f"encoder {texts.backend.fingerprint}, as [text] and [encoding] in recsys.toml ask for",
+            f"encoder {manifest.encoder_fingerprint} in {bundle.folder}",
+            f"encoder {data.texts.backend.fingerprint}, as [text] and [encoding] in recsys.toml "
+            "ask for",
             "train the bundle again",
         )
-    config = workspace.config
-    period = periods(config.split, config.labels.attribution_window_hours).test
-    trained_until = int(bundle.manifest.cut_offs.validation_until.timestamp() * 1e6)
-    return ranking_rows(workspace, log, texts, bundle.signals, trained_until, period, track)
+    trained_until = int(manifest.cut_offs.validation_until.timestamp() * 1e6)
+    return data.rows(bundle.signals, trained_until, data.config.periods.test, track)
 
 
-def _scores(workspace: Workspace, rows: RankingRows, bundle: Bundle) -> dict[str, np.ndarray]:
-    """Give each model's scores, float64 [n_rows]; -inf where a model has nothing to say."""
-    count = len(rows.slates.rows)
-    columns = EvaluationColumns.of(workspace.config)
-    logged = workspace.config.slate_source == "logged"
+def scores_of(
+    config: WorkspaceConfig, rows: RankingRows, full: Ranker, no_text: Ranker
+) -> dict[str, np.ndarray]:
+    """Score the rows by both rankers and by simpler orders.
+
+    Args:
+        config: Settings of the workspace.
+        rows: The rows.
+        full: The ranker with text.
+        no_text: The ranker without.
+
+    Returns:
+        float64 [n_rows] by model, higher is better; -inf where a model has no value for a row.
+    """
+    columns = EvaluationColumns.of(config)
+    order = LOGGED_ORDER if config.slate_source == "logged" else SAMPLED_ORDER
     position = rows.requests.frame[Impressions.position.name].to_numpy()
     match = rows.match.astype(np.float64)
-    full = rows.for_ranker(with_text=True).matrix
     return {
-        RANDOM: np.random.default_rng(0).random(count),
+        RANDOM: np.random.default_rng(0).random(len(match)),
         POPULARITY: _column(rows, columns.popularity),
-        LOGGED_ORDER if logged else SAMPLED_ORDER: -position.astype(np.float64),
+        order: -position.astype(np.float64),
         TEXT_ONLY: np.where(np.isnan(match), -np.inf, match),
-        BEHAVIOUR_ONLY: bundle.no_text.ranker.score(rows.matrix),
-        TEXT_AND_BEHAVIOUR: bundle.full.ranker.score(full),
+        BEHAVIOUR_ONLY: no_text.score(rows.matrix),
+        TEXT_AND_BEHAVIOUR: full.score(rows.for_ranker(with_text=True).matrix),
     }
 
 
@@ -202,8 +214,8 @@ def _column(rows: RankingRows, feature: Feature) -> np.ndarray:
     return np.where(np.isnan(values), -np.inf, values)
 
 
-def _slices(workspace: Workspace, rows: RankingRows) -> list[Slice]:
-    columns = EvaluationColumns.of(workspace.config)
+def _slices(config: WorkspaceConfig, rows: RankingRows) -> list[Slice]:
+    columns = EvaluationColumns.of(config)
     everything = np.ones(len(rows.matrix), bool)
     taken = _column(rows, columns.taken)
     first_seen = _column(rows, columns.first_seen)
@@ -220,11 +232,11 @@ def _slices(workspace: Workspace, rows: RankingRows) -> list[Slice]:
 
 
 def _gain_by_history(
-    columns: Mapping[str, np.ndarray], rows: RankingRows, clusters: np.ndarray
+    columns: Mapping[MetricKey, np.ndarray], rows: RankingRows
 ) -> list[Difference]:
     """Give what text adds to nDCG@10 by the number of interactions in the user's history."""
     both, behaviour = (
-        columns[f"{ALL}\n{model}\n{NDCG_AT_10}"] for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY)
+        columns[MetricKey(ALL, model, NDCG_AT_10)] for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY)
     )
     length = (rows.slates.history.item >= 0).sum(axis=1)
     names, gains = [], []
@@ -233,7 +245,7 @@ def _gain_by_history(
         if inside.any():
             names.append(name)
             gains.append(np.where(inside, both - behaviour, np.nan))
-    estimates = bootstrap_means(np.stack(gains, axis=1), clusters)
+    estimates = bootstrap_means(np.stack(gains, axis=1), clusters_of(rows))
     return [
         text_gain(name, NDCG_AT_10, estimate)
         for name, estimate in zip(names, estimates, strict=True)

@@ -1,4 +1,4 @@
-"""What an evaluation found, as typed values."""
+"""The result of an evaluation as typed values, written and read as JSON."""
 
 from pathlib import Path
 from typing import Literal
@@ -15,23 +15,11 @@ RESULT_VERSION = 1
 
 
 RANDOM = "random"
-
-
 POPULARITY = "popularity"
-
-
 LOGGED_ORDER = "logged order"
-
-
 SAMPLED_ORDER = "sampled order"
-
-
 TEXT_ONLY = "text only"
-
-
 BEHAVIOUR_ONLY = "behaviour only"
-
-
 TEXT_AND_BEHAVIOUR = "text and behaviour"
 
 
@@ -89,6 +77,9 @@ class EvaluationResult(_Part):
     calibration: tuple[CalibrationBin, ...] = Field(
         (), description="Predicted probabilities against outcomes, by rising prediction."
     )
+    log_loss: float | None = Field(
+        None, description="Mean negative log-likelihood of the predicted probabilities, in nats."
+    )
     gain_by_history: tuple[Difference, ...] = Field(
         (), description="One comparison on slices by length of the user's history, rising."
     )
@@ -108,6 +99,11 @@ class EvaluationResult(_Part):
         """Metrics: those of the headline first, then the others in the order they were given."""
         found = dict.fromkeys(each.metric for each in self.values)
         return [*(m for m in HEADLINE if m in found), *(m for m in found if m not in HEADLINE)]
+
+    @property
+    def headline(self) -> list[Difference]:
+        """Differences of the headline metrics."""
+        return [each for each in self.differences if each.metric in HEADLINE]
 
     def estimate(self, slice_name: str, model: str, metric: str) -> Estimate | None:
         """Give one estimate, None when it was not computed."""

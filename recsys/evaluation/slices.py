@@ -1,14 +1,43 @@
-"""Metrics of models per request and slice, and what their means and differences are."""
+"""Metrics per request of every model on every slice, their means, and the paired gain from text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from recsys.evaluation.result import BEHAVIOUR_ONLY, TEXT_AND_BEHAVIOUR, Difference, SliceValue
 from recsys.metrics.intervals import Estimate, bootstrap_means
-from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10, auc, mrr, ndcg_at_k, rank_rows
+from recsys.metrics.ranking import (
+    AUC,
+    MAP,
+    MRR,
+    NDCG_AT_10,
+    RECALL_AT_10,
+    auc,
+    average_precision,
+    mrr,
+    ndcg_at_k,
+    rank_rows,
+    recall_at_k,
+)
 from recsys.training.rows import RankingRows
+
+_METRICS = (
+    (NDCG_AT_10, ndcg_at_k),
+    (MRR, mrr),
+    (AUC, auc),
+    (MAP, average_precision),
+    (RECALL_AT_10, recall_at_k),
+)
+
+
+class MetricKey(NamedTuple):
+    """Name of one metric of one model on one slice."""
+
+    slice: str
+    model: str
+    metric: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +72,7 @@ def values_of(
     gain = np.asarray(label_gain, np.float64)[rows.slates.grade[part.rows]]
     ranked = rank_rows(offsets, score[part.rows], gain, tie_keys=part.rows.astype(np.uint64))
     values = {}
-    for name, metric in ((NDCG_AT_10, ndcg_at_k), (MRR, mrr), (AUC, auc)):
+    for name, metric in _METRICS:
         values[name] = np.full(len(part.offsets) - 1, np.nan)
         values[name][filled] = metric(ranked)
     return values
@@ -60,10 +89,10 @@ def values_by_key(
     slices: Sequence[Slice],
     scores: Mapping[str, np.ndarray],
     label_gain: Sequence[float],
-) -> dict[str, np.ndarray]:
-    """Give each metric of each model on each slice, float64 [n_requests], by what names it."""
+) -> dict[MetricKey, np.ndarray]:
+    """Give each metric of each model on each slice, float64 [n_requests]."""
     return {
-        f"{part.name}\n{model}\n{metric}": per_request
+        MetricKey(part.name, model, metric): per_request
         for part in slices
         for model, score in scores.items()
         for metric, per_request in values_of(rows, part, score, label_gain).items()
@@ -71,7 +100,7 @@ def values_by_key(
 
 
 def estimates_of(
-    columns: Mapping[str, np.ndarray], clusters: np.ndarray
+    columns: Mapping[MetricKey, np.ndarray], clusters: np.ndarray
 ) -> tuple[list[SliceValue], list[Difference]]:
     """Give all means with intervals, and what text adds to behaviour.
 
@@ -82,22 +111,16 @@ def estimates_of(
     Returns:
         The values, and the paired differences of every slice and metric.
     """
-    pairs = [
-        (key, key.replace(f"\n{TEXT_AND_BEHAVIOUR}\n", f"\n{BEHAVIOUR_ONLY}\n"))
-        for key in columns
-        if f"\n{TEXT_AND_BEHAVIOUR}\n" in key
-    ]
-    gains = [columns[both] - columns[behaviour] for both, behaviour in pairs]
+    with_text = [key for key in columns if key.model == TEXT_AND_BEHAVIOUR]
+    gains = [columns[key] - columns[key._replace(model=BEHAVIOUR_ONLY)] for key in with_text]
     estimates = bootstrap_means(np.stack([*columns.values(), *gains], axis=1), clusters)
     values = [
-        SliceValue(slice=part, model=model, metric=metric, estimate=estimate)
-        for (part, model, metric), estimate in zip(
-            (key.split("\n") for key in columns), estimates, strict=False
-        )
+        SliceValue(slice=key.slice, model=key.model, metric=key.metric, estimate=estimate)
+        for key, estimate in zip(columns, estimates, strict=False)
     ]
     differences = [
-        text_gain(both.split("\n")[0], both.split("\n")[2], estimate)
-        for (both, _), estimate in zip(pairs, estimates[len(columns) :], strict=True)
+        text_gain(key.slice, key.metric, estimate)
+        for key, estimate in zip(with_text, estimates[len(columns) :], strict=True)
     ]
     return values, differences
 

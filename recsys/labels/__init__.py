@@ -1,1 +1,1 @@
-"""What is learned from: grades, time-forward periods, labelled slates."""
+"""Labels: grades of impressions, the time-forward split, labelled slates."""

@@ -1,4 +1,4 @@
-"""From interactions to the grade of each impression."""
+"""Grades: each impression's highest grade among the interactions attributed to it."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""Requests with their outcome: what text model and ranker learn from."""
+"""Labelled slates: requests as arrays, with grades, histories and queries."""
 
 from dataclasses import dataclass
 

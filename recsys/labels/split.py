@@ -1,4 +1,4 @@
-"""Time-forward splits: text model, then ranker, then validation, then test."""
+"""Time-forward split: the periods of text model, ranker, validation and test, with purge gaps."""
 
 import itertools
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ class Periods:
         text: What the text model learns from.
         ranker: What the ranker learns from.
         validation: What decides on early stopping and calibration.
-        test: What the result is told on.
+        test: What bundles are evaluated on.
     """
 
     text: Period

@@ -1,4 +1,4 @@
-"""Intervals of means over requests, when requests of one user resemble each other."""
+"""Bootstrap intervals of means over requests, resampled by user."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -91,49 +91,13 @@ def bootstrap_mean(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Give mean and interval of one value per request; see `bootstrap_means`.
+    """Estimate the mean of one value per request, float64 [n_requests]; see `bootstrap_means`.
 
-    Args:
-        values: float64 [n_requests], NaN where a request has no value.
-        clusters: [n_requests], the user of each request.
-        level: Share of the resampled means inside the interval.
-        resamples: Number of resamples.
-        seed: Fixes the resamples.
-
-    Returns:
-        The estimate.
+    For a paired comparison of two models give the differences: what makes a request easy or hard
+    for both cancels, and the interval is far narrower than those of the two means suggest.
     """
-    return bootstrap_means(values[:, None], clusters, level=level, resamples=resamples, seed=seed)[
-        0
-    ]
-
-
-def bootstrap_difference(
-    values: Floats,
-    baseline: Floats,
-    clusters: npt.ArrayLike,
-    *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Estimate:
-    """Give mean and interval of `values - baseline`, request by request.
-
-    What makes a request easy or hard for both models cancels, so the interval is far narrower than
-    those of the two means suggest.
-
-    Args:
-        values: float64 [n_requests], NaN where a request has no value.
-        baseline: float64 [n_requests], the other model's values of the same requests.
-        clusters: [n_requests], the user of each request.
-        level: Share of the resampled means inside the interval.
-        resamples: Number of resamples.
-        seed: Fixes the resamples.
-
-    Returns:
-        The estimate over requests where both have a value.
-    """
-    return bootstrap_mean(values - baseline, clusters, level=level, resamples=resamples, seed=seed)
+    column = values[:, None]
+    return bootstrap_means(column, clusters, level=level, resamples=resamples, seed=seed)[0]
 
 
 def _by_user(values: Floats, user_of: npt.NDArray[np.intp], n_users: int) -> Floats:

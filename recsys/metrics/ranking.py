@@ -1,10 +1,10 @@
-"""How good an order is: one value per request, over rows laid out request after request.
+"""Ranking metrics: one value per request, over rows laid out request after request.
 
 The rows of request `i` are `offsets[i]:offsets[i + 1]` of every flat array. A metric gives one
 float64 per request, and NaN where it is undefined: without a positive row there is nothing to find.
-Means and intervals come second (`recsys.bootstrap`).
+Means and intervals come second (`recsys.metrics.intervals`).
 
-Rows of equal score stand in an order drawn from a hash, never in the order they were given: the
+Rows of equal score are ordered by a hash, never in the order they were given: the
 given order is often the logged one, and a scorer that says nothing must look like chance.
 """
 
@@ -21,6 +21,8 @@ Ints = npt.NDArray[np.int64]
 NDCG_AT_10 = "nDCG@10"
 MRR = "MRR"
 AUC = "AUC"
+MAP = "MAP"
+RECALL_AT_10 = "recall@10"
 
 
 @dataclass(frozen=True)

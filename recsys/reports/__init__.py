@@ -1,1 +1,1 @@
-"""What people read: tables, plots and pages, made from results."""
+"""Reports: results as tables, plots and HTML pages."""

@@ -1,4 +1,4 @@
-"""The result of an evaluation: kept as JSON, shown as a table, explained as a page."""
+"""Report of an evaluation: terminal table, Markdown and HTML page."""
 
 import math
 from pathlib import Path
@@ -22,9 +22,6 @@ from recsys.metrics.intervals import Estimate
 from recsys.reports import plots as figures
 from recsys.reports.numbers import number, signed
 from recsys.workspace.workspace import Workspace
-
-REPORTS = "reports"
-
 
 EVALUATION = "evaluation"
 
@@ -84,9 +81,9 @@ def render_terminal(result: EvaluationResult) -> RenderableType:
             cells = [interval(result.estimate(name, model, metric)) for metric in metrics]
             table.add_row(model, *cells)
         parts += [Text(""), table]
-    if result.differences:
+    if result.headline:
         parts += [Text(""), Text("Paired differences", "bold")]
-    parts += [Text(f"- {sentence(each)}") for each in result.differences]
+    parts += [Text(f"- {sentence(each)}") for each in result.headline]
     return Group(*parts)
 
 
@@ -100,9 +97,9 @@ def render_markdown(result: EvaluationResult) -> str:
         for model in result.models:
             cells = [interval(result.estimate(name, model, metric)) for metric in metrics]
             lines.append(f"| {model} | {' | '.join(cells)} |")
-    if result.differences:
+    if result.headline:
         lines += ["", "Paired differences:", ""]
-    lines += [f"- {sentence(each)}" for each in result.differences]
+    lines += [f"- {sentence(each)}" for each in result.headline]
     return "\n".join(lines) + "\n"
 
 
@@ -166,8 +163,7 @@ def save_reports(
     workspace: Workspace, result: EvaluationResult, name: str = EVALUATION
 ) -> list[Path]:
     """Write the result as JSON and as a page, under a name, into the workspace's reports."""
-    folder = workspace.root / REPORTS
-    paths = [folder / f"{name}.json", folder / f"{name}.html"]
+    paths = [workspace.reports / f"{name}.{ending}" for ending in ("json", "html")]
     save_result(result, paths[0])
     save_html(result, paths[1])
     return paths

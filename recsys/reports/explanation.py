@@ -1,4 +1,4 @@
-"""An explanation as a person reads it in the terminal."""
+"""Report of an explanation, for the terminal."""
 
 from collections.abc import Sequence
 

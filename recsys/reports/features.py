@@ -1,4 +1,4 @@
-"""What each column of a feature set is: for the terminal and for the documentation."""
+"""List of a feature set's columns: meaning, unit, window, missing value, sources."""
 
 from collections.abc import Iterator, Sequence
 

@@ -81,7 +81,7 @@ def bars(
 
 
 def calibration(bins: Sequence[CalibrationBin]) -> str:
-    """Draw the share of positive rows over the predicted probability, beside the diagonal.
+    """Draw the share of positive rows over the predicted probability, with the diagonal.
 
     Args:
         bins: By rising prediction.
@@ -108,7 +108,7 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
 
 
 def gains(estimates: Mapping[str, Estimate], label: str) -> str:
-    """Draw a difference with its interval for each length of history, beside the line of no gain.
+    """Draw a difference with its interval for each length of history, with the line of no gain.
 
     Args:
         estimates: Per length of history, from short to long.

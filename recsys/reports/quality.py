@@ -1,4 +1,4 @@
-"""What is known of the features' quality: as a table, as JSON, and as a page."""
+"""Report of feature quality: terminal table, JSON and HTML page."""
 
 from pathlib import Path
 

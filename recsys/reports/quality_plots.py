@@ -1,4 +1,4 @@
-"""Plots of how features do: drift by period, missing values, and the shapes of distributions."""
+"""Plots of feature quality: drift by period, missing values, distributions."""
 
 import math
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""From a workspace to a bundle: start at `train.train`."""
+"""Training: a bundle from a workspace; start at `train.train`, which takes `data.TrainingData`."""

@@ -1,4 +1,4 @@
-"""`recsys train encoder`: the text model alone, by one process or by several through Ray Train."""
+"""The job of `recsys train encoder`: the text model alone, in one process or through Ray Train."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,15 +14,8 @@ from recsys.text.settings import Mode
 from recsys.text.training.model import TextModel, load_text_model
 from recsys.text.training.modes.encoder_source import require_precision
 from recsys.text.training.workers import Workers
-from recsys.training.text_model import (
-    TextRun,
-    model_folder,
-    resolved_mode,
-    train_text_model,
-    work_folder,
-)
-from recsys.training.texts import encode_texts
-from recsys.workspace.backfill import open_workspace_log
+from recsys.training.data import TrainingData
+from recsys.training.text_model import TextRun, resolved_mode, train_text_model
 from recsys.workspace.workspace import Workspace
 
 
@@ -87,16 +80,15 @@ def train_and_tell(root: Path, asked: EncoderTraining, track: Track = silent) ->
     workspace = Workspace.open(root)
     require_precision(asked.precision, asked.place)
     mode = resolved_mode(workspace.config.text, asked.mode)
-    log = open_workspace_log(workspace)
-    texts = encode_texts(workspace, track)
+    data = TrainingData.open(workspace, track)
     if asked.workers == 1:
         yield f"mode {mode} on {asked.place}"
-        model = train_text_model(workspace, log, texts, asked.run(Workers()), track)
+        model = train_text_model(data, asked.run(Workers()), track)
     else:
         yield f"mode {mode} on {asked.place}, {asked.workers} workers"
         _by_several(root, asked)
         found = load_text_model(
-            model_folder(workspace, asked.seed), texts.encoder, workspace.config.text.dropout
+            workspace.text_model(asked.seed), data.texts.encoder, workspace.config.text.dropout
         )
         if found is None:
             raise DataError(
@@ -117,8 +109,9 @@ def _sentences(workspace: Workspace, model: TextModel) -> Iterator[str]:
         f"{workspace.config.text.max_tokens} tokens and were cut"
     )
     yield (
-        f"wrote {model_folder(workspace, record.seed)}; learning curve in "
-        f"{work_folder(workspace, record.seed)}; `recsys train {workspace.root}` takes it from here"
+        f"wrote {workspace.text_model(record.seed)}; "
+        f"learning curve in {workspace.text_training(record.seed)}; "
+        f"`recsys train {workspace.root}` takes it from here"
     )
 
 
@@ -172,6 +165,5 @@ def _worker(config: dict[str, Any]) -> None:
     device = str(get_device())
     asked = EncoderTraining.model_validate(config["asked"] | {"device": device})
     workers = Workers(context.get_world_rank(), context.get_world_size(), device)
-    workspace = Workspace.open(Path(config["root"]))
-    log = open_workspace_log(workspace)
-    train_text_model(workspace, log, encode_texts(workspace), asked.run(workers))
+    data = TrainingData.open(Workspace.open(Path(config["root"])))
+    train_text_model(data, asked.run(workers))

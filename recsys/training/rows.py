@@ -1,7 +1,7 @@
-"""Requests with features and interest match: what the ranker learns from and is judged on."""
+"""Ranking rows: a period's slates joined with their feature rows and text columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -9,16 +9,12 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
-from features.backfill.days import ROWS
 from features.backfill.rows import feature_columns
-from features.log.log import Log
 from recsys.labels.slates import LabelledSlates
-from recsys.labels.split import Period, require_time_forward
+from recsys.labels.split import require_time_forward
 from recsys.ranker.ranker import RankerRows, text_columns
 from recsys.text.signals import INTEREST_MATCH, SIGNALS, TextSignals, signal_rows
-from recsys.training.slates import Requests, read_slates
-from recsys.training.texts import Texts
-from recsys.workspace.backfill import FEATURES
+from recsys.training.slates import Requests
 from recsys.workspace.feature_sets import EvaluationColumns, features_of
 from recsys.workspace.workspace import Workspace
 
@@ -52,7 +48,11 @@ class RankingRows:
     def only(self, kept: np.ndarray) -> "RankingRows":
         """Keep some rows, bool [n_rows]; requests without any are left out."""
         return RankingRows(
-            Requests(self.slates.only(kept), self.requests.frame.filter(kept)),
+            replace(
+                self.requests,
+                slates=self.slates.only(kept),
+                frame=self.requests.frame.filter(kept),
+            ),
             self.matrix[kept],
             self.text[kept],
             {name: values[kept] for name, values in self.evaluation.items()},
@@ -68,61 +68,55 @@ class RankingRows:
 
 def ranking_rows(
     workspace: Workspace,
-    log: Log,
-    texts: Texts,
+    requests: Requests,
     signals: TextSignals,
+    query_vectors: np.ndarray,
     trained_until: int,
-    period: Period,
     track: Track = silent,
 ) -> RankingRows:
-    """Bring slates, features and interest match of a period together.
+    """Join the requests of a period with their features and interest match.
 
     Args:
         workspace: The workspace, its features computed.
-        log: The same, opened.
-        texts: From `encode_texts`.
-        signals: The catalogue as the text model sees it.
+        requests: The requests, with histories of `signals.newest` interactions.
+        signals: The catalogue in the text model's space.
+        query_vectors: Of the queries, float32 [n_queries, dim].
         trained_until: Last moment that decided a label of the text model, UTC microseconds.
-        period: Which requests.
         track: Shows progress.
 
     Returns:
         The rows.
 
     Raises:
-        LeakError: The text model was trained on labels of the period.
-        DataError: The computed features are not those of the period's impressions.
+        LeakError: The text model was trained on labels of these requests.
+        DataError: The computed features are not those of the requests.
     """
-    requests = read_slates(workspace, log, texts.queries, period, signals.newest)
     slates = requests.slates
     require_time_forward(trained_until, int(slates.rows.request_time[0]))
-    columns = _columns_of_rows(workspace, requests.frame, period)
-    chosen = features_of(workspace.config).names
-    beside = [feature.name for feature in EvaluationColumns.of(workspace.config).features]
-    found = signal_rows(signals, slates, texts.vectors.queries, track)
+    columns = _feature_rows(workspace, requests)
+    evaluated = [feature.name for feature in EvaluationColumns.of(workspace.config).features]
+    found = signal_rows(signals, slates, query_vectors, track)
     return RankingRows(
         requests,
-        columns.select(chosen).to_numpy(),
+        columns.select(features_of(workspace.config).names).to_numpy(),
         text_columns(found, slates.rows.request),
-        {name: columns[name].to_numpy() for name in beside},
+        {name: columns[name].to_numpy() for name in evaluated},
     )
 
 
-def _columns_of_rows(workspace: Workspace, frame: pl.DataFrame, period: Period) -> pl.DataFrame:
-    folder = workspace.root / FEATURES / ROWS
-    _, names = feature_columns(folder)
+def _feature_rows(workspace: Workspace, requests: Requests) -> pl.DataFrame:
+    _, names = feature_columns(workspace.rows)
     keys = [Impressions.request_id.name, Impressions.item_id.name]
-    inside = period.contains(Impressions.timestamp.col)
     rows = (
-        pl.scan_parquet(folder / "*.parquet", extra_columns="ignore")
-        .filter(inside)
+        pl.scan_parquet(workspace.rows / "*.parquet", extra_columns="ignore")
+        .filter(requests.period.contains(Impressions.timestamp.col))
         .select(keys + names)
         .collect()
     )
-    if not rows.select(keys).equals(frame.select(keys)):
+    if not rows.select(keys).equals(requests.frame.select(keys)):
         raise DataError(
-            f"features of {rows.height} rows in {folder}",
-            f"those of the {frame.height} impressions {period}",
+            f"features of {rows.height} rows in {workspace.rows}",
+            f"those of the {requests.frame.height} impressions {requests.period}",
             "run `recsys backfill` again",
         )
     return rows.select(names)

@@ -1,44 +1,41 @@
-"""A ranker with its calibration, fitted."""
+"""Fitting of the rankers, each with its calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.bundle.bundle import FULL
+from recsys.bundle.bundle import FULL, Scorer
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
-from recsys.ranker.calibration import Calibration, fit_calibration
-from recsys.ranker.ranker import TEXT_COLUMNS, Ranker, fit_ranker
+from recsys.ranker.calibration import fit_calibration
+from recsys.ranker.ranker import TEXT_COLUMNS, fit_ranker
 from recsys.training.rows import RankingRows
+from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.feature_sets import features_of
-from recsys.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class FittedScorer:
+class FittedScorer(Scorer):
     """A ranker with its calibration and its nDCG@10 on the validation period."""
 
-    ranker: Ranker
-    calibration: Calibration
     validation_ndcg: float
 
 
 def fit_scorer(
-    workspace: Workspace, ranker: RankingRows, validation: RankingRows, part: str, seed: int
+    config: WorkspaceConfig, ranker: RankingRows, validation: RankingRows, part: str, seed: int
 ) -> FittedScorer:
     """Train a ranker and calibrate it.
 
     Args:
-        workspace: For its configuration.
+        config: Settings of the workspace.
         ranker: Rows the ranker is trained on.
         validation: Later rows, for early stopping and calibration.
         part: `FULL` or `NO_TEXT`.
         seed: Seeds the ranker.
 
     Returns:
-        Both.
+        The ranker with its calibration.
     """
-    config = workspace.config
     with_text = part == FULL
     names: Sequence[str] = features_of(config).names
     columns = [*names, *TEXT_COLUMNS] if with_text else names

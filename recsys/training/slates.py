@@ -1,4 +1,4 @@
-"""Requests of a period with their outcome: what the text model and the ranker learn from."""
+"""Slates of a period: impressions read into requests, graded, with the users' histories."""
 
 from dataclasses import dataclass
 
@@ -25,10 +25,12 @@ class Requests:
     Attributes:
         slates: The requests as arrays, in order of time, request and position.
         frame: request_id, item_id, user_id, timestamp, position of each row, aligned.
+        period: When they were made.
     """
 
     slates: LabelledSlates
     frame: pl.DataFrame
+    period: Period
 
 
 def query_texts(workspace: Workspace) -> pl.Series:
@@ -90,4 +92,4 @@ def read_slates(
         encode(frame[Impressions.query.name], queries)[rows.offsets[:-1]],
         labels_end,
     )
-    return Requests(slates, shown.frame)
+    return Requests(slates, shown.frame, period)

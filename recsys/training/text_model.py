@@ -1,21 +1,20 @@
-"""Training the text model of a workspace: the head, and the encoder in the modes that tune it."""
+"""Training of a workspace's text model: the head, and the encoder in the modes that tune it."""
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
-import polars as pl
 import torch
 
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
-from features.log.log import Log
 from recsys.labels.slates import LabelledSlates
-from recsys.labels.split import Period, periods
+from recsys.labels.split import Period
 from recsys.text.encoder.bert import TextEncoder, encoder_folder
 from recsys.text.settings import Mode, TextSettings
-from recsys.text.template import item_texts
 from recsys.text.training.checkpoints import CHECKPOINT
 from recsys.text.training.loop import Run, finetune, fingerprint_of
 from recsys.text.training.model import TextModel, TextRecord, load_text_model
@@ -28,11 +27,8 @@ from recsys.text.training.modes.encoder_source import (
 from recsys.text.training.modes.token_table import TokenTable
 from recsys.text.training.text_source import FrozenSource, TextSource
 from recsys.text.training.workers import ALONE, Workers
-from recsys.training.slates import read_slates
+from recsys.training.data import TrainingData
 from recsys.training.texts import Texts
-from recsys.workspace.workspace import CACHE, Workspace
-
-TEXT_MODELS, TRAINING = "text_models", "training"
 
 
 @dataclass(frozen=True)
@@ -67,43 +63,154 @@ def resolved_mode(settings: TextSettings, asked: Mode | None = None) -> Mode:
 
 
 def train_text(
-    workspace: Workspace,
-    log: Log,
-    texts: Texts,
-    period: Period,
-    run: TextRun = TextRun(),
-    track: Track = silent,
+    data: TrainingData, period: Period, run: TextRun = TextRun(), track: Track = silent
 ) -> TextModel:
     """Fine-tune the interest match on the requests of a period.
 
     Args:
-        workspace: The workspace.
-        log: The same, opened.
-        texts: From `encode_texts`, of the frozen encoder.
-        period: Which requests; `periods(...).text` for a model that the ranker may use.
+        data: The workspace's data, with the vectors of the frozen encoder.
+        period: Which requests; `config.periods.text` for a model that the ranker may use.
         run: Seed, mode, precision.
         track: Shows progress.
 
     Returns:
         The trained model, with the last moment its labels know of.
     """
-    job = _job(workspace, log, texts, period, run)
-    kinds = len(log.kinds)
+    return _train(data, _job(data, period, run), track)
+
+
+def train_text_model(data: TrainingData, run: TextRun, track: Track = silent) -> TextModel:
+    """Train the text model of a workspace and keep it for `recsys train`.
+
+    A checkpoint is kept while it runs and goes when it is done; one that is done and would come out
+    the same is not trained again when `run.resume` is set.
+
+    Args:
+        data: The workspace's data, with the vectors of the frozen encoder.
+        run: Seed, mode, precision; where it works is decided here.
+        track: Shows progress.
+
+    Returns:
+        The model, which is in `text_models/` too.
+    """
+    workspace = data.workspace
+    folder, work = workspace.text_model(run.seed), workspace.text_training(run.seed)
+    job = _job(data, data.config.periods.text, replace(run, folder=work))
+    if run.resume:
+        done = load_text_model(folder, data.texts.encoder, data.config.text.dropout)
+        if done is not None and done.record.run == job.fingerprint(run.precision):
+            return done
+    elif run.workers.first:
+        shutil.rmtree(work, ignore_errors=True)
+    model = _train(data, job, track)
+    if run.workers.first:
+        model.save(folder)
+        (work / CHECKPOINT).unlink(missing_ok=True)
+    return model
+
+
+def text_model(data: TrainingData, seed: int, track: Track = silent) -> TextModel:
+    """Give the text model of a seed: the one that `recsys train encoder` left, or a new one.
+
+    Args:
+        data: The workspace's data, with the vectors of the frozen encoder.
+        seed: The seed.
+        track: Shows progress.
+
+    Returns:
+        The model.
+
+    Raises:
+        UsageError: The one that is there was trained on other tables or settings.
+    """
+    folder, period = data.workspace.text_model(seed), data.config.periods.text
+    found = load_text_model(folder, data.texts.encoder, data.config.text.dropout)
+    if found is None:
+        return train_text(data, period, TextRun(seed), track)
+    mode = found.record.mode
+    job = _job(data, period, TextRun(seed, mode))
+    if found.record.run not in {job.fingerprint(each) for each in get_args(TrainingPrecision)}:
+        raise UsageError(
+            f"a text model in {folder} that was trained on other tables or settings",
+            "one of the tables, [text], [labels] and [split] as they are now",
+            f"run `recsys train encoder {data.workspace.root} --mode {mode} --seed {seed}` "
+            "again, or delete the folder to let `recsys train` do it",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a training is made of.
+
+    Attributes:
+        slates: The requests to learn from.
+        tokens: Item texts and queries.
+        settings: `[text]`, its mode decided.
+        gains: Gain of each grade.
+        run: Seed, precision, place.
+        texts: Item texts and queries, as the frozen encoder has them.
+    """
+
+    slates: LabelledSlates
+    tokens: TokenTable
+    settings: TextSettings
+    gains: Sequence[float]
+    run: TextRun
+    texts: Texts
+
+    def loop(self, precision: TrainingPrecision) -> Run:
+        """Give the settings of the training loop."""
+        run, texts = self.run, self.texts
+        encoder = texts.backend if self.settings.mode == "head" else texts.encoder
+        inputs = hashlib.sha256(f"{encoder.fingerprint}\n{precision}".encode())
+        for each in (texts.items, texts.queries):
+            inputs.update("\0".join(each.to_list()).encode("utf-8", "replace"))
+        return Run(run.seed, run.folder, run.resume, inputs.hexdigest(), run.workers)
+
+    def fingerprint(self, precision: TrainingPrecision) -> str:
+        """Hash everything that decides what comes out."""
+        return fingerprint_of(self.slates, self.gains, self.settings, self.loop(precision))
+
+
+def _job(data: TrainingData, period: Period, run: TextRun) -> _Job:
+    config, texts = data.config, data.texts
+    mode = resolved_mode(config.text, run.mode)
+    settings = config.text.model_copy(update={"mode": mode})
+    return _Job(
+        data.slates(period, settings.training_history).slates,
+        TokenTable.of(texts.items.to_list(), texts.queries.to_list(), texts.encoder),
+        settings,
+        config.labels.label_gain,
+        run,
+        texts,
+    )
+
+
+def _train(data: TrainingData, job: _Job, track: Track) -> TextModel:
+    run, texts, kinds = job.run, data.texts, len(data.log.kinds)
     source: TextSource = FrozenSource(texts.vectors)
     if job.settings.mode != "head":
         require_precision(run.precision, run.device)
-        base, cache = _base_encoder(workspace, run.device), workspace.root / CACHE
+        folder = encoder_folder(job.settings.encoder)
+        base = TextEncoder.load(folder, max_tokens=job.settings.max_tokens, device=run.device)
         with run.workers.first_alone():
             source = encoder_source(
-                job.settings, base, job.tokens, run.seed, cache, run.precision, track
+                job.settings,
+                base,
+                job.tokens,
+                run.seed,
+                data.workspace.cache,
+                run.precision,
+                track,
             )
-    gains = workspace.config.labels.label_gain
-    training = finetune(job.slates, source, gains, kinds, job.settings, job.run, track)
+    loop = job.loop(run.precision)
+    training = finetune(job.slates, source, job.gains, kinds, job.settings, loop, track)
     encoder = source.tuned() if isinstance(source, EncoderSource) else texts.encoder
     record = TextRecord(
         mode=resolved_mode(job.settings),
         seed=run.seed,
-        run=job.fingerprint,
+        run=job.fingerprint(run.precision),
         trained_until=training.trained_until,
         base_encoder=texts.encoder.fingerprint,
         encoder=encoder.fingerprint,
@@ -113,137 +220,3 @@ def train_text(
         curve=training.curve,
     )
     return TextModel(training.model, encoder, record, training.slates_per_second)
-
-
-def train_text_model(
-    workspace: Workspace, log: Log, texts: Texts, run: TextRun, track: Track = silent
-) -> TextModel:
-    """Train the text model of a workspace and keep it for `recsys train`.
-
-    A checkpoint is kept while it runs and goes when it is done; one that is done and would come out
-    the same is not trained again when `run.resume` is set.
-
-    Args:
-        workspace: The workspace.
-        log: The same, opened.
-        texts: From `encode_texts`, of the frozen encoder.
-        run: Seed, mode, precision; where it works is decided here.
-        track: Shows progress.
-
-    Returns:
-        The model, which is in `text_models/` too.
-    """
-    period = _text_period(workspace)
-    folder, work = model_folder(workspace, run.seed), work_folder(workspace, run.seed)
-    run = replace(run, folder=work)
-    if run.resume:
-        done = load_text_model(folder, texts.encoder, workspace.config.text.dropout)
-        job = _job(workspace, log, texts, period, run)
-        if done is not None and done.record.run == job.fingerprint:
-            return done
-    elif run.workers.first:
-        shutil.rmtree(work, ignore_errors=True)
-    model = train_text(workspace, log, texts, period, run, track)
-    if run.workers.first:
-        model.save(folder)
-        (work / CHECKPOINT).unlink(missing_ok=True)
-    return model
-
-
-def text_model(
-    workspace: Workspace, log: Log, texts: Texts, seed: int, track: Track = silent
-) -> TextModel:
-    """Give the text model of a seed: the one that `recsys train encoder` left, or a new one.
-
-    Args:
-        workspace: The workspace.
-        log: The same, opened.
-        texts: From `encode_texts`, of the frozen encoder.
-        seed: Which.
-        track: Shows progress.
-
-    Returns:
-        The model.
-
-    Raises:
-        UsageError: The one that is there was trained on other tables or settings.
-    """
-    folder = model_folder(workspace, seed)
-    found = load_text_model(folder, texts.encoder, workspace.config.text.dropout)
-    if found is None:
-        return train_text(workspace, log, texts, _text_period(workspace), TextRun(seed), track)
-    if found.record.run not in {
-        _job(
-            workspace,
-            log,
-            texts,
-            _text_period(workspace),
-            TextRun(seed, found.record.mode, precision),
-        ).fingerprint
-        for precision in ("fp32", "bf16")
-    }:
-        raise UsageError(
-            f"a text model in {folder} that was trained on other tables or settings",
-            "one of the tables, [text], [labels] and [split] as they are now",
-            f"run `recsys train encoder {workspace.root} --mode {found.record.mode} --seed {seed}` "
-            "again, or delete the folder to let `recsys train` do it",
-        )
-    return found
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a training is made of."""
-
-    slates: LabelledSlates
-    tokens: TokenTable
-    settings: TextSettings
-    run: Run
-    fingerprint: str
-
-
-def _base_encoder(workspace: Workspace, device: str) -> TextEncoder:
-    settings = workspace.config.text
-    folder = encoder_folder(settings.encoder)
-    return TextEncoder.load(folder, max_tokens=settings.max_tokens, device=device)
-
-
-def _job(workspace: Workspace, log: Log, texts: Texts, period: Period, run: TextRun) -> _Job:
-    config = workspace.config
-    mode = resolved_mode(config.text, run.mode)
-    settings = config.text.model_copy(update={"mode": mode})
-    slates = read_slates(workspace, log, texts.queries, period, settings.training_history).slates
-    columns = workspace.scan("items").select(settings.template).collect()
-    items = item_texts(columns, settings.template, settings.limits)
-    seen = texts.backend if mode == "head" else texts.encoder
-    inputs = _hash(items, texts.queries, seen.fingerprint, run.precision)
-    loop = Run(run.seed, run.folder, run.resume, inputs, run.workers)
-    return _Job(
-        slates,
-        TokenTable.of(items.to_list(), texts.queries.to_list(), texts.encoder),
-        settings,
-        loop,
-        fingerprint_of(slates, config.labels.label_gain, settings, loop),
-    )
-
-
-def _hash(items: pl.Series, queries: pl.Series, *names: str) -> str:
-    digest = hashlib.sha256("\n".join(names).encode())
-    for texts in (items, queries):
-        digest.update("\0".join(texts.to_list()).encode("utf-8", "replace"))
-    return digest.hexdigest()
-
-
-def _text_period(workspace: Workspace) -> Period:
-    config = workspace.config
-    return periods(config.split, config.labels.attribution_window_hours).text
-
-
-def model_folder(workspace: Workspace, seed: int) -> Path:
-    """Give the folder of the text model that `recsys train encoder` leaves for a seed."""
-    return workspace.root / TEXT_MODELS / f"seed-{seed}"
-
-
-def work_folder(workspace: Workspace, seed: int) -> Path:
-    """Give the folder of checkpoint and learning curve of a seed's training."""
-    return workspace.root / TRAINING / f"seed-{seed}"

@@ -1,4 +1,4 @@
-"""The texts of a workspace as an encoder sees them."""
+"""Texts of a workspace: item texts and queries, with an encoder's vectors."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,24 @@ from recsys.text.template import item_texts
 from recsys.text.training.text_source import FrozenVectors
 from recsys.text.vectors.cache import encoded_of
 from recsys.training.slates import query_texts
-from recsys.workspace.workspace import CACHE, Workspace
+from recsys.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The frozen encoder's view of the workspace.
+    """The texts of a workspace with an encoder's vectors.
 
     Attributes:
-        encoder: The encoder as it was learned.
-        queries: Distinct queries of the log.
+        encoder: The encoder's weights.
+        items: Text of each item by the template, String [n_items]; empty without text.
+        queries: Distinct queries of the log, sorted.
         vectors: Of items and queries.
         backend: What computed the vectors.
         cut: Items whose text is longer than the encoder reads.
     """
 
     encoder: TextEncoder
+    items: pl.Series
     queries: pl.Series
     vectors: FrozenVectors
     backend: Encoder
@@ -36,19 +38,25 @@ class Texts:
 
 def encode_texts(workspace: Workspace, track: Track = silent) -> Texts:
     """Encode the catalogue and the queries; what was encoded before comes from the cache."""
-    encoding = workspace.config.encoding
-    weights = load_weights(workspace.config.text, encoding)
-    return _encoded(workspace, weights, query_texts(workspace), track)
+    weights = load_weights(workspace.config.text, workspace.config.encoding)
+    return _encoded(workspace, weights, read_item_texts(workspace), query_texts(workspace), track)
+
+
+def read_item_texts(workspace: Workspace) -> pl.Series:
+    """Put the text of each item together by the template, String [n_items]; empty without text."""
+    text = workspace.config.text
+    columns = workspace.scan("items").select(text.template).collect()
+    return item_texts(columns, text.template, text.limits)
 
 
 def texts_of(
     workspace: Workspace, texts: Texts, encoder: TextEncoder, track: Track = silent
 ) -> Texts:
-    """Give the same texts as another encoder sees them.
+    """Exchange the vectors of texts for those of another encoder.
 
     Args:
         workspace: The workspace.
-        texts: As one encoder sees them; returned as they are if it is this one.
+        texts: With one encoder's vectors; returned as they are if it is this one.
         encoder: The other one, such as one that was tuned.
         track: Shows progress.
 
@@ -57,17 +65,16 @@ def texts_of(
     """
     if encoder.fingerprint == texts.encoder.fingerprint:
         return texts
-    return _encoded(workspace, encoder, texts.queries, track)
+    return _encoded(workspace, encoder, texts.items, texts.queries, track)
 
 
-def _encoded(workspace: Workspace, weights: TextEncoder, queries: pl.Series, track: Track) -> Texts:
-    settings, encoding = workspace.config.text, workspace.config.encoding
-    cache = workspace.root / CACHE
+def _encoded(
+    workspace: Workspace, weights: TextEncoder, items: pl.Series, queries: pl.Series, track: Track
+) -> Texts:
+    encoding, cache = workspace.config.encoding, workspace.cache
     backend = open_backend(weights, encoding, cache)
-    items = workspace.scan("items").select(settings.template).collect()
-    texts = item_texts(items, settings.template, settings.limits)
-    both = [*texts.to_list(), *queries.to_list()]
+    both = [*items.to_list(), *queries.to_list()]
     found = encoded_of(both, backend, cache, track, encoding.precision)
-    count = len(texts)
+    count = len(items)
     vectors = FrozenVectors(found.vectors[:count], found.vectors[count:])
-    return Texts(weights, queries, vectors, backend, int(found.cut[:count].sum()))
+    return Texts(weights, items, queries, vectors, backend, int(found.cut[:count].sum()))

@@ -1,4 +1,4 @@
-"""The behavioural features of a workspace: its log opened, and its rows brought up to date."""
+"""Backfill of a workspace: opens its log, and brings its feature rows up to date."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +12,6 @@ from features.log.catalogue import Catalogue
 from features.log.log import Log, open_log
 from recsys.workspace.feature_sets import interaction_kinds, row_features
 from recsys.workspace.workspace import TABLES, Workspace
-
-FEATURES = "features"
-LOG = "log"
 
 
 def open_workspace_log(workspace: Workspace) -> Log:
@@ -35,7 +32,7 @@ def open_workspace_log(workspace: Workspace) -> Log:
         Catalogue.of(items.collect(), columns),
         kinds,
         late_days,
-        workspace.root / FEATURES / LOG,
+        workspace.features / "log",
         digest(*known, *kinds, str(late_days)) if len(known) == len(TABLES) else None,
     )
 
@@ -47,29 +44,23 @@ def run_backfill(
     scope: Scope | None = None,
     track: Track = silent,
     tell: Callable[[str], None] = lambda line: None,
-) -> Path:
+) -> None:
     """Bring the features of the ranker's, the validation's and the test's requests up to date.
 
     Args:
         workspace: The workspace.
-        log: The same, opened.
+        log: The workspace's log.
         scope: What is asked for; when it names no first day, rows begin after the text model's
             period.
         track: Shows progress.
         tell: Is told what was found stale, and why.
-
-    Returns:
-        The folder with `rows/` (a Parquet file a day), `snapshots/` (a folder each) and `state/`
-        (as of the end of the log).
     """
-    folder = workspace.root / FEATURES
     asked = scope or Scope()
     if asked.first_day is None:
         start_day = int(workspace.config.split.text_end.timestamp() * 1e6) // DAY
         asked = replace(asked, first_day=start_day)
     features = row_features(workspace.config)
-    backfill(log, features, workspace.config.executor, folder, asked, track, tell)
-    return folder
+    backfill(log, features, workspace.config.executor, workspace.features, asked, track, tell)
 
 
 def _stamp(location: str) -> str | None:

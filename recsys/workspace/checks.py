@@ -10,13 +10,10 @@ from data_contracts.errors import DataError, UsageError
 from data_contracts.progress import Track, silent
 from data_contracts.reading import scan_table
 from data_contracts.served import ServedFeatures
-from features.backfill.run import ROWS
 from features.checks.parity import ParityReport, compare_served
 from features.checks.quality import QualityReport, feature_quality
 from features.checks.replay import ReplayScope, Tables, replay
 from features.log.catalogue import Catalogue
-from recsys.labels.split import periods
-from recsys.workspace.backfill import FEATURES
 from recsys.workspace.feature_sets import features_of, interaction_kinds, row_features
 from recsys.workspace.workspace import Workspace
 
@@ -58,7 +55,7 @@ def check_parity(
     first = config.split.text_end.date() if since is None else _day(since)
     last = date(9000, 1, 1) if until is None else _day(until)
     compared = ReplayScope((first - _EPOCH).days, (last - _EPOCH).days + 1, limit)
-    folder = workspace.root / FEATURES
+    folder = workspace.features
     return replay(tables, features, config.executor, folder, compared, track)
 
 
@@ -75,10 +72,10 @@ def check_logged(workspace: Workspace, path: Path) -> ParityReport:
     Raises:
         DataError: The file does not keep its contract, or there are no computed features.
     """
-    files = sorted((workspace.root / FEATURES / ROWS).glob("*.parquet"))
+    files = sorted((workspace.rows).glob("*.parquet"))
     if not files:
         raise DataError(
-            f"no rows in {workspace.root / FEATURES}", "computed features", "run `recsys backfill`"
+            f"no rows in {workspace.features}", "computed features", "run `recsys backfill`"
         )
     rows = pl.scan_parquet(files)
     return compare_served(read_served(path), rows, features_of(workspace.config))
@@ -177,7 +174,7 @@ def check_quality(workspace: Workspace, rows: Path, track: Track = silent) -> Qu
         DataError: There is no row of the ranker's training window.
     """
     config = workspace.config
-    window = periods(config.split, config.labels.attribution_window_hours).ranker
+    window = config.periods.ranker
     if window.start is None or window.end is None:
         raise DataError("a training window without an end", "both ends", "see [split]")
     features = row_features(config)

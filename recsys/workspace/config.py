@@ -1,4 +1,4 @@
-"""`recsys.toml`: one typed tree, each part declared beside the thing it configures."""
+"""`recsys.toml` as one typed tree; each part is declared with the thing it configures."""
 
 import tomllib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from features.log.catalogue import PRICE_BAND
 from features.log.events import IMPRESSION, SESSION
 from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
 from recsys.labels.grades import LabelSettings
-from recsys.labels.split import SplitSettings
+from recsys.labels.split import Periods, SplitSettings, periods
 from recsys.ranker.settings import RankerSettings
 from recsys.text.encoder.settings import EncodingSettings
 from recsys.text.settings import TextSettings
@@ -80,6 +80,11 @@ class WorkspaceConfig(BaseModel):
             _require_known(where, kinds, events, "declare others under [labels] grades")
             _require_known(where, column.attributes(), texts)
             _require_known(where, column.numbers(), numbers, "declare others as numbers")
+
+    @property
+    def periods(self) -> Periods:
+        """The four periods of the split, each after the first begun by a purge gap."""
+        return periods(self.split, self.labels.attribution_window_hours)
 
     @property
     def executor(self) -> FeatureSettings:

@@ -1,4 +1,4 @@
-"""What the tables of a workspace hold, as far as the choice of features depends on it."""
+"""Facts about a workspace's tables that decide its features: coverage, kinds, repeats."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which features a workspace's ranker reads, and which columns evaluation needs beside them.
+"""Feature sets of a workspace: the ranker's columns, and those that evaluation reads as well.
 
 Evaluation cuts the test into slices and orders candidates by popularity. The four columns it takes
 for that are always computed and written with the rows; the ranker reads only the chosen ones.
@@ -27,7 +27,7 @@ def features_of(config: WorkspaceConfig) -> FeatureSet:
 
 
 def row_features(config: WorkspaceConfig) -> FeatureSet:
-    """Give the features that are computed and written: the ranker's, and evaluation's beside."""
+    """Give the features that a backfill computes: the ranker's, and those of evaluation."""
     return features_of(config).with_more(EvaluationColumns.of(config).features)
 
 

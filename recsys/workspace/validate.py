@@ -1,4 +1,4 @@
-"""Is a workspace fit for training: every table, every row, and how the tables fit together."""
+"""Validation of a workspace: every table, every row, and how the tables fit together."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,13 +17,11 @@ from data_contracts.progress import Track, silent
 from data_contracts.reading import check_rows
 from data_contracts.storage import write_parquet
 from recsys.labels.grades import grade_impressions
-from recsys.labels.split import SplitSettings
 from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.workspace import TABLES, Workspace
 
 Severity = Literal["error", "warning", "info"]
 
-REJECTED = "rejected"
 REASON = "reason"
 
 _ITEMS, _IMPRESSIONS, _INTERACTIONS = TABLES
@@ -39,7 +37,7 @@ class Finding:
         table: The table, or `split` for the periods of training.
         rule: Name of the rule.
         severity: `error` when training must not start, `warning` for what is handled and counted,
-            `info` for what is only told.
+            `info` for what is only reported.
         count: Rows (or for `split` moments and periods) that break the rule.
         first: The first of them, for people; empty when there is none.
     """
@@ -85,7 +83,7 @@ def validate(
     Args:
         workspace: The workspace.
         now: Moment with its zone, after which an event is future-dated; the present when absent.
-        track: Is told how far the work is.
+        track: Shows progress.
 
     Returns:
         What every rule found.
@@ -99,7 +97,7 @@ def validate(
         findings += checked.findings
         if checked.good is not None:
             good[table] = checked.good
-        path = workspace.root / REJECTED / f"{table}.parquet"
+        path = workspace.rejected / f"{table}.parquet"
         if checked.bad is not None and checked.bad.height:
             write_parquet(checked.bad, path)
             rejected[table] = path
@@ -280,27 +278,14 @@ def _check_split(
         outside = not first < moment <= last
         where = f"{name} is {moment}; the log goes from {first} to {last}" if outside else ""
         yield Finding("split", f"{name}_outside_of_the_log", "error", int(outside), where)
-    window = timedelta(hours=config.labels.attribution_window_hours)
     grades = grade_impressions(impressions, interactions.lazy(), config.labels)
     positive = impressions[time].filter(pl.Series(grades > 0))
-    for name, (start, end) in _periods(split, window, first, last).items():
+    for name, period in vars(config.periods).items():
+        start, end = period.start or first, period.end or last + timedelta(microseconds=1)
         empty = not ((positive >= start) & (positive < end)).any()
         where = f"no impression from {start} until {end} led to a graded interaction"
         first_text = where if empty else ""
         yield Finding("split", f"{name}_without_positives", "error", int(empty), first_text)
-
-
-def _periods(
-    split: SplitSettings, gap: timedelta, first: datetime, last: datetime
-) -> dict[str, tuple[datetime, datetime]]:
-    """Give the half-open periods, each after a gap of one attribution window."""
-    after = last + timedelta(microseconds=1)
-    return {
-        "text": (first, split.text_end),
-        "ranker": (split.text_end + gap, split.ranker_end),
-        "validation": (split.ranker_end + gap, split.validation_end),
-        "test": (split.validation_end + gap, split.test_end or after),
-    }
 
 
 def _finding(table: str, rule: str, severity: Severity, rows: pl.DataFrame) -> Finding:

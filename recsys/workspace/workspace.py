@@ -9,11 +9,10 @@ import polars as pl
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
 from data_contracts.reading import scan_table, with_columns
+from features.backfill.run import ROWS, STATE
 from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config
 
 TABLES = ("items", "impressions", "interactions")
-CACHE = "cache"
-"""Folder of text vectors and exported encoders, by fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,57 @@ class Workspace:
             DataError: There is no readable `recsys.toml`.
         """
         return cls(root, read_config(root / CONFIG_NAME))
+
+    @property
+    def features(self) -> Path:
+        """Folder of a backfill: the opened log, rows, snapshots, carried state and final state."""
+        return self.root / "features"
+
+    @property
+    def rows(self) -> Path:
+        """Folder of the feature rows, a Parquet file a day."""
+        return self.features / ROWS
+
+    @property
+    def state(self) -> Path:
+        """Folder of the feature state as of the midnight after the log."""
+        return self.features / STATE
+
+    @property
+    def cache(self) -> Path:
+        """Folder of text vectors and exported encoders, by the encoder's fingerprint."""
+        return self.root / "cache"
+
+    @property
+    def bundles(self) -> Path:
+        """Folder of the trained bundles, by name."""
+        return self.root / "bundles"
+
+    def bundle(self, seed: int = 0) -> Path:
+        """Folder of a seed's bundle: `current` for seed 0, `seed-N` for the others."""
+        return self.bundles / ("current" if seed == 0 else f"seed-{seed}")
+
+    def text_model(self, seed: int) -> Path:
+        """Folder of the text model that `recsys train encoder` leaves for a seed."""
+        return self.root / "text_models" / f"seed-{seed}"
+
+    def text_training(self, seed: int) -> Path:
+        """Folder of the checkpoint and the learning curve of a seed's text model."""
+        return self.root / "training" / f"seed-{seed}"
+
+    def cold(self, share: float) -> Path:
+        """Folder of the features of a simulated launch of a share of the items."""
+        return self.root / "cold" / f"share-{share:g}"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of reports, as JSON and HTML."""
+        return self.root / "reports"
+
+    @property
+    def rejected(self) -> Path:
+        """Folder of the rows that break a rule, with their reasons."""
+        return self.root / "rejected"
 
     def contract(self, table: str) -> type[dy.Schema]:
         """Give the contract of a table by name, with the declared attributes for items."""

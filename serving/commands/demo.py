@@ -23,12 +23,11 @@ from recsys.datasets.complete_journey import import_complete_journey
 from recsys.datasets.online_retail import import_online_retail
 from recsys.datasets.simulation import SimulationSettings, simulate
 from recsys.evaluation.evaluate import evaluate
-from recsys.labels.split import periods
 from recsys.reports.evaluation import render_terminal, save_reports
 from recsys.text.template import item_texts
-from recsys.training.slates import Requests, query_texts, read_slates
+from recsys.training.data import TrainingData
+from recsys.training.slates import Requests
 from recsys.training.train import train
-from recsys.workspace.backfill import open_workspace_log
 from recsys.workspace.validate import render, validate
 from recsys.workspace.workspace import Workspace
 from serving.client import RankingClient
@@ -66,17 +65,16 @@ def run_demo(data: str, source: Path | None, target: Path) -> None:
     if not report.ok:
         raise UsageError("errors in the data", "tables without errors", "see the lines above")
     _step(console, 3, "Features, text model, rankers")
-    bundle = train(workspace, track=track)
+    opened = TrainingData.open(workspace, track)
+    bundle = train(opened, track=track)
     console.print(f"bundle: {bundle}")
     _step(console, 4, "Evaluation on the test period")
-    log = open_workspace_log(workspace)
-    result = evaluate(workspace, log, [bundle], f"recsys evaluate {target}", track)
+    result = evaluate(opened, [bundle], f"recsys evaluate {target}", track)
     console.print(render_terminal(result))
     _, page = save_reports(workspace, result)
     _step(console, 5, "One slate over HTTP")
-    test = periods(workspace.config.split, workspace.config.labels.attribution_window_hours).test
-    requests = read_slates(workspace, log, query_texts(workspace), test, _PAST)
-    example = _choose(requests, log, workspace.config.features.forget_days)
+    requests = opened.slates(workspace.config.periods.test, _PAST)
+    example = _choose(requests, opened.log, workspace.config.features.forget_days)
     (port,) = free_ports(1)
     settings = ServiceSettings(bundle=bundle.absolute(), port=port, log_to_console=False)
     with serve_bundle(settings, blocking=False) as service, RankingClient(service.url) as client:

@@ -13,8 +13,6 @@ from recsys.bundle.manifest import MANIFEST
 from recsys.evaluation.evaluate import ALL
 from recsys.evaluation.result import RANDOM, TEXT_ONLY, EvaluationResult
 from recsys.metrics.ranking import AUC
-from recsys.reports.evaluation import REPORTS
-from recsys.training.train import BUNDLES
 from recsys.workspace.config import CONFIG_NAME
 from recsys.workspace.workspace import TABLES, Workspace
 from serving.commands.cli import main
@@ -56,14 +54,16 @@ def test_validate_train_and_evaluate_end_well(recsys: Command, tiny_workspace: W
     assert code == 0, said
     assert "Computing features" in said
     assert "columns over" in said
-    quality = QualityReport.model_validate_json((root / REPORTS / "features.json").read_bytes())
+    quality = QualityReport.model_validate_json(
+        (tiny_workspace.reports / "features.json").read_bytes()
+    )
     assert quality.rows > 100
     code, again = recsys("features", "quality", root)
     assert code == 0, again
     assert (
-        QualityReport.model_validate_json((root / REPORTS / "features.json").read_bytes()).columns[
-            0
-        ]
+        QualityReport.model_validate_json(
+            (tiny_workspace.reports / "features.json").read_bytes()
+        ).columns[0]
         == quality.columns[0]
     )
     code, listed = recsys("features", "list", root, "--markdown")
@@ -71,20 +71,20 @@ def test_validate_train_and_evaluate_end_well(recsys: Command, tiny_workspace: W
     assert all(f"`{column.name}`" in listed for column in quality.columns)
     code, said = recsys("train", root)
     assert code == 0, said
-    assert f"wrote {root / BUNDLES / 'current'}" in said
+    assert f"wrote {tiny_workspace.bundle()}" in said
     code, said = recsys("evaluate", root, "--markdown")
     assert code == 0, said
     assert "| text and behaviour |" in said
-    assert {path.name for path in (root / REPORTS).iterdir()} == {
+    assert {path.name for path in (tiny_workspace.reports).iterdir()} == {
         "evaluation.json",
         "evaluation.html",
         "features.json",
         "features.html",
     }
-    code, said = recsys("evaluate", root, "--bundle", root / BUNDLES / "current")
+    code, said = recsys("evaluate", root, "--bundle", tiny_workspace.bundle())
     assert code == 0, said
-    assert f"--bundle {root / BUNDLES / 'current'}" in (
-        root / REPORTS / "evaluation.json"
+    assert f"--bundle {tiny_workspace.bundle()}" in (
+        tiny_workspace.reports / "evaluation.json"
     ).read_text(encoding="utf-8")
 
 
@@ -157,7 +157,7 @@ def test_a_folder_that_is_no_workspace_is_refused(recsys: Command, tmp_path: Pat
 
 
 def test_a_corrupt_bundle_is_refused(recsys: Command, tiny_workspace: Workspace) -> None:
-    bundle = tiny_workspace.root / BUNDLES / "current"
+    bundle = tiny_workspace.bundle()
     tamper(bundle / "full.txt", lambda content: content[:-1])
     before = listing(tiny_workspace.root)
     code, said = recsys("evaluate", tiny_workspace.root)
@@ -223,7 +223,7 @@ def test_a_mind_folder_goes_all_the_way(recsys: Command, tmp_path: Path) -> None
         code, said = recsys(command, target)
         assert code == 0, said
     result = EvaluationResult.model_validate_json(
-        (workspace.root / REPORTS / "evaluation.json").read_bytes()
+        (workspace.reports / "evaluation.json").read_bytes()
     )
     chance, text = (result.estimate(ALL, model, AUC) for model in (RANDOM, TEXT_ONLY))
     assert chance is not None

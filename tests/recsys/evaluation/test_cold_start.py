@@ -86,8 +86,8 @@ def test_no_feature_counts_anything_of_the_launched_items(
     assert result.values
     launch = Launch.draw(len(tiny_log.catalogue), SHARE)
     withheld = pl.Series(tiny_log.catalogue.item_ids).filter(launch.withheld)
-    folder = shop.root / COLD / f"share-{SHARE:g}"
-    rows = pl.read_parquet(folder / "features" / "rows" / "*.parquet")
+    apart = Workspace(shop.cold(SHARE), shop.config)
+    rows = pl.read_parquet(apart.rows / "*.parquet")
     of_withheld = rows.filter(pl.col("item_id").is_in(withheld.implode()))
     assert of_withheld.height
     counted = [

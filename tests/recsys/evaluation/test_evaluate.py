@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import LeakError, UsageError
-from features.log.log import Log
 from recsys.bundle.bundle import Bundle
 from recsys.evaluation.evaluate import ALL, NEW_TO_USER, evaluate
 from recsys.evaluation.result import (
@@ -17,11 +16,10 @@ from recsys.evaluation.result import (
     TEXT_ONLY,
     EvaluationResult,
 )
-from recsys.labels.split import periods
-from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
-from recsys.reports.evaluation import REPORTS, save_reports
+from recsys.metrics.ranking import AUC, MAP, MRR, NDCG_AT_10, RECALL_AT_10
+from recsys.reports.evaluation import save_reports
+from recsys.training.data import TrainingData
 from recsys.training.train import train
-from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.config import CONFIG_NAME, write_config
 from recsys.workspace.workspace import Workspace
 
@@ -29,10 +27,8 @@ MODELS = {RANDOM, POPULARITY, LOGGED_ORDER, TEXT_ONLY, BEHAVIOUR_ONLY, TEXT_AND_
 
 
 @pytest.fixture(scope="module")
-def result(
-    trained_workspace: Workspace, tiny_log: Log, tiny_bundle_folder: Path
-) -> EvaluationResult:
-    return evaluate(trained_workspace, tiny_log, [tiny_bundle_folder], "recsys evaluate tiny")
+def result(tiny_data: TrainingData, tiny_bundle_folder: Path) -> EvaluationResult:
+    return evaluate(tiny_data, [tiny_bundle_folder], "recsys evaluate tiny")
 
 
 def mean(result: EvaluationResult, model: str, metric: str = NDCG_AT_10, part: str = ALL) -> float:
@@ -44,14 +40,16 @@ def mean(result: EvaluationResult, model: str, metric: str = NDCG_AT_10, part: s
 def test_every_model_is_told_on_every_slice_by_every_metric(result: EvaluationResult) -> None:
     told = {(value.slice, value.model, value.metric) for value in result.values}
     assert {model for _, model, _ in told} == MODELS
-    assert {metric for _, _, metric in told} == {NDCG_AT_10, MRR, AUC}
-    assert told == set(itertools.product(result.slices, MODELS, (NDCG_AT_10, MRR, AUC)))
+    metrics = (NDCG_AT_10, MRR, AUC, MAP, RECALL_AT_10)
+    assert told == set(itertools.product(result.slices, MODELS, metrics))
     assert {ALL, NEW_TO_USER} <= set(result.slices)
     for value in result.values:
         if value.slice == ALL:
             assert value.estimate.low <= value.estimate.mean <= value.estimate.high
     assert (result.data_origin, result.slate_source) == ("simulated", "logged")
     assert result.calibration
+    assert result.log_loss is not None
+    assert 0 < result.log_loss < np.log(2)
 
 
 def test_what_knows_something_beats_chance(result: EvaluationResult) -> None:
@@ -74,7 +72,7 @@ def test_the_test_period_is_all_that_is_looked_at(
     result: EvaluationResult, trained_workspace: Workspace
 ) -> None:
     config = trained_workspace.config
-    test = periods(config.split, config.labels.attribution_window_hours).test
+    test = config.periods.test
     assert result.test_start == test.start
     shown = trained_workspace.scan("impressions").collect()
     assert test.start is not None
@@ -85,10 +83,10 @@ def test_the_test_period_is_all_that_is_looked_at(
 def test_several_bundles_are_averaged(
     tiny_workspace: Workspace, tiny_bundle_folder: Path, result: EvaluationResult
 ) -> None:
-    log = open_workspace_log(tiny_workspace)
-    other = train(tiny_workspace, seed=1, name="seed-1")
-    alone = evaluate(tiny_workspace, log, [other], "")
-    both = evaluate(tiny_workspace, log, [tiny_bundle_folder, other], "")
+    data = TrainingData.open(tiny_workspace)
+    other = train(data, seed=1)
+    alone = evaluate(data, [other], "")
+    both = evaluate(data, [tiny_bundle_folder, other], "")
     for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY, TEXT_ONLY):
         expected = (mean(result, model) + mean(alone, model)) / 2
         assert mean(both, model) == pytest.approx(expected, abs=1e-9)
@@ -100,7 +98,7 @@ def test_reports_are_written_and_read_again(
     tiny_workspace: Workspace, result: EvaluationResult
 ) -> None:
     paths = save_reports(tiny_workspace, result)
-    assert [path.parent for path in paths] == [tiny_workspace.root / REPORTS] * 2
+    assert [path.parent for path in paths] == [tiny_workspace.reports] * 2
     assert EvaluationResult.model_validate_json(paths[0].read_bytes()) == result
     page = paths[1].read_text(encoding="utf-8")
     assert TEXT_AND_BEHAVIOUR in page
@@ -127,10 +125,10 @@ def test_a_bundle_of_another_workspace_is_refused(
     tiny_workspace: Workspace, tiny_bundle_folder: Path, part: str, fields: dict[str, object]
 ) -> None:
     other = changed(tiny_workspace, part, **fields)
-    log = open_workspace_log(other)
-    run_backfill(other, log)
+    data = TrainingData.open(other)
+    data.compute_features()
     with pytest.raises(UsageError, match="train"):
-        evaluate(other, log, [tiny_bundle_folder], "")
+        evaluate(data, [tiny_bundle_folder], "")
 
 
 def test_a_bundle_that_saw_the_test_period_is_refused(
@@ -144,20 +142,20 @@ def test_a_bundle_that_saw_the_test_period_is_refused(
         ranker_end=split.ranker_end - 2 * step,
         validation_end=split.ranker_end - step,
     )
-    log = open_workspace_log(other)
-    run_backfill(other, log)
+    data = TrainingData.open(other)
+    data.compute_features()
     with pytest.raises(LeakError):
-        evaluate(other, log, [tiny_bundle.folder], "")
+        evaluate(data, [tiny_bundle.folder], "")
 
 
-def test_no_bundle_is_refused(trained_workspace: Workspace, tiny_log: Log) -> None:
+def test_no_bundle_is_refused(tiny_data: TrainingData) -> None:
     with pytest.raises(UsageError, match="no bundle"):
-        evaluate(trained_workspace, tiny_log, [], "")
+        evaluate(tiny_data, [], "")
 
 
 def test_the_random_order_is_the_same_each_time(
-    trained_workspace: Workspace, tiny_log: Log, tiny_bundle_folder: Path, result: EvaluationResult
+    tiny_data: TrainingData, tiny_bundle_folder: Path, result: EvaluationResult
 ) -> None:
-    again = evaluate(trained_workspace, tiny_log, [tiny_bundle_folder], "recsys evaluate tiny")
+    again = evaluate(tiny_data, [tiny_bundle_folder], "recsys evaluate tiny")
     assert again == result
     assert np.isfinite(mean(again, RANDOM))

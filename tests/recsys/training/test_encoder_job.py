@@ -1,6 +1,7 @@
 """The text model by itself: kept for `recsys train`, by one worker or several."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +9,15 @@ import pytest
 from safetensors.numpy import load_file
 
 from data_contracts.errors import DataError, UsageError
-from features.log.log import Log
 from recsys.bundle.bundle import ENCODER, TEXT_RECORD, load_bundle
 from recsys.bundle.manifest import read_manifest
 from recsys.text.encoder.bert import TextEncoder
-from recsys.text.template import item_texts
 from recsys.text.training.curves import CURVE
 from recsys.text.training.model import HEAD, RECORD, TextRecord, load_text_model
+from recsys.training.data import TrainingData
 from recsys.training.encoder_job import EncoderTraining, train_and_tell
-from recsys.training.text_model import TEXT_MODELS, TRAINING, TextRun, text_model, train_text_model
-from recsys.training.texts import Texts, encode_texts
+from recsys.training.text_model import TextRun, text_model, train_text_model
 from recsys.training.train import train
-from recsys.workspace.backfill import open_workspace_log
 from recsys.workspace.config import CONFIG_NAME, write_config
 from recsys.workspace.workspace import Workspace
 from tests.worlds import FailingTrack, InterruptionError, copy_folder, small_encoder
@@ -57,13 +55,14 @@ def own(shop: Workspace, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def log(shop: Workspace) -> Log:
-    return open_workspace_log(shop)
+def shop_data(shop: Workspace) -> TrainingData:
+    return TrainingData.open(shop)
 
 
-@pytest.fixture(scope="module")
-def texts(shop: Workspace) -> Texts:
-    return encode_texts(shop)
+@pytest.fixture
+def own_data(shop_data: TrainingData, own: Workspace) -> TrainingData:
+    """The shop's data in a copy that a test may change."""
+    return replace(shop_data, workspace=own)
 
 
 def tell(workspace: Workspace, **asked: object) -> str:
@@ -72,68 +71,68 @@ def tell(workspace: Workspace, **asked: object) -> str:
 
 @pytest.mark.parametrize("mode", ["top_layers", "lora", "full"])
 def test_a_tuned_encoder_goes_into_the_bundle_with_its_own_vectors(
-    own: Workspace, texts: Texts, mode: str
+    own: Workspace, shop_data: TrainingData, mode: str
 ) -> None:
     said = tell(own, mode=mode)
     assert f"mode {mode}" in said
     assert "texts are longer than 64 tokens and were cut" in said
-    saved = own.root / TEXT_MODELS / "seed-0"
+    saved = own.text_model(0)
     assert {path.name for path in saved.iterdir()} == {RECORD, HEAD, CURVE, "encoder"}
-    assert {path.name for path in (own.root / TRAINING / "seed-0").iterdir()} >= {CURVE}
+    assert {path.name for path in own.text_training(0).iterdir()} >= {CURVE}
     track = FailingTrack(None, [])
-    folder = train(own, track=track)
+    folder = train(TrainingData.open(own), track=track)
     assert "Fine-tuning the text model" not in track.seen
     bundle, manifest = load_bundle(folder), read_manifest(folder)
     assert manifest.text_mode == mode
     encoder = TextEncoder.load(folder / ENCODER, max_tokens=own.config.text.max_tokens)
-    assert encoder.fingerprint == manifest.encoder_fingerprint != texts.encoder.fingerprint
+    base = shop_data.texts.encoder.fingerprint
+    assert encoder.fingerprint == manifest.encoder_fingerprint != base
     record = TextRecord.model_validate_json((folder / TEXT_RECORD).read_bytes())
     assert record.encoder == encoder.fingerprint
-    assert record.base_encoder == texts.encoder.fingerprint
-    settings = own.config.text
-    columns = own.scan("items").select(settings.template).collect()
-    shown = item_texts(columns, settings.template, settings.limits).head(20).to_list()
+    assert record.base_encoder == base
+    shown = shop_data.texts.items.head(20).to_list()
     table = bundle.signals.interest
     found = np.stack([table.project("item", vector) for vector in encoder.encode(shown)])
     np.testing.assert_allclose(found, table.items[:20], atol=1e-3)
 
 
-def test_the_head_alone_leaves_the_encoder_as_it_is(own: Workspace, log: Log, texts: Texts) -> None:
-    kept = train_text_model(own, log, texts, TextRun(seed=2, mode="head"))
-    assert kept.encoder is texts.encoder
-    assert not (own.root / TEXT_MODELS / "seed-2" / "encoder").exists()
-    again = text_model(own, log, texts, 2)
+def test_the_head_alone_leaves_the_encoder_as_it_is(own_data: TrainingData) -> None:
+    kept = train_text_model(own_data, TextRun(seed=2, mode="head"))
+    assert kept.encoder is own_data.texts.encoder
+    assert not (own_data.workspace.text_model(2) / "encoder").exists()
+    again = text_model(own_data, 2)
     for name, tensor in kept.model.state_dict().items():
         assert np.array_equal(tensor.numpy(), again.model.state_dict()[name].numpy()), name
     assert again.record == kept.record
 
 
 def test_a_model_of_other_settings_or_tables_is_refused(
-    own: Workspace, log: Log, texts: Texts
+    own: Workspace, own_data: TrainingData
 ) -> None:
-    train_text_model(own, log, texts, TextRun(mode="head"))
+    train_text_model(own_data, TextRun(mode="head"))
     with pytest.raises(UsageError, match="trained on other tables or settings"):
-        text_model(with_text(own, learning_rate=0.5), log, texts, 0)
+        text_model(replace(own_data, workspace=with_text(own, learning_rate=0.5)), 0)
     other = with_text(own, encoder=str(small_encoder(own.root / "other", seed=1)))
     with pytest.raises(UsageError, match="a text model from encoder"):
-        text_model(other, log, encode_texts(other), 0)
+        text_model(TrainingData.open(other), 0)
 
 
 @pytest.mark.parametrize("spoil", [RECORD, HEAD, "encoder/model.safetensors"])
-def test_a_damaged_model_is_refused(own: Workspace, log: Log, texts: Texts, spoil: str) -> None:
-    train_text_model(own, log, texts, TextRun(mode="full"))
-    folder = own.root / TEXT_MODELS / "seed-0"
+def test_a_damaged_model_is_refused(own_data: TrainingData, spoil: str) -> None:
+    train_text_model(own_data, TextRun(mode="full"))
+    folder = own_data.workspace.text_model(0)
     (folder / spoil).unlink()
     with pytest.raises((DataError, UsageError)):
-        load_text_model(folder, texts.encoder, 0.1)
+        load_text_model(folder, own_data.texts.encoder, 0.1)
 
 
 def test_an_interrupted_training_is_gone_on_with_and_a_finished_one_not_done_again(
-    own: Workspace, log: Log, texts: Texts
+    own_data: TrainingData,
 ) -> None:
-    whole = train_text_model(own, log, texts, TextRun(mode="full", seed=5))
-    shutil.rmtree(own.root / TEXT_MODELS)
-    shutil.rmtree(own.root / TRAINING)
+    whole = train_text_model(own_data, TextRun(mode="full", seed=5))
+    kept = own_data.workspace.text_model(5)
+    shutil.rmtree(kept)
+    shutil.rmtree(own_data.workspace.text_training(5))
 
     class Stop(FailingTrack):
         def __call__(self, steps, label, total):  # type: ignore[no-untyped-def]
@@ -144,12 +143,12 @@ def test_an_interrupted_training_is_gone_on_with_and_a_finished_one_not_done_aga
 
     run = TextRun(mode="full", seed=5, resume=True)
     with pytest.raises(InterruptionError):
-        train_text_model(own, log, texts, run, Stop("Fine-tuning the text model", []))
-    assert not (own.root / TEXT_MODELS).exists()
-    resumed = train_text_model(own, log, texts, run)
+        train_text_model(own_data, run, Stop("Fine-tuning the text model", []))
+    assert not kept.exists()
+    resumed = train_text_model(own_data, run)
     assert resumed.record == whole.record
     track = FailingTrack("Fine-tuning the text model", [])
-    assert train_text_model(own, log, texts, run, track).record == whole.record
+    assert train_text_model(own_data, run, track).record == whole.record
     assert track.seen == []
 
 
@@ -168,7 +167,7 @@ def test_two_workers_train_what_one_does(own: Workspace, mode: str) -> None:
     """The same slates, texts and sums; without dropout, which each worker draws for itself."""
     calm = with_text(own, dropout=0.0, encoder_dropout=0.0)
     tell(calm, mode=mode)
-    folder = own.root / TEXT_MODELS / "seed-0"
+    folder = own.text_model(0)
     alone = load_file(folder / HEAD)
     points = TextRecord.model_validate_json((folder / RECORD).read_bytes()).curve
     shutil.rmtree(folder)

@@ -10,7 +10,7 @@ from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from features.log.log import Log
 from recsys.labels.grades import grade_impressions
-from recsys.labels.split import Period, periods
+from recsys.labels.split import Period
 from recsys.training.slates import query_texts, read_slates
 from recsys.workspace.workspace import Workspace
 
@@ -20,7 +20,7 @@ WHOLE = Period(None, None)
 
 def split_of(workspace: Workspace) -> list[Period]:
     config = workspace.config
-    split = periods(config.split, config.labels.attribution_window_hours)
+    split = config.periods
     return [split.text, split.ranker, split.validation, split.test]
 
 

@@ -7,20 +7,18 @@ import pytest
 from safetensors.numpy import load_file
 
 from data_contracts.errors import DataError, LeakError
-from features.backfill.days import ROWS
 from features.backfill.rows import MANIFEST
 from features.backfill.run import Scope
-from features.log.log import Log
 from recsys.bundle.bundle import Bundle, load_bundle
-from recsys.labels.split import Periods, periods
+from recsys.labels.split import Periods
 from recsys.ranker.ranker import TEXT_COLUMNS
-from recsys.training.rows import ranking_rows
+from recsys.training.data import TrainingData
 from recsys.training.text_model import train_text
 from recsys.training.texts import Texts, encode_texts
-from recsys.training.train import BUNDLES, bundle_name, signals_of, train
-from recsys.workspace.backfill import FEATURES, open_workspace_log, run_backfill
+from recsys.training.train import train
+from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.config import CONFIG_NAME, write_config
-from recsys.workspace.workspace import CACHE, Workspace
+from recsys.workspace.workspace import Workspace
 from tests.worlds import FailingTrack, InterruptionError, listing
 
 PICKLE_ENDINGS = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".npy", ".npz", ".py"}
@@ -29,26 +27,20 @@ PICKLE_ENDINGS = {".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".npy", "
 @pytest.fixture(scope="module")
 def split(trained_workspace: Workspace) -> Periods:
     config = trained_workspace.config
-    return periods(config.split, config.labels.attribution_window_hours)
+    return config.periods
 
 
 def test_an_encoder_that_saw_the_rankers_own_window_is_refused(
-    trained_workspace: Workspace, tiny_log: Log, tiny_texts: Texts, split: Periods
+    tiny_data: TrainingData, split: Periods
 ) -> None:
     """Trains the text model on the ranker's period on purpose."""
-    leaking = train_text(trained_workspace, tiny_log, tiny_texts, split.ranker)
-    settings = trained_workspace.config.text
-    signals = signals_of(leaking.model, tiny_texts.vectors.items, settings)
-
-    def rows(trained_until: int) -> object:
-        return ranking_rows(
-            trained_workspace, tiny_log, tiny_texts, signals, trained_until, split.ranker
-        )
-
+    leaking = train_text(tiny_data, split.ranker)
     with pytest.raises(LeakError) as refusal:
-        rows(leaking.trained_until)
+        tiny_data.rows(tiny_data.signals(leaking.model), leaking.trained_until, split.ranker)
     assert split.ranker.start is not None
-    shown = trained_workspace.scan("impressions").filter(split.ranker.contains(pl.col("timestamp")))
+    shown = tiny_data.workspace.scan("impressions").filter(
+        split.ranker.contains(pl.col("timestamp"))
+    )
     first = shown.select(pl.col("timestamp").min()).collect().item()
     seen = datetime.fromtimestamp(leaking.trained_until / 1e6, UTC)
     assert seen > first >= split.ranker.start
@@ -57,14 +49,11 @@ def test_an_encoder_that_saw_the_rankers_own_window_is_refused(
 
 
 def test_an_encoder_of_its_own_period_may_score_the_rankers_rows(
-    trained_workspace: Workspace, tiny_log: Log, tiny_texts: Texts, split: Periods
+    tiny_data: TrainingData, split: Periods
 ) -> None:
-    honest = train_text(trained_workspace, tiny_log, tiny_texts, split.text)
-    settings = trained_workspace.config.text
-    signals = signals_of(honest.model, tiny_texts.vectors.items, settings)
-    rows = ranking_rows(
-        trained_workspace, tiny_log, tiny_texts, signals, honest.trained_until, split.ranker
-    )
+    honest = train_text(tiny_data, split.text)
+    signals = tiny_data.signals(honest.model)
+    rows = tiny_data.rows(signals, honest.trained_until, split.ranker)
     assert honest.trained_until <= rows.slates.rows.request_time[0]
     assert len(rows.matrix) == len(rows.text) == len(rows.slates.rows) == rows.requests.frame.height
     wide = rows.for_ranker(with_text=True)
@@ -113,34 +102,32 @@ def test_training_that_fails_midway_leaves_the_old_bundle_and_nothing_else(
     before = listing(tiny_workspace.root)
     track = FailingTrack(label, [])
     with pytest.raises(InterruptionError):
-        train(tiny_workspace, track=track)
+        train(TrainingData.open(tiny_workspace), track=track)
     assert listing(tiny_workspace.root) == before
-    load_bundle(tiny_workspace.root / BUNDLES / bundle_name(0))
+    load_bundle(tiny_workspace.bundle())
 
 
 def test_writing_that_fails_midway_leaves_the_old_bundle_and_nothing_else(
     tiny_workspace: Workspace,
 ) -> None:
     """A folder in the state cannot be copied into the bundle, after all else was written."""
-    (tiny_workspace.root / FEATURES / "state" / "zz").mkdir()
+    (tiny_workspace.state / "zz").mkdir()
     before = listing(tiny_workspace.root)
     with pytest.raises(IsADirectoryError):
-        train(tiny_workspace)
+        train(TrainingData.open(tiny_workspace))
     assert listing(tiny_workspace.root) == before
-    load_bundle(tiny_workspace.root / BUNDLES / bundle_name(0))
+    load_bundle(tiny_workspace.bundle())
 
 
 def test_a_backfill_that_fails_midway_is_done_again(tiny_workspace: Workspace) -> None:
     log = open_workspace_log(tiny_workspace)
-    rows = sorted((tiny_workspace.root / FEATURES / "rows").iterdir())
+    rows = sorted((tiny_workspace.rows).iterdir())
     content = [path.read_bytes() for path in rows]
     failing, scope = FailingTrack("Computing features", []), Scope(again=True)
     with pytest.raises(InterruptionError):
         run_backfill(tiny_workspace, log, scope=scope, track=failing)
-    assert not (tiny_workspace.root / FEATURES / ROWS / MANIFEST).exists()
-    assert [
-        path for path in (tiny_workspace.root / FEATURES).iterdir() if path.name[0] == "."
-    ] == []
+    assert not (tiny_workspace.rows / MANIFEST).exists()
+    assert [path for path in tiny_workspace.features.iterdir() if path.name[0] == "."] == []
     run_backfill(tiny_workspace, log)
     assert [path.read_bytes() for path in rows] == content
 
@@ -177,28 +164,23 @@ def test_features_of_other_impressions_are_refused(
     table = Path(tiny_workspace.location("impressions"))
     frame = pl.read_parquet(table)
     frame.filter(pl.col("request_id") != frame["request_id"][-1]).write_parquet(table)
+    data = TrainingData(tiny_workspace, open_workspace_log(tiny_workspace), tiny_texts)
     with pytest.raises(DataError, match="recsys backfill"):
-        ranking_rows(
-            tiny_workspace,
-            open_workspace_log(tiny_workspace),
-            tiny_texts,
-            tiny_bundle.signals,
-            0,
-            split.test,
-        )
+        data.rows(tiny_bundle.signals, 0, split.test)
 
 
 def test_the_same_seed_gives_the_same_bundle(
     tiny_workspace: Workspace, tiny_bundle: Bundle
 ) -> None:
     track = FailingTrack(None, [])
-    again = load_bundle(train(tiny_workspace, track=track))
+    data = TrainingData.open(tiny_workspace, track)
+    again = load_bundle(train(data, track=track))
     assert "Encoding texts" not in track.seen
     assert "Computing features" not in track.seen
     same = again.manifest.files
     assert same == tiny_bundle.manifest.files
     assert again.fingerprint == tiny_bundle.fingerprint
-    other = load_bundle(train(tiny_workspace, seed=1, name=bundle_name(1)))
+    other = load_bundle(train(data, seed=1))
     assert other.folder.name == other.name == "seed-1"
     assert other.manifest.files["interest.safetensors"] != same["interest.safetensors"]
     assert other.manifest.files["encoder/model.safetensors"] == same["encoder/model.safetensors"]
@@ -211,7 +193,7 @@ def test_only_new_texts_are_encoded(tiny_workspace: Workspace) -> None:
     items.with_columns(
         pl.when(first).then(pl.lit("Something new")).otherwise("title").alias("title")
     ).write_parquet(table)
-    (cache,) = (tiny_workspace.root / CACHE).iterdir()
+    (cache,) = tiny_workspace.cache.iterdir()
     before = listing(cache)
     texts = encode_texts(tiny_workspace)
     (added,) = listing(cache).keys() - before.keys()

@@ -15,18 +15,33 @@ from recsys.commands.default_group import DEFAULT, DefaultGroup
 from recsys.commands.encoder import app as encoder
 from recsys.commands.features import WorkspaceArgument, features, show_quality
 
+DATA, TRAIN, JUDGE, SERVE = "Data", "Train", "Judge", "Serve"
+"""Groups of `recsys --help`, in its order."""
+
 app = typer.Typer()
-app.command()(simulate)
-app.add_typer(imports, name="import", help="Turn a public data set into a workspace.")
-app.add_typer(features, name="features", help="What features are, which to choose, how they do.")
+app.command(rich_help_panel=DATA)(simulate)
 app.add_typer(
-    encoder, name="encoder", help="Compare what computes text vectors; encode a catalogue."
+    imports, name="import", help="Turn a public data set into a workspace.", rich_help_panel=DATA
+)
+app.add_typer(
+    features,
+    name="features",
+    help="List, propose and check the features of a workspace.",
+    rich_help_panel=TRAIN,
+)
+app.add_typer(
+    encoder,
+    name="encoder",
+    help="Compare text encoder backends; encode a catalogue.",
+    rich_help_panel=TRAIN,
 )
 training = typer.Typer(cls=DefaultGroup, no_args_is_help=True)
-app.add_typer(training, name="train", help="Train a bundle, or the text model alone.")
+app.add_typer(
+    training, name="train", help="Train a bundle, or the text model alone.", rich_help_panel=TRAIN
+)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def contracts(
     folder: Annotated[Path, typer.Argument(help="Where to write the schemas.")] = Path("contracts"),
 ) -> None:
@@ -42,7 +57,7 @@ def contracts(
         console.print(f"wrote {path}")
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def validate(workspace: WorkspaceArgument) -> None:
     """Check every rule of the contracts; rejected rows are written with their reasons."""
     from rich.console import Console
@@ -60,7 +75,7 @@ def validate(workspace: WorkspaceArgument) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def backfill(
     workspace: WorkspaceArgument,
     first: Annotated[
@@ -143,7 +158,8 @@ def train(
 def train_encoder(
     workspace: WorkspaceArgument,
     mode: Annotated[
-        str | None, typer.Option(help="head, top_layers, lora or full; as [text] says when absent.")
+        str | None,
+        typer.Option(help="head, top_layers, lora or full; absent: as in recsys.toml."),
     ] = None,
     seed: Seed = 0,
     resume: Annotated[
@@ -183,7 +199,7 @@ def train_encoder(
         console.print(line, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGE)
 def evaluate(
     workspace: WorkspaceArgument,
     seeds: Annotated[
@@ -235,7 +251,7 @@ def evaluate(
         console.print(f"wrote {path}")
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGE)
 def explain(
     workspace: WorkspaceArgument,
     item: Annotated[str, typer.Option(help="The item to explain.", show_default=False)],

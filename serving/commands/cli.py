@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from data_contracts.errors import RecsysError
-from recsys.commands.app import app
+from recsys.commands.app import SERVE, app
+
+__all__ = ["app", "main"]
 
 
 @app.callback()
@@ -16,12 +18,12 @@ def _recsys() -> None:
     """Rank items by what their text says and what users do."""
 
 
-@app.command()
+@app.command(rich_help_panel=SERVE)
 def serve(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.", show_default=False)],
     port: Annotated[int, typer.Option(help="Port to listen on, on this machine only.")] = 8000,
 ) -> None:
-    """Serve a bundle over HTTP until interrupted; settings come from RECSYS_* variables too."""
+    """Serve a bundle over HTTP until interrupted; RECSYS_* variables set the rest."""
     from serving.runtime.run import serve_bundle
     from serving.settings import ServiceSettings
 
@@ -39,7 +41,7 @@ def _announce(url: str) -> None:
     console.print("stop with Ctrl-C")
 
 
-@app.command()
+@app.command(rich_help_panel=SERVE)
 def demo(
     data: Annotated[
         str, typer.Option(help="simulated, complete-journey or online-retail.")

@@ -230,7 +230,8 @@ def evaluate(
     from recsys.workspace.workspace import Workspace
 
     console = Console()
-    track = ConsoleTrack(console)
+    notes = Console(stderr=markdown)  # so that what is piped is the Markdown alone
+    track = ConsoleTrack(notes)
     opened = Workspace.open(workspace)
     several = f" --seeds {seeds}" if seeds > 1 else ""
     command = f"recsys evaluate {workspace}{several}"
@@ -244,11 +245,11 @@ def evaluate(
         named = "".join(f" --bundle {path}" for path in bundle or [])
         result = run(data, bundles, command + named, track)
     if markdown:
-        console.print(render_markdown(result), markup=False, soft_wrap=True, highlight=False)
+        typer.echo(render_markdown(result), nl=False)
     else:
         console.print(render_terminal(result))
     for path in save_reports(opened, result, COLD if cold else EVALUATION):
-        console.print(f"wrote {path}")
+        notes.print(f"wrote {path}")
 
 
 @app.command(rich_help_panel=JUDGE)

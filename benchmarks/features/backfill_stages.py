@@ -1,4 +1,4 @@
-"""What `recsys backfill` does, stage by stage; `feature_backfill.py` runs this in a process.
+"""What `recsys backfill` does, stage by stage; `backfill.py` runs this in a process.
 
     python -m benchmarks.features.backfill_stages WORKSPACE [--workers N] [--without-quality]
 

@@ -1,4 +1,4 @@
-"""Feast's part of `feature_baselines.py`; runs in Feast's own environment, not in ours.
+"""Feast's part of `baselines.py`; runs in Feast's own environment, not in ours.
 
     python feast_join.py FOLDER
 

@@ -33,7 +33,7 @@ def list_features(
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
 ) -> None:
-    """Tell of each column its meaning, unit, window, missing value and source events."""
+    """List each column with its meaning, unit, window, missing value and source events."""
     from rich.console import Console
 
     from features.defaults import default_features
@@ -59,7 +59,7 @@ def list_features(
 
 @features.command("quality")
 def check_features(workspace: WorkspaceArgument) -> None:
-    """Tell how often features are missing, how they lie, and whether they drift."""
+    """Report the coverage, distribution and drift of each feature."""
     from rich.console import Console
 
     from recsys.commands.console import ConsoleTrack

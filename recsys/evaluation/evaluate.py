@@ -44,7 +44,7 @@ from recsys.workspace.workspace import Workspace
 ALL = "all"
 NEW_TO_USER = "items new to the user"
 NEW_ITEMS = "items under 30 days old"
-"""Items whose first interaction is less than 30 days old, or still to come."""
+"""Items whose first strongest interaction is less than 30 days old, or still to come."""
 NEW_USERS = "users with at most 2 visits"
 
 _READS = ("encoder", "template", "limits", "max_tokens")

@@ -13,10 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
-from rich.console import Console
-
 from features.backfill.run import Scope
-from recsys.commands.console import ConsoleTrack
+from recsys.commands.console import Terminal
 from recsys.commands.features import show_quality
 from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.workspace import Workspace
@@ -29,8 +27,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--without-quality", action="store_true")
     arguments = parser.parse_args()
-    console = Console()
-    track = ConsoleTrack(console)
+    console = Terminal()
+    track = console.track
     moments = [_now()]
     workspace = Workspace.open(arguments.workspace)
     log = open_workspace_log(workspace)
@@ -38,7 +36,7 @@ def main() -> None:
     run_backfill(workspace, log, scope=Scope(workers=arguments.workers), track=track)
     moments.append(_now())
     if not arguments.without_quality:
-        show_quality(workspace, console, track)
+        show_quality(workspace, console)
     moments.append(_now())
     spent = [
         [round(after - before, 3) for before, after in zip(*both, strict=True)]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from recsys.commands.console import Terminal
 from recsys.commands.data import Seed, imports, simulate
 from recsys.commands.default_group import DEFAULT, DefaultGroup
 from recsys.commands.encoder import app as encoder
@@ -46,12 +47,11 @@ def contracts(
     folder: Annotated[Path, typer.Argument(help="Where to write the schemas.")] = Path("contracts"),
 ) -> None:
     """Write the data contracts as Arrow and JSON Schema, and print them."""
-    from rich.console import Console
     from rich.markdown import Markdown
 
     from data_contracts.export import contracts_markdown, write_contracts
 
-    console = Console()
+    console = Terminal()
     console.print(Markdown(contracts_markdown()))
     for path in write_contracts(folder):
         console.print(f"wrote {path}")
@@ -60,15 +60,12 @@ def contracts(
 @app.command(rich_help_panel=DATA)
 def validate(workspace: WorkspaceArgument) -> None:
     """Check every rule of the contracts; rejected rows are written with their reasons."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.workspace.validate import render
     from recsys.workspace.validate import validate as run
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
-    report = run(Workspace.open(workspace), track=ConsoleTrack(console))
+    console = Terminal()
+    report = run(Workspace.open(workspace), track=console.track)
     for line in render(report):
         console.print(line, soft_wrap=True)
     if not report.ok:
@@ -100,16 +97,13 @@ def backfill(
     ] = False,
 ) -> None:
     """Bring the features of every request after the text model's period up to date."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.commands.features import backfill_scope
     from recsys.workspace.backfill import open_workspace_log, run_backfill
     from recsys.workspace.feature_sets import row_features
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
-    track = ConsoleTrack(console)
+    console = Terminal()
+    track = console.track
     opened = Workspace.open(workspace)
     names = row_features(opened.config).names
     scope = backfill_scope(first, until, features, names, engine, workers, again=again)
@@ -120,7 +114,7 @@ def backfill(
     )
     console.print(opened.features)
     if scope.columns is None:
-        show_quality(opened, console, track)
+        show_quality(opened, console)
 
 
 @training.command(DEFAULT)
@@ -132,16 +126,13 @@ def train(
 
     A text model that `recsys train encoder` left for a seed is taken as it is.
     """
-    from rich.console import Console
-
     from recsys.bundle.manifest import read_manifest
-    from recsys.commands.console import ConsoleTrack
     from recsys.training.data import TrainingData
     from recsys.training.train import train as run
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
-    track = ConsoleTrack(console)
+    console = Terminal()
+    track = console.track
     opened = Workspace.open(workspace)
     data = TrainingData.open(opened, track)
     for seed in range(seeds):
@@ -179,12 +170,9 @@ def train_encoder(
 
     The learning curve is in training/seed-N of the workspace, as JSON lines and for TensorBoard.
     """
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.training.encoder_job import EncoderTraining, train_and_tell
 
-    console = Console()
+    console = Terminal()
     asked = EncoderTraining.checked(
         {
             "mode": mode,
@@ -195,7 +183,7 @@ def train_encoder(
             "workers": workers,
         }
     )
-    for line in train_and_tell(workspace, asked, ConsoleTrack(console)):
+    for line in train_and_tell(workspace, asked, console.track):
         console.print(line, soft_wrap=True)
 
 
@@ -220,18 +208,15 @@ def evaluate(
 
     With --cold, text models and rankers are trained anew on a log without the launched items.
     """
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.evaluation.cold_start import COLD, evaluate_cold
     from recsys.evaluation.evaluate import evaluate as run
     from recsys.reports.evaluation import EVALUATION, render_markdown, render_terminal, save_reports
     from recsys.training.data import TrainingData
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
-    notes = Console(stderr=markdown)  # so that what is piped is the Markdown alone
-    track = ConsoleTrack(notes)
+    console = Terminal()
+    notes = Terminal(stderr=markdown)  # so that what is piped is the Markdown alone
+    track = notes.track
     opened = Workspace.open(workspace)
     several = f" --seeds {seeds}" if seeds > 1 else ""
     command = f"recsys evaluate {workspace}{several}"
@@ -269,8 +254,6 @@ def explain(
 
     Needs the extra `explain`. Histories are those of the bundle's cut-off.
     """
-    from rich.console import Console
-
     from recsys.explain import explain as run
     from recsys.reports.explanation import explanation_view
     from recsys.workspace.workspace import Workspace
@@ -280,4 +263,4 @@ def explain(
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
-        Console().print(explanation_view(found))
+        Terminal().print(explanation_view(found))

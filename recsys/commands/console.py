@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +19,10 @@ from rich.text import Text
 
 from data_contracts.errors import RecsysError
 from data_contracts.progress import OfRows
-from recsys.datasets.ledger import ImportReport
-from recsys.datasets.simulation.world.settings import SimulationReport
+
+if TYPE_CHECKING:
+    from recsys.datasets.ledger import ImportReport
+    from recsys.datasets.simulation.world.settings import SimulationReport
 
 T = TypeVar("T")
 
@@ -38,18 +40,14 @@ class _Pace(ProgressColumn):
         return Text(f"{done:,}/{total:,} rows{pace}", style="progress.download")
 
 
-class ConsoleTrack:
-    """Shows each long step as a bar with the time spent and the time left.
+class Terminal(Console):
+    """A rich console that shows long steps as bars with the time spent and the time left.
 
-    Args:
-        console: Where to show it; away from a terminal each step leaves one line when it ends.
+    Away from a terminal each step leaves one line when it ends.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, steps: Iterable[T], label: str, total: int) -> Iterable[T]:
-        """Pass the steps through and show how far they are."""
+    def track(self, steps: Iterable[T], label: str, total: int) -> Iterable[T]:
+        """Pass the steps through and show how far they are; a `data_contracts.progress.Track`."""
         with Progress(
             TextColumn("{task.description:<30}"),
             BarColumn(),
@@ -57,7 +55,7 @@ class ConsoleTrack:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=self._console,
+            console=self,
         ) as progress:
             task = progress.add_task(label, total=total)
             for step in steps:
@@ -68,7 +66,7 @@ class ConsoleTrack:
                     progress.advance(task)
 
 
-def import_table(report: ImportReport) -> Table:
+def import_table(report: "ImportReport") -> Table:
     """Show what an import read, kept and set aside."""
     table = Table(title=f"Import of {report.workspace}", title_justify="left")
     table.add_column("rows")
@@ -80,7 +78,7 @@ def import_table(report: ImportReport) -> Table:
     return table
 
 
-def simulation_table(report: SimulationReport) -> Table:
+def simulation_table(report: "SimulationReport") -> Table:
     """Show what a simulation wrote."""
     table = Table(title=f"Simulation of {report.path}", title_justify="left")
     table.add_column("what")

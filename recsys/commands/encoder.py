@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from recsys.commands.console import Terminal
+
 WorkspaceArgument = Annotated[
     Path, typer.Argument(help="Folder with recsys.toml.", show_default=False)
 ]
@@ -22,15 +24,12 @@ def bench(
     ] = False,
 ) -> None:
     """Compare the backends: texts per second, and what each costs in nDCG@10."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.evaluation.encoder_bench import bench_encoders, bench_table, fastest, write_backend
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
+    console = Terminal()
     opened = Workspace.open(workspace)
-    found = bench_encoders(opened, texts, track=ConsoleTrack(console))
+    found = bench_encoders(opened, texts, track=console.track)
     console.print(bench_table(found, opened.config.encoding.max_loss))
     chosen = fastest(found, opened.config.encoding.max_loss)
     console.print(
@@ -56,17 +55,14 @@ def embed(
     ] = None,
 ) -> None:
     """Encode the catalogue's texts that have no vector yet; may be stopped and started again."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.text.encoder.open import open_encoder
     from recsys.text.vectors.embed import embed_items
     from recsys.text.vectors.embed_on_ray import embed_on_ray
     from recsys.text.vectors.store import VectorStore
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
-    track = ConsoleTrack(console)
+    console = Terminal()
+    track = console.track
     opened = Workspace.open(workspace)
     text, encoding = opened.config.text, opened.config.encoding
     if precision is not None:

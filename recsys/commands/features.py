@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from recsys.commands.console import Terminal
 
-    from data_contracts.progress import Track
+if TYPE_CHECKING:
     from features.backfill.run import Scope
     from recsys.workspace.workspace import Workspace
 
@@ -34,8 +33,6 @@ def list_features(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
 ) -> None:
     """List each column with its meaning, unit, window, missing value and source events."""
-    from rich.console import Console
-
     from features.defaults import default_features
     from features.settings import FeatureSettings
     from recsys.labels.grades import LabelSettings
@@ -43,7 +40,7 @@ def list_features(
     from recsys.workspace.feature_sets import features_of, row_features
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
+    console = Terminal()
     if workspace is None:
         chosen = default_features(FeatureSettings(), list(LabelSettings().grades), logged=True)
         beside = []
@@ -60,21 +57,18 @@ def list_features(
 @features.command("quality")
 def check_features(workspace: WorkspaceArgument) -> None:
     """Report the coverage, distribution and drift of each feature."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
-    show_quality(Workspace.open(workspace), console, ConsoleTrack(console))
+    console = Terminal()
+    show_quality(Workspace.open(workspace), console)
 
 
-def show_quality(workspace: "Workspace", console: "Console", track: "Track") -> None:
+def show_quality(workspace: "Workspace", console: Terminal) -> None:
     """Look at the features that were computed, print what stands out, and write the reports."""
     from recsys.reports.quality import render_quality, save_quality
     from recsys.workspace.checks import check_quality
 
-    report = check_quality(workspace, workspace.rows, track)
+    report = check_quality(workspace, workspace.rows, console.track)
     console.print(render_quality(report))
     for path in save_quality(report, workspace.reports):
         console.print(f"wrote {path}")
@@ -88,14 +82,12 @@ def propose_features(
     ] = False,
 ) -> None:
     """Propose features that fit the data, and say why."""
-    from rich.console import Console
-
     from recsys.workspace.config import CONFIG_NAME, write_config
     from recsys.workspace.facts import read_facts
     from recsys.workspace.propose import propose, render_proposal
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
+    console = Terminal()
     opened = Workspace.open(workspace)
     proposal = propose(read_facts(opened), opened.config)
     console.print(render_proposal(proposal))
@@ -126,18 +118,15 @@ def compare_executors(
     ] = None,
 ) -> None:
     """Compare the online executor's features, or a server's, with the backfill's."""
-    from rich.console import Console
-
-    from recsys.commands.console import ConsoleTrack
     from recsys.workspace.checks import check_logged, check_parity, render_parity
     from recsys.workspace.workspace import Workspace
 
-    console = Console()
+    console = Terminal()
     opened = Workspace.open(workspace)
     if logged is not None:
         report = check_logged(opened, logged)
     else:
-        report = check_parity(opened, since, until, limit, ConsoleTrack(console))
+        report = check_parity(opened, since, until, limit, console.track)
     for line in render_parity(report):
         console.print(line, markup=False, soft_wrap=True, highlight=False)
     if not report.is_equal:

@@ -9,6 +9,7 @@ import typer
 
 from data_contracts.errors import RecsysError
 from recsys.commands.app import SERVE, app
+from recsys.commands.console import Terminal, error_text
 
 __all__ = ["app", "main"]
 
@@ -32,9 +33,7 @@ def serve(
 
 
 def _announce(url: str) -> None:
-    from rich.console import Console
-
-    console = Console()
+    console = Terminal()
     console.print(
         f"ready at [bold]{url}[/bold]: POST /v1/rank, GET /v1/model, /openapi.json, /healthz"
     )
@@ -64,9 +63,5 @@ def main() -> None:
     try:
         app()
     except RecsysError as error:
-        from rich.console import Console
-
-        from recsys.commands.console import error_text
-
-        Console(stderr=True).print(error_text(error), soft_wrap=True)
+        Terminal(stderr=True).print(error_text(error), soft_wrap=True)
         sys.exit(1)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from data_contracts.errors import UsageError
@@ -18,7 +17,7 @@ from features.arrays.clock import DAY
 from features.log.events import without_sessions
 from features.log.history import last_interactions
 from features.log.log import Log
-from recsys.commands.console import ConsoleTrack, import_table
+from recsys.commands.console import Terminal, import_table
 from recsys.datasets.complete_journey import import_complete_journey
 from recsys.datasets.online_retail import import_online_retail
 from recsys.datasets.simulation import SimulationSettings, simulate
@@ -51,8 +50,8 @@ def run_demo(data: str, source: Path | None, target: Path) -> None:
     Raises:
         UsageError: The data set is unknown, or its source is missing.
     """
-    console = Console()
-    track = ConsoleTrack(console)
+    console = Terminal()
+    track = console.track
     began = time.monotonic()
     _step(console, 1, f"Data: {data}, into {target}")
     _make(data, source, target, console, track)
@@ -85,12 +84,12 @@ def run_demo(data: str, source: Path | None, target: Path) -> None:
     _next(console, target, bundle, page)
 
 
-def _step(console: Console, number: int, title: str) -> None:
+def _step(console: Terminal, number: int, title: str) -> None:
     console.print()
     console.rule(f"[bold]{number}. {title}", align="left")
 
 
-def _make(data: str, source: Path | None, target: Path, console: Console, track: Track) -> None:
+def _make(data: str, source: Path | None, target: Path, console: Terminal, track: Track) -> None:
     def retail() -> object:
         if source is None:
             raise UsageError(
@@ -149,7 +148,7 @@ def _choose(requests: Requests, log: Log, forget_days: int) -> _Example:
     return _Example(request, tuple(int(place) for place in past if place >= 0))
 
 
-def _show(console: Console, workspace: Workspace, example: _Example, answer: RankResponse) -> None:
+def _show(console: Terminal, workspace: Workspace, example: _Example, answer: RankResponse) -> None:
     items = workspace.scan("items").collect()
     texts = item_texts(items, workspace.config.text.template)
     ids = items[Items.item_id.name].to_list()
@@ -186,7 +185,7 @@ def _short(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _next(console: Console, target: Path, bundle: Path, page: Path) -> None:
+def _next(console: Terminal, target: Path, bundle: Path, page: Path) -> None:
     console.print("\nWhat to try next:", style="bold")
     for command, why in (
         (f"open {page}", "the report with plots"),

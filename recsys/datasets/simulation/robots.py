@@ -9,9 +9,7 @@ from recsys.datasets.simulation.day import Actions
 from recsys.datasets.simulation.memory import blank
 from recsys.datasets.simulation.slates import Shelf, fill_slates
 from recsys.datasets.simulation.visits import WEEKDAYS, Visits
-from recsys.datasets.simulation.words.families import FAMILIES
-from recsys.datasets.simulation.words.occasions import OCCASIONS
-from recsys.datasets.simulation.words.styles import STYLES
+from recsys.datasets.simulation.words.vocabulary import vocabulary
 from recsys.datasets.simulation.world.catalogue import DAY_US, day_start_us
 from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.datasets.simulation.world.users import BEFORE_THE_LOG, SimulatedUsers
@@ -144,11 +142,11 @@ def _visits(
 
 
 def _tasteless(robots: int) -> SimulatedUsers:
-    number = np.zeros(robots, np.float32)
+    number, words = np.zeros(robots, np.float32), vocabulary()
     return SimulatedUsers(
-        families=np.zeros((robots, len(FAMILIES)), np.float32),
-        styles=np.zeros((robots, len(STYLES)), np.float32),
-        occasions=np.zeros((robots, len(OCCASIONS)), np.float32),
+        families=np.zeros((robots, len(words.families)), np.float32),
+        styles=np.zeros((robots, len(words.styles)), np.float32),
+        occasions=np.zeros((robots, len(words.occasions)), np.float32),
         brands=np.zeros((robots, 3), np.int16),
         price_level=number,
         price_sensitivity=number,

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.datasets.simulation.words.families import FAMILIES, Family
-from recsys.datasets.simulation.words.occasions import OCCASIONS, Occasion
-from recsys.datasets.simulation.words.styles import STYLES, Style
+from recsys.datasets.simulation.words.vocabulary import Family, Occasion, Style, vocabulary
 
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 
@@ -74,17 +72,20 @@ def write_texts(
     """Write the text of each item.
 
     Args:
-        family: int [n], index into `FAMILIES`.
-        style: int [n], index into `STYLES`.
-        occasion: int [n], index into `OCCASIONS`; -1 for none.
+        family: int [n], index into the vocabulary's families.
+        style: int [n], index into its styles.
+        occasion: int [n], index into its occasions; -1 for none.
         rng: Drawn from the same number of times whatever the items are.
 
     Returns:
         One text per item, in their order.
     """
+    words = vocabulary()
     draws = rng.random((len(family), _DRAWS))
     return [
-        _write(_Pen(row), FAMILIES[f], STYLES[s], OCCASIONS[o] if o >= 0 else None)
+        _write(
+            _Pen(row), words.families[f], words.styles[s], words.occasions[o] if o >= 0 else None
+        )
         for row, f, s, o in zip(draws, family, style, occasion, strict=True)
     ]
 
@@ -93,20 +94,20 @@ def write_query(family: int, style: int, occasion: int, draws: np.ndarray) -> st
     """Write what a user types who looks for a family, and perhaps a style or an occasion.
 
     Args:
-        family: Index into `FAMILIES`.
-        style: Index into `STYLES`; -1 when the user names none.
-        occasion: Index into `OCCASIONS`; -1 when the user names none.
+        family: Index into the vocabulary's families.
+        style: Index into its styles; -1 when the user names none.
+        occasion: Index into its occasions; -1 when the user names none.
         draws: float64 [8], uniform in [0, 1).
 
     Returns:
         Two to five words in lower case.
     """
-    pen = _Pen(draws)
-    words = [pen.choose(FAMILIES[family].nouns)]
+    pen, chosen = _Pen(draws), vocabulary()
+    words = [pen.choose(chosen.families[family].nouns)]
     if style >= 0:
-        words.insert(0, pen.choose(STYLES[style].adjectives))
+        words.insert(0, pen.choose(chosen.styles[style].adjectives))
     if occasion >= 0:
-        words.append(pen.choose(OCCASIONS[occasion].queries))
+        words.append(pen.choose(chosen.occasions[occasion].queries))
     return " ".join(words).lower()
 
 

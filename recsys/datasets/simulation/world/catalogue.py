@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from functools import cache
 
 import numpy as np
 import polars as pl
 
 from data_contracts.items import Items
-from recsys.datasets.simulation.words.families import BRANDS, CATEGORIES, FAMILIES
 from recsys.datasets.simulation.words.grammar import ItemText, write_texts
-from recsys.datasets.simulation.words.occasions import OCCASIONS
-from recsys.datasets.simulation.words.styles import STYLES
+from recsys.datasets.simulation.words.vocabulary import vocabulary
 from recsys.datasets.simulation.world.settings import SimulationSettings, arrivals
 from recsys.datasets.simulation.world.truth import BRAND, TruthItems
 
@@ -21,20 +20,16 @@ _UNBRANDED_SHARE = 0.05
 _WITHOUT_OCCASION_SHARE = 0.25
 _BRANDS_PER_CATEGORY = 14
 
-FAMILY_CATEGORY = np.array([CATEGORIES.index(family.category) for family in FAMILIES])
-_FAMILY_PRICE = np.array([family.price for family in FAMILIES])
-_CONSUMABLE = np.array([family.consumable for family in FAMILIES])
-
 
 @dataclass(frozen=True)
 class SimulatedCatalogue:
     """All items the shop ever lists, in the order they are listed in; arrays are [n_items].
 
     Attributes:
-        family: int, index into `FAMILIES`.
-        style: int, index into `STYLES`.
-        occasion: int, index into `OCCASIONS`; -1 for none.
-        brand: int, index into `BRANDS`; -1 for none.
+        family: int, index into the vocabulary's families.
+        style: int, index into its styles.
+        occasion: int, index into its occasions; -1 for none.
+        brand: int, index into its brands; -1 for none.
         quality: float, what everybody likes about it, mean 0.
         fame: float, relative weight among popular items before anyone clicks.
         price: float, in the shop's currency.
@@ -95,12 +90,15 @@ def make_catalogue(settings: SimulationSettings) -> SimulatedCatalogue:
 def _batch(settings: SimulationSettings, count: int, day: int | None) -> SimulatedCatalogue:
     stream = (_OPENING_STREAM,) if day is None else (_DAILY_STREAM, day)
     rng = np.random.default_rng((settings.seed, *stream))
-    family = rng.integers(len(FAMILIES), size=count)
-    category = FAMILY_CATEGORY[family]
-    style = _pick(_STYLE_SHARES[category], rng)
-    occasion = _pick(_OCCASION_SHARES[category], rng)
+    words = vocabulary()
+    family = rng.integers(len(words.families), size=count)
+    category = words.family_category[family]
+    style = _pick(_style_shares()[category], rng)
+    occasion = _pick(_occasion_shares()[category], rng)
     occasion[rng.random(count) < _WITHOUT_OCCASION_SHARE] = -1
-    brand = _CATEGORY_BRANDS[category, rng.integers(_BRANDS_PER_CATEGORY, size=count)]
+    # Neighbouring categories share half their brands.
+    brand = category * (_BRANDS_PER_CATEGORY // 2) + rng.integers(_BRANDS_PER_CATEGORY, size=count)
+    brand %= len(words.brands)
     brand[rng.random(count) < _UNBRANDED_SHARE] = -1
     price_ratio = rng.normal(0, 0.35, count)
     if day is None:
@@ -108,7 +106,8 @@ def _batch(settings: SimulationSettings, count: int, day: int | None) -> Simulat
         listed = day_start_us(settings, 0) - age_days * DAY_US
     else:
         listed = day_start_us(settings, day) + rng.uniform(6 / 24, 18 / 24, count) * DAY_US
-    price = np.round(_FAMILY_PRICE[family] * np.exp(price_ratio), 1) - 0.01
+    usual_price = np.array([each.price for each in words.families])[family]
+    price = np.round(usual_price * np.exp(price_ratio), 1) - 0.01
     return SimulatedCatalogue(
         family=family,
         style=style,
@@ -119,7 +118,7 @@ def _batch(settings: SimulationSettings, count: int, day: int | None) -> Simulat
         price=np.round(price, 2),
         price_ratio=price_ratio,
         listed_us=listed.astype(np.int64),
-        consumable=_CONSUMABLE[family],
+        consumable=np.array([each.consumable for each in words.families])[family],
         texts=write_texts(family, style, occasion, rng),
     )
 
@@ -130,39 +129,37 @@ def _pick(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.minimum((shares.cumsum(axis=1) <= draw).sum(axis=1), shares.shape[1] - 1)
 
 
-def _shares(weights: list[list[float]]) -> np.ndarray:
-    array = np.array(weights)
-    return array / array.sum(axis=1, keepdims=True)
+def _shares(weights: np.ndarray) -> np.ndarray:
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
-_STYLE_SHARES = _shares(
-    [[0.12 if name in style.rare_in else 1.0 for style in STYLES] for name in CATEGORIES]
-)
-_OCCASION_SHARES = _shares(
-    [
-        [1.0 if name in occasion.frequent_in else 0.1 for occasion in OCCASIONS]
-        for name in CATEGORIES
-    ]
-)
-# Neighbouring categories share half their brands: int [n_categories, brands per category].
-_CATEGORY_BRANDS = (
-    np.arange(len(CATEGORIES))[:, None] * (_BRANDS_PER_CATEGORY // 2)
-    + np.arange(_BRANDS_PER_CATEGORY)
-) % len(BRANDS)
+@cache
+def _style_shares() -> np.ndarray:
+    """Probability of each style in each category; float64 [n_categories, n_styles]."""
+    styles, categories = vocabulary().styles, vocabulary().categories
+    rare = [[name in style.rare_in for style in styles] for name in categories]
+    return _shares(np.where(rare, 0.12, 1.0))
+
+
+@cache
+def _occasion_shares() -> np.ndarray:
+    """Probability of each occasion in each category; float64 [n_categories, n_occasions]."""
+    occasions, categories = vocabulary().occasions, vocabulary().categories
+    frequent = [[name in each.frequent_in for each in occasions] for name in categories]
+    return _shares(np.where(frequent, 1.0, 0.1))
 
 
 def item_table(catalogue: SimulatedCatalogue) -> pl.DataFrame:
     """Give the catalogue as its contract says, with the brand beside it, in listing order."""
-    texts = catalogue.texts
-    brands = pl.Series(BRANDS)
+    texts, words = catalogue.texts, vocabulary()
+    categories = [family.category for family in words.families]
+    brands = pl.Series(words.brands)
     return pl.DataFrame(
         [
             item_ids(np.arange(len(texts))),
             pl.Series(Items.title.name, [text.title for text in texts]),
             pl.Series(Items.description.name, [text.description for text in texts], pl.String),
-            pl.Series(
-                Items.category.name, [CATEGORIES[c] for c in FAMILY_CATEGORY[catalogue.family]]
-            ),
+            pl.Series(Items.category.name, categories).gather(catalogue.family),
             pl.Series(Items.tags.name, [text.tags or None for text in texts], pl.List(pl.String)),
             pl.Series(Items.price.name, catalogue.price),
             as_instants(Items.listed_at.name, catalogue.listed_us),
@@ -179,9 +176,10 @@ def as_instants(name: str, microseconds: np.ndarray) -> pl.Series:
 
 def item_truth(catalogue: SimulatedCatalogue) -> pl.DataFrame:
     """Give what each item is, as `TruthItems` says."""
-    styles = pl.Series([style.name for style in STYLES])
-    occasions = pl.Series([occasion.name for occasion in OCCASIONS])
-    families = pl.Series([family.name for family in FAMILIES])
+    words = vocabulary()
+    styles = pl.Series([style.name for style in words.styles])
+    occasions = pl.Series([occasion.name for occasion in words.occasions])
+    families = pl.Series([family.name for family in words.families])
     return pl.DataFrame(
         [
             item_ids(np.arange(len(catalogue.texts))),

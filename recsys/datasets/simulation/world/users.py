@@ -5,15 +5,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import polars as pl
 
-from recsys.datasets.simulation.words.families import BRANDS, CATEGORIES, FAMILIES
-from recsys.datasets.simulation.words.occasions import OCCASIONS
-from recsys.datasets.simulation.words.styles import STYLES
-from recsys.datasets.simulation.world.catalogue import (
-    DAY_US,
-    FAMILY_CATEGORY,
-    as_instants,
-    day_start_us,
-)
+from recsys.datasets.simulation.words.vocabulary import vocabulary
+from recsys.datasets.simulation.world.catalogue import DAY_US, as_instants, day_start_us
 from recsys.datasets.simulation.world.settings import SimulationSettings, arrivals
 from recsys.datasets.simulation.world.truth import TruthUsers
 
@@ -30,7 +23,7 @@ class SimulatedUsers:
         families: float32 [n_users, n_families].
         styles: float32 [n_users, n_styles].
         occasions: float32 [n_users, n_occasions].
-        brands: int16 [n_users, 3], favourites, index into `BRANDS`.
+        brands: int16 [n_users, 3], favourites, index into the vocabulary's brands.
         price_level: float32 [n_users], preferred log price against a family's usual one.
         price_sensitivity: float32 [n_users], log odds lost per unit of log price off it.
         novelty: float32 [n_users], log odds gained by items listed within a week.
@@ -80,18 +73,19 @@ def make_users(settings: SimulationSettings) -> SimulatedUsers:
 def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedUsers:
     stream = (_OPENING_STREAM,) if day == BEFORE_THE_LOG else (_DAILY_STREAM, day)
     rng = np.random.default_rng((settings.seed, *stream))
-    appeal = np.array([style.appeal for style in STYLES])
+    words = vocabulary()
+    appeal = np.array([style.appeal for style in words.styles])
     styles = _tastes(rng, count, appeal, liked=2, by=(2.4, 3.4))
     styles -= _tastes(rng, count, 1 / appeal, liked=5, by=(0.6, 1.4), noise=0)
-    categories = _tastes(rng, count, np.ones(len(CATEGORIES)), liked=2, by=(0.2, 0.5), noise=0.1)
-    families = _tastes(rng, count, np.ones(len(FAMILIES)), liked=4, by=(1.5, 2.5))
+    even = np.ones(len(words.categories))
+    categories = _tastes(rng, count, even, liked=2, by=(0.2, 0.5), noise=0.1)
+    families = _tastes(rng, count, np.ones(len(words.families)), liked=4, by=(1.5, 2.5))
+    occasions = np.ones(len(words.occasions))
     return SimulatedUsers(
-        families=(families + categories[:, FAMILY_CATEGORY]).astype(np.float32),
+        families=(families + categories[:, words.family_category]).astype(np.float32),
         styles=styles.astype(np.float32),
-        occasions=_tastes(rng, count, np.ones(len(OCCASIONS)), liked=2, by=(1.0, 1.8)).astype(
-            np.float32
-        ),
-        brands=rng.integers(len(BRANDS), size=(count, _FAVOURITE_BRANDS)).astype(np.int16),
+        occasions=_tastes(rng, count, occasions, liked=2, by=(1.0, 1.8)).astype(np.float32),
+        brands=rng.integers(len(words.brands), size=(count, _FAVOURITE_BRANDS)).astype(np.int16),
         price_level=rng.normal(-0.05, 0.3, count).astype(np.float32),
         price_sensitivity=rng.gamma(4, 0.2, count).astype(np.float32),
         novelty=rng.normal(0.1, 0.3, count).astype(np.float32),

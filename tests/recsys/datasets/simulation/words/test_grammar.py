@@ -3,10 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from recsys.datasets.simulation.words.families import BRANDS, CATEGORIES, FAMILIES
 from recsys.datasets.simulation.words.grammar import ItemText, write_query, write_texts
-from recsys.datasets.simulation.words.occasions import OCCASIONS
-from recsys.datasets.simulation.words.styles import STYLES
+from recsys.datasets.simulation.words.vocabulary import vocabulary
+
+WORDS = vocabulary()
 
 
 @pytest.fixture(scope="module")
@@ -14,9 +14,9 @@ def kinds() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     count = 2000
     return (
-        rng.integers(len(FAMILIES), size=count),
-        rng.integers(len(STYLES), size=count),
-        rng.integers(-1, len(OCCASIONS), size=count),
+        rng.integers(len(WORDS.families), size=count),
+        rng.integers(len(WORDS.styles), size=count),
+        rng.integers(-1, len(WORDS.occasions), size=count),
     )
 
 
@@ -26,24 +26,24 @@ def texts(kinds: tuple[np.ndarray, np.ndarray, np.ndarray]) -> list[ItemText]:
 
 
 def test_vocabulary_is_rich_and_has_no_repeats() -> None:
-    assert len(FAMILIES) >= 30
-    assert len(CATEGORIES) == 8
-    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
-    assert len({style.name for style in STYLES}) == len(STYLES)
-    assert len({occasion.name for occasion in OCCASIONS}) == len(OCCASIONS)
-    assert len(set(BRANDS)) == len(BRANDS)
+    assert len(WORDS.families) >= 30
+    assert len(WORDS.categories) == 8
+    assert len({family.name for family in WORDS.families}) == len(WORDS.families)
+    assert len({style.name for style in WORDS.styles}) == len(WORDS.styles)
+    assert len({occasion.name for occasion in WORDS.occasions}) == len(WORDS.occasions)
+    assert len(set(WORDS.brands)) == len(WORDS.brands)
 
 
 def test_rare_and_frequent_categories_exist() -> None:
-    named = {name for style in STYLES for name in style.rare_in}
-    named |= {name for occasion in OCCASIONS for name in occasion.frequent_in}
-    assert named == set(CATEGORIES)
+    named = {name for style in WORDS.styles for name in style.rare_in}
+    named |= {name for occasion in WORDS.occasions for name in occasion.frequent_in}
+    assert named == set(WORDS.categories)
 
 
 def test_a_category_tells_neither_style_nor_occasion() -> None:
-    for name in CATEGORIES:
-        assert sum(name not in style.rare_in for style in STYLES) >= len(STYLES) / 2
-        assert sum(name in occasion.frequent_in for occasion in OCCASIONS) >= 3
+    for name in WORDS.categories:
+        assert sum(name not in style.rare_in for style in WORDS.styles) >= len(WORDS.styles) / 2
+        assert sum(name in occasion.frequent_in for occasion in WORDS.occasions) >= 3
 
 
 def test_texts_are_written_out(texts: list[ItemText]) -> None:
@@ -69,7 +69,7 @@ def test_a_style_is_told_in_words_that_differ(
     # Words that any item may use (products, occasions, small words) are those of other styles too.
     style = kinds[1]
     words = [set(f"{text.title} {text.description}".lower().split()) for text in texts]
-    for each in range(len(STYLES)):
+    for each in range(len(WORDS.styles)):
         own = [words[i] for i in np.nonzero(style == each)[0]]
         others = set().union(*(words[i] for i in np.nonzero(style != each)[0]))
         pairs = [not (a & b) - others for a, b in itertools.pairwise(own)]
@@ -88,5 +88,6 @@ def test_a_text_depends_on_its_item_only() -> None:
 def test_query_names_what_is_looked_for() -> None:
     draws = np.zeros(8)
     query = write_query(0, 0, 0, draws)
-    assert query == (f"{STYLES[0].adjectives[0]} {FAMILIES[0].nouns[0]} {OCCASIONS[0].queries[0]}")
-    assert write_query(0, -1, -1, draws) == FAMILIES[0].nouns[0]
+    style, family, occasion = WORDS.styles[0], WORDS.families[0], WORDS.occasions[0]
+    assert query == f"{style.adjectives[0]} {family.nouns[0]} {occasion.queries[0]}"
+    assert write_query(0, -1, -1, draws) == family.nouns[0]

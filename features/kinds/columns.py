@@ -4,15 +4,12 @@ To add a kind: write its class in a module of `features/kinds/`, name it here, a
 """
 
 import difflib
-import json
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Discriminator
 
 from features.kinds.affinity import Affinity, PriceAgainstUsual
-from features.kinds.base import declaration
 from features.kinds.co_visitation import CoVisitation
 from features.kinds.context import ContextWord, Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
@@ -65,19 +62,6 @@ def kinds() -> dict[str, type]:
 def parameters(kind: type) -> list[str]:
     """List the parameters of a kind."""
     return [field.name for field in fields(kind) if field.name != _WORD]
-
-
-def columns_toml(columns: Sequence[AnyKind]) -> str:
-    """Write columns as they stand under `[features]` in `recsys.toml`, one a line."""
-    lines = ["columns = ["]
-    for column in columns:
-        # A JSON string, number or list of strings is the same in TOML.
-        pairs = (
-            f"{name} = {json.dumps(value, ensure_ascii=False)}"
-            for name, value in declaration(column).items()
-        )
-        lines.append(f"    {{ {', '.join(pairs)} }},")
-    return "\n".join([*lines, "]", ""])
 
 
 def _default_word(kind: type) -> str:

@@ -82,7 +82,7 @@ def propose_features(
     ] = False,
 ) -> None:
     """Propose features that fit the data, and say why."""
-    from recsys.workspace.config import CONFIG_NAME, write_config
+    from recsys.workspace.config import CONFIG_NAME, write_columns
     from recsys.workspace.facts import read_facts
     from recsys.workspace.propose import propose, render_proposal
     from recsys.workspace.workspace import Workspace
@@ -94,7 +94,7 @@ def propose_features(
     console.print(proposal.toml(), markup=False, highlight=False, soft_wrap=True)
     path = workspace / CONFIG_NAME
     if write:
-        write_config(opened.config.model_copy(update={"features": proposal.settings}), path)
+        write_columns(proposal.settings.columns or (), path)
         console.print(f"wrote {path}: compute the features and train again")
     else:
         console.print(f"nothing was written: --write puts this into {path}")

@@ -3,15 +3,17 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-import tomli_w
+import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from tomlkit.items import Array
 
 from data_contracts.errors import DataError
 from data_contracts.items import Items
 from data_contracts.storage import atomic_file
-from features.kinds.columns import columns_toml
+from features.kinds.base import declaration
+from features.kinds.columns import AnyKind
 from features.log.catalogue import PRICE_BAND
 from features.log.events import IMPRESSION, SESSION
 from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
@@ -141,14 +143,52 @@ def read_config(path: Path) -> WorkspaceConfig:
 def write_config(config: WorkspaceConfig, path: Path) -> None:
     """Write a configuration as TOML, whole or not at all; fields without a value are left out."""
     content = config.model_dump(mode="python", exclude_none=True)
-    columns = config.features.columns
-    content["features"].pop("columns", None)
-    if columns is not None:
-        for name in OF_THE_DEFAULT_SET:
-            del content["features"][name]
-    text = tomli_w.dumps(content)
-    if columns is not None:
-        header = "\n[features]\n"
-        text = text.replace(header, header + columns_toml(columns), 1)
+    content["features"] = features_table(config.features)
+    _write(tomlkit.dumps(content), path)
+
+
+def write_columns(columns: Sequence[AnyKind], path: Path) -> None:
+    """Choose the columns of a `recsys.toml`, and drop what shapes the default set.
+
+    Args:
+        columns: The columns, in order.
+        path: The file; its comments, its order and all other fields stay as they are.
+    """
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    features: dict[str, Any] = document.setdefault("features", tomlkit.table())
+    for name in ("columns", *OF_THE_DEFAULT_SET):
+        features.pop(name, None)
+    features["columns"] = _columns_array(columns)
+    _write(tomlkit.dumps(document), path)
+
+
+def features_table(settings: FeatureSettings, *, defaults: bool = True) -> dict[str, Any]:
+    """Give the part `[features]` of a `recsys.toml`, declared columns first.
+
+    Args:
+        settings: What it says.
+        defaults: Whether fields that have their default value are in it.
+
+    Returns:
+        Values that tomlkit writes, by field.
+    """
+    if settings.columns is None:
+        return settings.model_dump(exclude_none=True, exclude_defaults=not defaults)
+    idle = {"columns", *OF_THE_DEFAULT_SET}
+    others = settings.model_dump(exclude=idle, exclude_defaults=not defaults)
+    return {"columns": _columns_array(settings.columns), **others}
+
+
+def _columns_array(columns: Sequence[AnyKind]) -> Array:
+    """One inline table a column, one column a line."""
+    array = tomlkit.array()
+    for column in columns:
+        table = tomlkit.inline_table()
+        table.update(declaration(column))
+        array.append(table)
+    return array.multiline(multiline=True)
+
+
+def _write(text: str, path: Path) -> None:
     with atomic_file(path) as part:
         part.write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import tomli_w
+import tomlkit
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
@@ -15,7 +15,7 @@ from data_contracts.items import Items
 from features.counter_spec import EVER, ITEM, USER
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.co_visitation import CoVisitation
-from features.kinds.columns import AnyKind, columns_toml
+from features.kinds.columns import AnyKind
 from features.kinds.context import ContextWord, Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
@@ -25,7 +25,7 @@ from features.kinds.slate import SlatePercentile
 from features.log.catalogue import PRICE_BAND
 from features.log.events import IMPRESSION, SESSION
 from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
-from recsys.workspace.config import WorkspaceConfig
+from recsys.workspace.config import WorkspaceConfig, features_table
 from recsys.workspace.facts import NOT_ATTRIBUTES, ColumnFacts, Facts
 
 WINDOWS = (1, 7, 30, 90)
@@ -64,9 +64,7 @@ class Proposal:
 
     def toml(self) -> str:
         """Write the part `[features]` as it stands in `recsys.toml`."""
-        others = self.settings.model_dump(exclude_defaults=True, exclude={"columns"})
-        columns = columns_toml(self.settings.columns or ())
-        return f"[features]\n{columns}{tomli_w.dumps(others)}"
+        return tomlkit.dumps({"features": features_table(self.settings, defaults=False)})
 
 
 def propose(facts: Facts, config: WorkspaceConfig) -> Proposal:

@@ -4,7 +4,7 @@ import tomllib
 from typing import Any
 
 import pytest
-import tomli_w
+import tomlkit
 from pydantic import ValidationError
 
 from features.counter_spec import EVER
@@ -23,7 +23,7 @@ COUNT: dict[str, Any] = {"kind": "count", "key": ["item"], "events": "click", "d
 
 def chosen(*tables: dict[str, Any]) -> FeatureSettings:
     """Read tables as they come out of a file."""
-    text = tomli_w.dumps({"columns": list(tables)})
+    text = tomlkit.dumps({"columns": list(tables)})
     return FeatureSettings.model_validate(tomllib.loads(text))
 
 

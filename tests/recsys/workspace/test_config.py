@@ -2,14 +2,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import tomli_w
+import tomlkit
 
 from data_contracts.errors import DataError
 from features.defaults import default_features
-from features.kinds.item import AttributeCode
-from features.settings import FeatureSettings
+from features.kinds.columns import Column
+from features.kinds.item import AttributeCode, Price
+from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
 from recsys.labels.split import SplitSettings
-from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config, write_config
+from recsys.workspace.config import (
+    CONFIG_NAME,
+    WorkspaceConfig,
+    read_config,
+    write_columns,
+    write_config,
+)
 from recsys.workspace.feature_sets import features_of, row_features
 from recsys.workspace.workspace import TABLES, Workspace
 
@@ -28,7 +35,7 @@ CONFIG = WorkspaceConfig(
 
 def write(path: Path, **changes: object) -> Path:
     content = CONFIG.model_dump(exclude_none=True) | changes
-    path.write_text(tomli_w.dumps(content), encoding="utf-8")
+    path.write_text(tomlkit.dumps(content), encoding="utf-8")
     return path
 
 
@@ -48,6 +55,67 @@ def test_declared_columns_are_read_again_as_they_were(tmp_path: Path) -> None:
     assert again == config
     assert features_of(again) == features_of(config)
     assert features_of(again).features == features.columns
+
+
+@pytest.mark.parametrize("columns", [None, (AttributeCode("brand"), Price())])
+@pytest.mark.parametrize(
+    "text", ['a "quoted" name', "x\n[features]\ny = 1\n", "'''" + '"""\\', "\u00e9\t\x7f"]
+)
+def test_any_text_is_read_again(
+    tmp_path: Path, text: str, columns: tuple[Column, ...] | None
+) -> None:
+    features = FeatureSettings(columns=columns, history=7)
+    config = CONFIG.model_copy(update={"name": text, "note": text, "features": features})
+    write_config(config, tmp_path / CONFIG_NAME)
+    assert read_config(tmp_path / CONFIG_NAME) == config
+
+
+HAND_WRITTEN = """\
+# Our shop.
+ranker.num_leaves = 7
+name = "shop" # for short
+data_origin = "real"
+note = '''
+[features]
+'''
+slate_source = "sampled"
+attributes = {{ brand = "text" }}
+format = 1
+
+{features}
+[split] # in UTC
+text_end = 2025-01-02T00:00:00Z
+ranker_end = 2025-01-03T00:00:00Z
+validation_end = 2025-01-04T00:00:00Z
+"""
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        "",
+        "[features]\nwindows_days = [3]\nhistory = 7 # enough\n# Last.\n",
+        "[[features.columns]]\nkind = 'age'\n[[features.columns]]\nkind = 'price'\n",
+        "[features] # all\ncolumns = [{ kind = 'age' }]\n# More.\nforget_days = 99\n",
+        "features = { history = 8, timezone = 'Europe/London' }\n",
+        "features.snapshot_days = 9\n",
+    ],
+)
+def test_columns_are_chosen_in_a_file_that_otherwise_stays(tmp_path: Path, features: str) -> None:
+    path = tmp_path / CONFIG_NAME
+    path.write_text(HAND_WRITTEN.format(features=features), encoding="utf-8")
+    before = read_config(path)
+    columns = (AttributeCode("brand"), Price())
+    write_columns(columns, path)
+    others = before.features.model_dump(exclude={"columns", *OF_THE_DEFAULT_SET})
+    expected = FeatureSettings(columns=columns, **others)
+    assert read_config(path) == before.model_copy(update={"features": expected})
+    written = path.read_text(encoding="utf-8")
+    first, last = HAND_WRITTEN.format(features="\0").split("\0")
+    assert written.startswith(first)
+    assert last in written
+    comments = [line for line in features.splitlines() if "# " in line]
+    assert set(comments) <= set(written.splitlines())
 
 
 def test_evaluation_has_its_columns_whatever_the_ranker_reads() -> None:

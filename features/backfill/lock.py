@@ -1,12 +1,13 @@
-"""One backfill of a folder at a time: a lock that the system takes back when its holder dies."""
+"""The lock of a backfill's folder: one backfill at a time; a process that died holds none."""
 
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from data_contracts.errors import UsageError
 
@@ -15,34 +16,28 @@ LOCK = "backfill.lock"
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Keep other backfills out of a folder for the while.
-
-    The file stays behind, empty; what counts is the lock that the system keeps on it.
+    """Hold the lock of a folder, whose file says who holds it and is empty when nobody does.
 
     Args:
-        folder: What the backfill writes into; made when it is not there.
+        folder: Folder that the backfill writes into; made when it does not exist.
 
     Raises:
-        UsageError: Another process has the lock; it says which.
+        UsageError: Another process holds the lock: its number, its host and since when.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise UsageError(
-                f"a backfill of {folder} under way, by {holder}",
-                "one backfill of a folder at a time",
-                "wait for it, or stop that process; nothing needs to be removed",
-            ) from error
-        file.truncate(0)
-        now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}")
-        file.flush()
+    try:
+        lock = FileLock(path, blocking=False).acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"a backfill of {folder} under way, by {path.read_text() or 'another process'}",
+            "one backfill of a folder at a time",
+            "wait for it, or stop that process; nothing needs to be removed",
+        ) from error
+    now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+    with lock:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()} since {now}")
         try:
             yield
         finally:
-            file.truncate(0)
+            path.write_text("")

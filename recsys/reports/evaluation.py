@@ -3,7 +3,6 @@
 import math
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -21,10 +20,10 @@ from recsys.metrics.calibration import calibration_error
 from recsys.metrics.intervals import Estimate
 from recsys.reports import plots as figures
 from recsys.reports.numbers import number, signed
+from recsys.reports.page import render_page
 from recsys.workspace.workspace import Workspace
 
 EVALUATION = "evaluation"
-
 
 _ORIGIN = {"real": "Real data.", "simulated": "Simulated data: no person made these events."}
 _SLATES = {
@@ -105,24 +104,21 @@ def render_markdown(result: EvaluationResult) -> str:
 
 def render_html(result: EvaluationResult) -> str:
     """Give one self-contained page: tables, plots, and how to read them."""
-    environment = Environment(
-        loader=PackageLoader("recsys.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(interval=interval, comparison=comparison, number=number)
-    return environment.get_template("report.html").render(
-        result=result,
-        data_caption=data_caption(result),
-        method=_method(result),
-        highlighted=TEXT_AND_BEHAVIOUR,
-        bars=_bars(result),
-        calibration=figures.calibration(result.calibration) if result.calibration else "",
-        calibration_error=calibration_error(list(result.calibration)),
-        history=_history(result),
-    )
+    values = {
+        "title": f"Ranking evaluation: {result.data_name}",
+        "result": result,
+        "data_caption": data_caption(result),
+        "method": _method(result),
+        "highlighted": TEXT_AND_BEHAVIOUR,
+        "bars": _bars(result),
+        "calibration": figures.calibration(result.calibration) if result.calibration else "",
+        "calibration_error": calibration_error(list(result.calibration)),
+        "history": _history(result),
+        "interval": interval,
+        "comparison": comparison,
+        "number": number,
+    }
+    return render_page("evaluation.html", values)
 
 
 def _method(result: EvaluationResult) -> str:

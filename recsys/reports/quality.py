@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from data_contracts.storage import atomic_file
-from features.checks.quality import DIFFERS, DRIFTS, ColumnQuality, QualityReport
+from features.checks.quality import DIFFERS, DRIFTS, QualityReport
 from recsys.reports import quality_plots as quality_figures
 from recsys.reports.numbers import plain, share
+from recsys.reports.page import render_page
 
 SHOWN = 15
 _PLOTTED = 12
@@ -65,27 +65,20 @@ def headline(report: QualityReport) -> str:
 
 def quality_page(report: QualityReport) -> str:
     """Give one self-contained page: what stands out, plots, and every figure."""
-    environment = Environment(
-        loader=PackageLoader("recsys.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(share=share, plain=plain)
     worst = report.worst_first
     plotted = [c for c in worst if c.bars is not None and len(c.bars.training) > 1][:_PLOTTED]
-    return environment.get_template("quality.html").render(
-        report=report,
-        headline=headline(report),
-        drifts=DRIFTS,
-        differs=DIFFERS,
-        columns=worst,
-        heat=quality_figures.drift(_comparable(worst), DRIFTS, DIFFERS),
-        missing=quality_figures.missing([c for c in worst if c.missing > 0]),
-        shapes=quality_figures.shapes(plotted),
-    )
-
-
-def _comparable(columns: list[ColumnQuality]) -> list[ColumnQuality]:
-    return [column for column in columns if column.worst is not None]
+    comparable = [column for column in worst if column.worst is not None]
+    values = {
+        "title": f"Feature quality: {report.data_name}",
+        "report": report,
+        "headline": headline(report),
+        "drifts": DRIFTS,
+        "differs": DIFFERS,
+        "columns": worst,
+        "heat": quality_figures.drift(comparable, DRIFTS, DIFFERS),
+        "missing": quality_figures.missing([c for c in worst if c.missing > 0]),
+        "shapes": quality_figures.shapes(plotted),
+        "share": share,
+        "plain": plain,
+    }
+    return render_page("quality.html", values)

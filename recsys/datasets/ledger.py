@@ -1,4 +1,4 @@
-"""What an import read, kept, changed and set aside, and why; every row is accounted for."""
+"""Account of an import: rows read, kept, changed and set aside, with reasons; it adds up."""
 
 import textwrap
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 EXAMPLE_LENGTH = 160
 
 
-class Count(BaseModel):
-    """Rows of one ledger that share a reason."""
+class ReasonCount(BaseModel):
+    """Number of rows of one ledger that share a reason."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,15 +21,17 @@ class Count(BaseModel):
 
 
 class Ledger(BaseModel):
-    """One kind of row on its way from the source to the workspace."""
+    """Rows of one kind, from the source to the workspace."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, description="What is counted, such as `sale lines`.")
     read: dict[str, int] = Field(description="Rows read, by file or by what they come from.")
     kept: int = Field(ge=0, description="Rows that went on.")
-    set_aside: tuple[Count, ...] = Field((), description="Rows that did not, by reason.")
-    changed: tuple[Count, ...] = Field((), description="Rows kept in another form, by reason.")
+    set_aside: tuple[ReasonCount, ...] = Field((), description="Rows that did not, by reason.")
+    changed: tuple[ReasonCount, ...] = Field(
+        (), description="Rows kept in another form, by reason."
+    )
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -69,7 +71,7 @@ class ImportReport(BaseModel):
 
 
 class Tally:
-    """Counts what leaves a table and why, while an importer cleans it.
+    """Counts of the rows that an importer sets aside or changes, by reason.
 
     A row is counted under the first reason that applies to it, so the reasons add up.
     """
@@ -77,8 +79,8 @@ class Tally:
     def __init__(self, name: str, read: Mapping[str, int]) -> None:
         self._name = name
         self._read = dict(read)
-        self._set_aside: list[Count] = []
-        self._changed: list[Count] = []
+        self._set_aside: list[ReasonCount] = []
+        self._changed: list[ReasonCount] = []
 
     def set_aside(self, frame: pl.DataFrame, where: pl.Expr, reason: str) -> pl.DataFrame:
         """Give the rows for which `where` is not true, and count the others under `reason`."""
@@ -101,9 +103,9 @@ class Tally:
         )
 
     @staticmethod
-    def _count(counts: list[Count], rows: pl.DataFrame, reason: str) -> None:
+    def _count(counts: list[ReasonCount], rows: pl.DataFrame, reason: str) -> None:
         if rows.height:
             first = rows.row(0, named=True)
             example = ", ".join(f"{key}={value}" for key, value in first.items())
             short = textwrap.shorten(example, EXAMPLE_LENGTH, placeholder=" ...")
-            counts.append(Count(reason=reason, rows=rows.height, example=short))
+            counts.append(ReasonCount(reason=reason, rows=rows.height, example=short))

@@ -32,8 +32,8 @@ _NUMBER = "item number"
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """A slate and what it was drawn from.
+class _SlateDraw:
+    """Slate drawn for an invoice.
 
     Attributes:
         slate: int [n_candidates], numbers of the items in their order; empty when none was drawn.
@@ -93,7 +93,7 @@ def draw_slates(purchases: pl.DataFrame, *, seed: int, track: Track) -> tuple[pl
 
 def _draw(
     purchases: pl.DataFrame, requests: pl.DataFrame, n_items: int, seed: int, track: Track
-) -> Iterator[_Drawn]:
+) -> Iterator[_SlateDraw]:
     times = purchases[_TIME.name].to_physical().to_numpy()
     items = purchases[_NUMBER].to_numpy()
     on_sale = SalesWindow(times, items, n_items, ON_SALE_DAYS * DAY)
@@ -111,15 +111,15 @@ def _draw(
 
 def _draw_one(
     rng: np.random.Generator, bought: np.ndarray, sales: np.ndarray, recent_sales: np.ndarray
-) -> _Drawn:
+) -> _SlateDraw:
     positives = bought[sales[bought] > 0]
     pool = sales > 0
     pool[bought] = False
     others = np.flatnonzero(pool)
     if not positives.size or not others.size:
-        return _Drawn(np.empty(0, dtype=np.int64), positives.size)
+        return _SlateDraw(np.empty(0, dtype=np.int64), positives.size)
     popular = draw_weighted(rng, others, recent_sales[others], NEGATIVES // 2)
     pool[popular] = False
     uniform = draw_uniform(rng, np.flatnonzero(pool), NEGATIVES - popular.size)
     chosen = draw_uniform(rng, positives, MOST_BOUGHT)
-    return _Drawn(rng.permutation(np.concatenate((chosen, popular, uniform))), positives.size)
+    return _SlateDraw(rng.permutation(np.concatenate((chosen, popular, uniform))), positives.size)

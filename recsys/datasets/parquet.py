@@ -1,4 +1,4 @@
-"""Reading the Parquet files of others: are they there, with the columns and types promised."""
+"""Parquet files of a public data set, read with checked columns and types."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

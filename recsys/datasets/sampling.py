@@ -1,4 +1,4 @@
-"""Slates for logs that hold purchases only: what was bought, among what could have been."""
+"""Sampled slates for logs of purchases: bought items among negatives."""
 
 import zlib
 
@@ -46,7 +46,7 @@ def draw_weighted(
 
 
 class SalesWindow:
-    """How often each item was sold in a window of fixed length, at moments going forward.
+    """Sales of each item in a sliding window of fixed length.
 
     Args:
         times: int64 [n_sales], microseconds, ascending.

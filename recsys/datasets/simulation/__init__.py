@@ -1,4 +1,4 @@
-"""A simulated shop with known truth: the world that the quickstart, tests and benchmarks share."""
+"""A simulated shop with known truth, for the quickstart, the tests and the benchmarks."""
 
 from recsys.datasets.simulation.run import simulate
 from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings

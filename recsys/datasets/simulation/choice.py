@@ -1,10 +1,10 @@
-"""How users choose: the utility of an item to a user, and what follows from it."""
+"""Choice model: utility of an item to a user, and the probabilities of click, cart and purchase."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.datasets.simulation.memory import Memory, contains, pair_keys
+from recsys.datasets.simulation.state import ShopState, contains, pair_keys
 from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.world.catalogue import DAY_US, SimulatedCatalogue
 from recsys.datasets.simulation.world.users import SimulatedUsers
@@ -22,8 +22,8 @@ _EXAMINATION_POWER = 0.4
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What each shown item means to its user; float64 [n_requests, slate_size].
+class ChoiceProbabilities:
+    """Utilities and probabilities of shown items; float64 [n_requests, slate_size].
 
     Attributes:
         utility: Log odds of a click on an item that is looked at.
@@ -49,19 +49,19 @@ def examination(slate_size: int) -> np.ndarray:
     return np.arange(1, slate_size + 1) ** -_EXAMINATION_POWER
 
 
-def judge(
+def choice_probabilities(
     catalogue: SimulatedCatalogue,
     users: SimulatedUsers,
-    memory: Memory,
+    state: ShopState,
     visits: Visits,
     slate: np.ndarray,
-) -> Choices:
-    """Tell how likely each shown item is to be clicked, put into the cart and bought.
+) -> ChoiceProbabilities:
+    """Compute how likely each shown item is clicked, put into the cart and bought.
 
     Args:
-        catalogue: What the items are.
-        users: What the users like.
-        memory: What was clicked and bought before the day.
+        catalogue: The items.
+        users: Tastes of the users.
+        state: Clicks and purchases before the day.
         visits: The requests.
         slate: int [n_requests, slate_size], items shown.
 
@@ -81,11 +81,11 @@ def judge(
         + catalogue.quality[slate]
         + _brand(users, catalogue, user, slate)
         + _novelty(users, catalogue, visits, slate)
-        + _history(catalogue, memory, user, slate)
+        + _history(catalogue, state, user, slate)
         + _search(catalogue, visits, slate)
     )
     seen = np.broadcast_to(examination(slate.shape[1]), slate.shape)
-    return Choices(
+    return ChoiceProbabilities(
         utility=utility,
         examination=seen,
         p_click=seen * _sigmoid(utility),
@@ -116,11 +116,11 @@ def _novelty(
 
 
 def _history(
-    catalogue: SimulatedCatalogue, memory: Memory, user: np.ndarray, slate: np.ndarray
+    catalogue: SimulatedCatalogue, state: ShopState, user: np.ndarray, slate: np.ndarray
 ) -> np.ndarray:
     keys = pair_keys(user, slate)
-    owned = contains(memory.bought.keys, keys)
-    seen = contains(memory.clicked.keys, keys) & ~owned
+    owned = contains(state.bought.keys, keys)
+    seen = contains(state.clicked.keys, keys) & ~owned
     return _SEEN_BEFORE * seen + owned * np.where(catalogue.consumable[slate], _USED_UP, _OWNED)
 
 

@@ -1,4 +1,4 @@
-"""Requests of one day as tables: what was shown, what was done, and the truth behind it."""
+"""Requests of one day with their slates and actions, and the rows of the log they become."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 
 from data_contracts.events import Impressions, Interactions
-from recsys.datasets.simulation.choice import Choices
+from recsys.datasets.simulation.choice import ChoiceProbabilities
 from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.words.grammar import write_query
+from recsys.datasets.simulation.world.arrays import between
 from recsys.datasets.simulation.world.catalogue import as_instants, item_ids
 from recsys.datasets.simulation.world.truth import TruthImpressions
 from recsys.datasets.simulation.world.users import robot_ids, user_ids
@@ -22,13 +23,13 @@ _LATER_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Actions:
-    """What users did with the shown items; arrays are [n_requests, slate_size].
+    """Clicks, carts and purchases on shown items; arrays are [n_requests, slate_size].
 
     Attributes:
         clicked: bool.
         carted: bool, only where clicked.
         bought: bool, only where carted.
-        delays_us: int [3, n_requests, slate_size], from the request to click, cart and purchase.
+        delays_us: int [n_requests, slate_size, 3], from the request to click, cart and purchase.
     """
 
     clicked: np.ndarray
@@ -37,8 +38,34 @@ class Actions:
     delays_us: np.ndarray
 
 
-def act(choices: Choices, rng: np.random.Generator) -> Actions:
-    """Draw what users do, and when."""
+@dataclass(frozen=True)
+class SlateOutcomes:
+    """Requests in order of time, with what was shown and what came of it.
+
+    Attributes:
+        visits: The requests.
+        slate: int [n_requests, slate_size], items in shown order.
+        choices: Probabilities of the actions.
+        actions: Actions drawn from them.
+    """
+
+    visits: Visits
+    slate: np.ndarray
+    choices: ChoiceProbabilities
+    actions: Actions
+
+    def between(self, first: int, end: int) -> "SlateOutcomes":
+        """Slice the requests."""
+        return SlateOutcomes(
+            between(self.visits, first, end),
+            self.slate[first:end],
+            between(self.choices, first, end),
+            between(self.actions, first, end),
+        )
+
+
+def draw_actions(choices: ChoiceProbabilities, rng: np.random.Generator) -> Actions:
+    """Draw the actions of users and their delays."""
     shape = choices.p_click.shape
     clicked = rng.random(shape) < choices.p_click
     carted = clicked & (rng.random(shape) < choices.p_cart)
@@ -48,7 +75,8 @@ def act(choices: Choices, rng: np.random.Generator) -> Actions:
     soon_s = rng.lognormal(np.log(240), 0.9, shape).clip(20, 3600)
     later = rng.random(shape) < _LATER_SHARE
     buy_s = np.where(later, rng.uniform(3600, 20 * 3600, shape), soon_s)
-    after_s = np.minimum(np.cumsum([click_s, cart_s, buy_s], axis=0), _LONGEST_DELAY_S)
+    after_s = np.cumsum(np.stack([click_s, cart_s, buy_s], axis=-1), axis=-1)
+    after_s = np.minimum(after_s, _LONGEST_DELAY_S)
     return Actions(clicked, carted, bought, (after_s * 1e6).astype(np.int64))
 
 
@@ -57,21 +85,20 @@ def _request_ids(day: int, visits: Visits) -> pl.Series:
     return (f"r{day:04d}-" + number).alias(Impressions.request_id.name)
 
 
-def impression_table(day: int, visits: Visits, slate: np.ndarray, listed: int) -> pl.DataFrame:
-    """Give a day's impressions as their contract says, by time, then position.
+def impression_table(day: int, outcomes: SlateOutcomes, listed: int) -> pl.DataFrame:
+    """Give the rows of impressions, by time, then position.
 
     Args:
         day: Day of the log, from 0.
-        visits: Requests of the day.
-        slate: int [n_requests, slate_size], items in shown order.
-        listed: How many items could be shown.
+        outcomes: Requests of the day.
+        listed: Number of items that could be shown.
 
     Returns:
         One row an impression. Slates of the uniform policy carry their propensity, 1 / `listed`:
         any item is as likely at any place. That of the house policy is not known in closed form.
     """
-    requests = _request_table(day, visits, listed)
-    size = slate.shape[1]
+    slate, size = outcomes.slate, outcomes.slate.shape[1]
+    requests = _request_table(day, outcomes.visits, listed)
     shown = pl.DataFrame(
         [
             item_ids(slate.ravel()).alias(Impressions.item_id.name),
@@ -115,32 +142,25 @@ def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
 
 
 def interaction_table(
-    day: int,
-    first: int,
-    visits: Visits,
-    slate: np.ndarray,
-    actions: Actions,
-    price: np.ndarray,
+    day: int, first: int, outcomes: SlateOutcomes, price: np.ndarray
 ) -> pl.DataFrame:
-    """Give what was done with a day's impressions, by time; some of it falls on the next day.
+    """Give the rows of interactions, by time; some fall on the next day.
 
     Args:
         day: Day of the log, from 0.
         first: Number within the day of the first interaction.
-        visits: Requests of the day.
-        slate: int [n_requests, slate_size], items in shown order.
-        actions: What users did with them.
+        outcomes: Requests of the day.
         price: float64 [n_items].
 
     Returns:
         One row an interaction, as `Interactions` says; purchases carry the price.
     """
-    done = np.stack([actions.clicked, actions.carted, actions.bought])
-    kind, request, place = np.nonzero(done)
-    time_us = visits.time_us[request] + actions.delays_us[kind, request, place]
+    visits, actions = outcomes.visits, outcomes.actions
+    kind, request, place = np.nonzero([actions.clicked, actions.carted, actions.bought])
+    time_us = visits.time_us[request] + actions.delays_us[request, place, kind]
     order = np.lexsort((kind, place, request, time_us))
     kind, request, place, time_us = (a[order] for a in (kind, request, place, time_us))
-    item = slate[request, place]
+    item = outcomes.slate[request, place]
     paid = np.where(kind == 2, price[item], np.nan)
     number = pl.Series(first + np.arange(len(kind))).cast(pl.String).str.zfill(6)
     return pl.DataFrame(
@@ -158,10 +178,10 @@ def interaction_table(
     ).select(Interactions.column_names())
 
 
-def truth_table(day: int, visits: Visits, slate: np.ndarray, choices: Choices) -> pl.DataFrame:
-    """Give the truth behind a day's impressions, row by row."""
-    size = slate.shape[1]
-    request = np.repeat(np.arange(len(slate)), size)
+def truth_table(day: int, outcomes: SlateOutcomes) -> pl.DataFrame:
+    """Give the rows of `TruthImpressions`, aligned with `impression_table`."""
+    visits, slate, choices = outcomes.visits, outcomes.slate, outcomes.choices
+    request = np.repeat(np.arange(len(slate)), slate.shape[1])
     numbers = {
         TruthImpressions.utility: choices.utility,
         TruthImpressions.examination: choices.examination,

@@ -1,7 +1,7 @@
-"""Writing a simulated log: tables that grow piece by piece, and what went into them, counted."""
+"""The files of a simulated log, written day by day, and the counts of what went into them."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +16,14 @@ from recsys.datasets.simulation.day import (
     CART,
     CLICK,
     PURCHASE,
-    Actions,
+    SlateOutcomes,
     impression_table,
     interaction_table,
     truth_table,
 )
-from recsys.datasets.simulation.dirt import soil
-from recsys.datasets.simulation.robots import FIRST_NUMBER, RobotDay, robot_count
-from recsys.datasets.simulation.shop import Piece, Shop
-from recsys.datasets.simulation.visits import Visits
+from recsys.datasets.simulation.faults import add_faults
+from recsys.datasets.simulation.robots import FIRST_NUMBER, robot_count
+from recsys.datasets.simulation.shop import RequestBatch, Shop
 from recsys.datasets.simulation.world.catalogue import as_instants, day_start_us
 from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings
 from recsys.datasets.simulation.world.truth import (
@@ -39,11 +38,11 @@ from recsys.datasets.simulation.world.users import robot_ids
 from recsys.workspace.config import TableSettings
 
 
-class Table:
-    """A Parquet file written one row group after the other, which opens at the first.
+class ParquetAppender:
+    """A Parquet file written one row group after the other; created at the first.
 
     Args:
-        path: Where it stands.
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,19 +66,10 @@ class Table:
             self._writer.close()
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[Table]:
-    table = Table(path)
-    try:
-        yield table
-    finally:
-        table.close()
-
-
 class LogWriter:
-    """Writes the impressions, the interactions and their truth of a shop.
+    """The files of impressions, interactions and their truth.
 
-    Rows stand in order of time; every day begins a row group. An interaction is held back until
+    Rows are in order of time; every day begins a row group. An interaction is held back until
     its day is over, since purchases follow up to a day after what led to them.
 
     Args:
@@ -89,10 +79,10 @@ class LogWriter:
     """
 
     def __init__(self, folder: Path, settings: SimulationSettings, stack: ExitStack) -> None:
-        def table(path: Path) -> Table:
-            return stack.enter_context(_open(path))
+        def table(path: Path) -> ParquetAppender:
+            return stack.enter_context(closing(ParquetAppender(path)))
 
-        def truth(wanted: float, contract: type[dy.Schema]) -> Table | None:
+        def truth(wanted: float, contract: type[dy.Schema]) -> ParquetAppender | None:
             return table(truth_path(folder, contract)) if wanted else None
 
         names = TableSettings()
@@ -109,42 +99,38 @@ class LogWriter:
         self._counts = dict.fromkeys((CLICK, CART, PURCHASE), 0)
         self._sessions = self._requests = 0
 
-    def write_day(self, day: int, pieces: Iterable[Piece], price: np.ndarray) -> None:
+    def write_day(self, day: int, batches: Iterable[RequestBatch], price: np.ndarray) -> None:
         """Write a day's impressions, and the interactions that fell on it.
 
         Args:
             day: Day of the log, from 0.
-            pieces: Its requests.
+            batches: Requests of the day.
             price: float64 [n_items].
         """
-        people, robots = _Numbers(0), _Numbers(FIRST_NUMBER)
-        for piece in pieces:
-            self._write_shown(piece)
-            crawl = piece.robots
-            done = people.interactions(day, piece.visits, piece.slate, piece.actions, price)
-            clicks = robots.interactions(day, crawl.visits, crawl.slate, crawl.actions, price)
+        people, robots = _InteractionNumbers(0), _InteractionNumbers(FIRST_NUMBER)
+        for batch in batches:
+            self._write_shown(batch)
+            done = people.interactions(day, batch.people, price)
+            clicks = robots.interactions(day, batch.robots, price)
             self._pending += [done, clicks] if clicks.height else [done]
-            self._requests += len(piece.visits) + len(crawl.visits)
-            self._count_robots(crawl)
+            self._requests += len(batch.people.visits) + len(batch.robots.visits)
+            self._count_robots(batch.robots)
         self._sessions += people.sessions + robots.sessions
         self._write_done(day)
 
-    def _write_shown(self, piece: Piece) -> None:
-        crawl = piece.robots
-        shown = impression_table(piece.day, piece.visits, piece.slate, piece.listed)
-        truth = truth_table(piece.day, piece.visits, piece.slate, piece.choices)
-        if len(crawl.visits):
-            crawled = impression_table(piece.day, crawl.visits, crawl.slate, piece.listed)
-            beside = truth_table(piece.day, crawl.visits, crawl.slate, crawl.choices)
-            shown, truth = pl.concat([shown, crawled]), pl.concat([truth, beside])
+    def _write_shown(self, batch: RequestBatch) -> None:
+        parts = [batch.people, batch.robots] if len(batch.robots.visits) else [batch.people]
+        shown = pl.concat([impression_table(batch.day, part, batch.listed) for part in parts])
+        truth = pl.concat([truth_table(batch.day, part) for part in parts])
+        if len(parts) > 1:
             time = shown[Impressions.timestamp.name].to_physical().to_numpy()
             order = np.argsort(time, kind="stable")
             shown, truth = shown[order], truth[order]
         self._impressions.write(shown)
         self._truth.write(truth)
 
-    def _count_robots(self, crawl: RobotDay) -> None:
-        robot, clicks = crawl.visits.user, crawl.actions.clicked.sum(axis=1)
+    def _count_robots(self, robots: SlateOutcomes) -> None:
+        robot, clicks = robots.visits.user, robots.actions.clicked.sum(axis=1)
         self._robot_requests += np.bincount(robot, minlength=len(self._robot_requests))
         self._robot_clicks += np.bincount(robot, clicks, len(self._robot_clicks)).astype(np.int64)
 
@@ -157,12 +143,12 @@ class LogWriter:
         self._pending = [done.filter(~over)]
         for kind in self._counts:
             self._counts[kind] += past.filter(Interactions.kind.col == kind).height
-        soiled = soil(past, self._settings, day)
-        self._interactions.write(soiled.log)
+        logged = add_faults(past, self._settings, day)
+        self._interactions.write(logged.rows)
         for table, rows in (
-            (self._late, soiled.late),
-            (self._duplicates, soiled.duplicates),
-            (self._orphans, soiled.orphans),
+            (self._late, logged.late),
+            (self._duplicates, logged.duplicates),
+            (self._orphans, logged.orphans),
         ):
             if table is not None:
                 table.write(rows)
@@ -207,26 +193,25 @@ class LogWriter:
         )
 
 
-def _rows(table: Table | None) -> int:
+def _rows(table: ParquetAppender | None) -> int:
     return 0 if table is None else table.rows
 
 
 @dataclass
-class _Numbers:
-    """Numbers the interactions of one sort of visitors within a day, and counts their visits."""
+class _InteractionNumbers:
+    """Numbers of the interactions of people or robots within a day, and the count of sessions."""
 
     first: int
     interactions_so_far: int = 0
     sessions: int = 0
 
-    def interactions(
-        self, day: int, visits: Visits, slate: np.ndarray, actions: Actions, price: np.ndarray
-    ) -> pl.DataFrame:
-        number = self.first + self.interactions_so_far
-        rows = interaction_table(day, number, visits, slate, actions, price)
+    def interactions(self, day: int, outcomes: SlateOutcomes, price: np.ndarray) -> pl.DataFrame:
+        rows = interaction_table(day, self.first + self.interactions_so_far, outcomes, price)
         self.interactions_so_far += rows.height
-        if len(visits):
-            self.sessions = max(self.sessions, int(visits.session.max()) - self.first + 1)
+        session = outcomes.visits.session
+        self.sessions = max(
+            self.sessions, int(session.max(initial=self.first - 1)) - self.first + 1
+        )
         return rows
 
 

@@ -1,13 +1,11 @@
-"""Robots: they walk through the catalogue far faster than people, and click without taste."""
-
-from dataclasses import dataclass
+"""Robots: long sessions, far faster than people's, with clicks at random."""
 
 import numpy as np
 
-from recsys.datasets.simulation.choice import Choices
-from recsys.datasets.simulation.day import Actions
-from recsys.datasets.simulation.memory import blank
-from recsys.datasets.simulation.slates import Shelf, fill_slates
+from recsys.datasets.simulation.choice import ChoiceProbabilities
+from recsys.datasets.simulation.day import Actions, SlateOutcomes
+from recsys.datasets.simulation.slates import CandidatePool, fill_slates
+from recsys.datasets.simulation.state import empty_state
 from recsys.datasets.simulation.visits import WEEKDAYS, Visits
 from recsys.datasets.simulation.words.vocabulary import vocabulary
 from recsys.datasets.simulation.world.catalogue import DAY_US, day_start_us
@@ -24,80 +22,42 @@ _ROBOTS_PER_USER = 0.1
 FIRST_NUMBER = 500_000_000
 
 
-@dataclass(frozen=True)
-class RobotDay:
-    """What robots do on one day; requests in order of time.
-
-    Attributes:
-        visits: The requests; `user` counts robots.
-        slate: int [n_requests, slate_size], items in shown order.
-        choices: What they mean to the robots: nothing.
-        actions: What they clicked.
-    """
-
-    visits: Visits
-    slate: np.ndarray
-    choices: Choices
-    actions: Actions
-
-    def between(self, first: int, end: int) -> "RobotDay":
-        """Give a run of the requests."""
-        choices, actions = self.choices, self.actions
-        return RobotDay(
-            self.visits.between(first, end),
-            self.slate[first:end],
-            Choices(
-                choices.utility[first:end],
-                choices.examination[first:end],
-                choices.p_click[first:end],
-                choices.p_cart[first:end],
-                choices.p_purchase[first:end],
-            ),
-            Actions(
-                actions.clicked[first:end],
-                actions.carted[first:end],
-                actions.bought[first:end],
-                actions.delays_us[:, first:end],
-            ),
-        )
-
-
 def robot_count(settings: SimulationSettings) -> int:
-    """Tell how many robots there are."""
+    """Give the number of robots."""
     if not settings.bots:
         return 0
     return max(1, round(settings.users * settings.bots * _ROBOTS_PER_USER))
 
 
 def mean_robot_visits(settings: SimulationSettings, day: int) -> float:
-    """Give how many visits robots are expected to make on a day."""
+    """Give the expected number of robots' sessions on a day."""
     people = settings.requests_per_day * WEEKDAYS[(settings.start.weekday() + day) % 7]
     requests = people * settings.bots / (1 - settings.bots)
     return float(requests / ((SHORTEST_VISIT + LONGEST_VISIT) / 2))
 
 
-def robot_day(settings: SimulationSettings, shelf: Shelf, day: int) -> RobotDay:
-    """Draw what robots do on a day, from random numbers of their own.
+def robot_day(settings: SimulationSettings, pool: CandidatePool, day: int) -> SlateOutcomes:
+    """Draw the requests and clicks of robots, from random numbers of their own.
 
     Args:
         settings: Of the shop.
-        shelf: What can be shown.
+        pool: Items that can be shown.
         day: Day of the log, from 0.
 
     Returns:
-        Their requests, perhaps none.
+        Their requests, perhaps none; `user` counts robots.
     """
     rng = np.random.default_rng((settings.seed, _STREAM, day))
     robots = robot_count(settings)
     visits = _visits(settings, robots, day, rng)
-    nothing_seen = blank(len(shelf.catalogue.family))
+    nothing_seen = empty_state(len(pool.catalogue.family))
     slate = (
-        fill_slates(shelf, _tasteless(robots), nothing_seen, visits, settings.slate_size, rng)
+        fill_slates(pool, _robot_tastes(robots), nothing_seen, visits, settings.slate_size, rng)
         if len(visits)
         else np.zeros((0, settings.slate_size), np.int64)
     )
     never = np.zeros(slate.shape)
-    choices = Choices(
+    choices = ChoiceProbabilities(
         utility=np.full(slate.shape, np.log(_P_CLICK / (1 - _P_CLICK))),
         examination=np.ones(slate.shape),
         p_click=np.full(slate.shape, _P_CLICK),
@@ -106,9 +66,9 @@ def robot_day(settings: SimulationSettings, shelf: Shelf, day: int) -> RobotDay:
     )
     clicked = rng.random(slate.shape) < _P_CLICK
     delays_us = (rng.uniform(*_CLICK_S, (3, *slate.shape)) * 1e6).astype(np.int64)
-    return RobotDay(
-        visits, slate, choices, Actions(clicked, never.astype(bool), never.astype(bool), delays_us)
-    )
+    nothing = never.astype(bool)
+    actions = Actions(clicked, nothing, nothing, np.moveaxis(delays_us, 0, -1))
+    return SlateOutcomes(visits, slate, choices, actions)
 
 
 def _visits(
@@ -141,7 +101,7 @@ def _visits(
     )
 
 
-def _tasteless(robots: int) -> SimulatedUsers:
+def _robot_tastes(robots: int) -> SimulatedUsers:
     number, words = np.zeros(robots, np.float32), vocabulary()
     return SimulatedUsers(
         families=np.zeros((robots, len(words.families)), np.float32),

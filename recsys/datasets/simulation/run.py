@@ -1,4 +1,4 @@
-"""Running a simulated shop for its days and writing what happened as a workspace."""
+"""`recsys simulate`: simulates a shop and writes its log, catalogue and truth as a workspace."""
 
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -47,8 +47,8 @@ def simulate(
     """Simulate a shop and write its workspace, with the truth beside it in `truth/`.
 
     Memory grows with the catalogue, with the users and what they clicked within `memory_days`, and
-    with the interactions of one day, not with the length of the log: a day is written piece by
-    piece before the next begins. The same settings give the same bytes.
+    with the interactions of one day, not with the length of the log: a day is written in batches
+    before the next begins. The same settings give the same bytes.
 
     Args:
         target: Folder of the workspace; written whole or not at all.
@@ -68,7 +68,7 @@ def simulate(
     with atomic_folder(target) as folder:
         with open_log(folder, settings) as log:
             for day in track(range(settings.days), "simulating days", settings.days):
-                log.write_day(day, shop.live(day), shop.catalogue.price)
+                log.write_day(day, shop.simulate_day(day), shop.catalogue.price)
         report = log.report(target, shop)
         write_parquet(item_table(shop.catalogue), folder / TableSettings().items)
         write_parquet(item_truth(shop.catalogue), truth_path(folder, TruthItems))

@@ -1,10 +1,10 @@
-"""Which candidates the shop shows, and in which order."""
+"""Logging policies of the shop: the candidates of each request and their order."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.datasets.simulation.memory import Memory, items_of, pair_keys
+from recsys.datasets.simulation.state import ShopState, items_of, pair_keys
 from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.world.catalogue import DAY_US, SimulatedCatalogue
 from recsys.datasets.simulation.world.users import SimulatedUsers
@@ -19,12 +19,12 @@ _OVERSAMPLING = 3
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CandidatePool:
     """The items that can be shown on a day: those listed before it began.
 
     Attributes:
         catalogue: All items; those that can be shown come first.
-        listed: How many can be shown.
+        listed: Number of items that can be shown.
         popularity: float64 [listed], weight among the popular.
         by_family: int [listed], the items sorted by family.
         family_start: int [n_families + 1], where each family begins in `by_family`.
@@ -39,26 +39,28 @@ class Shelf:
     newest: int
 
 
-def stock_shelf(catalogue: SimulatedCatalogue, memory: Memory, opening: int, now_us: int) -> Shelf:
-    """Put on the shelf what was listed before `now_us`.
+def candidate_pool(
+    catalogue: SimulatedCatalogue, state: ShopState, opening: int, now_us: int
+) -> CandidatePool:
+    """Collect the items listed before `now_us`.
 
     Args:
         catalogue: All items: `opening` of them in any order, then the rest as they were listed.
-        memory: What was clicked before.
+        state: Clicks before the day.
         opening: Number of items listed before the log.
         now_us: Start of the day, microseconds since the epoch.
 
     Returns:
-        The shelf of the day.
+        The pool of the day.
     """
     later = catalogue.listed_us[opening:]
     listed = opening + int(np.searchsorted(np.maximum.accumulate(later), now_us))
     family = catalogue.family[:listed]
     fresh = np.searchsorted(np.maximum.accumulate(later), now_us - _NEW_DAYS * DAY_US)
-    return Shelf(
+    return CandidatePool(
         catalogue,
         listed,
-        memory.popularity(catalogue, listed),
+        state.popularity(catalogue, listed),
         np.argsort(family, kind="stable"),
         np.searchsorted(np.sort(family), np.arange(family.max() + 2)),
         opening + int(fresh),
@@ -66,9 +68,9 @@ def stock_shelf(catalogue: SimulatedCatalogue, memory: Memory, opening: int, now
 
 
 def fill_slates(
-    shelf: Shelf,
+    pool: CandidatePool,
     users: SimulatedUsers,
-    memory: Memory,
+    state: ShopState,
     visits: Visits,
     slate_size: int,
     rng: np.random.Generator,
@@ -77,12 +79,12 @@ def fill_slates(
 
     The house policy mixes popular items, families the user likes or searches for, new arrivals,
     items clicked before and random ones, and orders them by popularity and liked family with much
-    noise. The uniform policy draws an ordered slate from the shelf, every one as likely.
+    noise. The uniform policy draws an ordered slate from the pool, every one as likely.
 
     Args:
-        shelf: What can be shown.
+        pool: Items that can be shown.
         users: Their tastes, of which the policy knows the families only.
-        memory: What was clicked before.
+        state: Clicks before the day.
         visits: The requests.
         slate_size: Candidates per request.
         rng: Source of randomness.
@@ -90,22 +92,22 @@ def fill_slates(
     Returns:
         int [n_requests, slate_size], items in shown order, none twice in a row.
     """
-    drawn = _draw(shelf, users, memory, visits, slate_size * _OVERSAMPLING, rng)
-    slate = _first_distinct(drawn, slate_size, shelf.listed, rng)
+    drawn = _draw(pool, users, state, visits, slate_size * _OVERSAMPLING, rng)
+    slate = _first_distinct(drawn, slate_size, pool.listed, rng)
     order_noise = rng.gumbel(size=slate.shape)
-    taste = users.families[visits.user[:, None], shelf.catalogue.family[slate]]
-    score = 0.3 * np.log(shelf.popularity[slate]) + 0.3 * taste + order_noise
+    taste = users.families[visits.user[:, None], pool.catalogue.family[slate]]
+    score = 0.3 * np.log(pool.popularity[slate]) + 0.3 * taste + order_noise
     order = np.argsort(-score, axis=1)
     for row in np.nonzero(visits.uniform)[0]:
-        slate[row] = rng.choice(shelf.listed, slate_size, replace=False)
+        slate[row] = rng.choice(pool.listed, slate_size, replace=False)
         order[row] = np.arange(slate_size)
     return np.take_along_axis(slate, order, axis=1)
 
 
 def _draw(
-    shelf: Shelf,
+    pool: CandidatePool,
     users: SimulatedUsers,
-    memory: Memory,
+    state: ShopState,
     visits: Visits,
     width: int,
     rng: np.random.Generator,
@@ -113,16 +115,16 @@ def _draw(
     """Draw candidates with repetitions; int [n_requests, width]."""
     shape = (len(visits.user), width)
     source = rng.choice(len(_SOURCE_SHARES), size=shape, p=_SOURCE_SHARES)
-    cumulative = np.cumsum(shelf.popularity)
+    cumulative = np.cumsum(pool.popularity)
     popular = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
-    anything = rng.integers(shelf.listed, size=shape)
-    newest = min(shelf.newest, shelf.listed - 1)
-    fresh = rng.integers(newest, shelf.listed, size=shape)
+    anything = rng.integers(pool.listed, size=shape)
+    newest = min(pool.newest, pool.listed - 1)
+    fresh = rng.integers(newest, pool.listed, size=shape)
     family = _liked_families(users.families[visits.user], shape, rng)
     searched = (visits.query[:, :1] >= 0) & (rng.random(shape) < _SEARCHED_SHARE)
     family = np.where(searched, visits.query[:, :1], family)
-    of_family = _of_family(shelf, family, anything, rng)
-    again = _clicked_before(memory, visits.user, anything, rng)
+    of_family = _of_family(pool, family, anything, rng)
+    again = _clicked_before(state, visits.user, anything, rng)
     drawn = np.choose(source, [popular, of_family, fresh, again, anything])
     return np.where(searched, of_family, drawn)
 
@@ -137,23 +139,23 @@ def _liked_families(
 
 
 def _of_family(
-    shelf: Shelf, family: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
+    pool: CandidatePool, family: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw one item of each family; where it has none, take `otherwise`."""
-    last = len(shelf.family_start) - 2
-    start = shelf.family_start[np.minimum(family, last)]
-    count = shelf.family_start[np.minimum(family, last) + 1] - start
+    last = len(pool.family_start) - 2
+    start = pool.family_start[np.minimum(family, last)]
+    count = pool.family_start[np.minimum(family, last) + 1] - start
     place = start + (rng.random(family.shape) * count).astype(np.int64)
-    found = shelf.by_family[np.minimum(place, shelf.listed - 1)]
+    found = pool.by_family[np.minimum(place, pool.listed - 1)]
     return np.where((count > 0) & (family <= last), found, otherwise)
 
 
 def _clicked_before(
-    memory: Memory, user: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
+    state: ShopState, user: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw one earlier click of the user per place; users without clicks get `otherwise`."""
     draw = rng.random(otherwise.shape)
-    clicked = memory.clicked.keys
+    clicked = state.clicked.keys
     if len(clicked) == 0:
         return otherwise
     nothing = np.zeros(len(user), np.int64)

@@ -1,4 +1,4 @@
-"""One day's visits: who comes when, how, and what they search for."""
+"""Requests of one day: user, session, time, device and query of each."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ _WEEKEND_HOURS = np.array(
 
 @dataclass(frozen=True)
 class Visits:
-    """One day's requests, oldest first; arrays are [n_requests].
+    """Requests of one day, oldest first; arrays are [n_requests].
 
     Attributes:
         number: int, number of the request within the day.
@@ -54,21 +54,6 @@ class Visits:
     query_draws: np.ndarray
     uniform: np.ndarray
     robots: bool = False
-
-    def between(self, first: int, end: int) -> "Visits":
-        """Give a run of the requests."""
-        return Visits(
-            self.number[first:end],
-            self.user[first:end],
-            self.guest[first:end],
-            self.session[first:end],
-            self.time_us[first:end],
-            self.mobile[first:end],
-            self.query[first:end],
-            self.query_draws[first:end],
-            self.uniform[first:end],
-            self.robots,
-        )
 
     def __len__(self) -> int:
         return len(self.user)

@@ -1,4 +1,4 @@
-"""Writing the text of an item from what it is."""
+"""Texts of items and queries of users, drawn from the vocabulary."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _CLOSING = (
 
 @dataclass(frozen=True)
 class ItemText:
-    """What a shop shows of an item in words.
+    """Text of an item.
 
     Attributes:
         title: Short name.
@@ -38,8 +38,8 @@ class ItemText:
     tags: list[str]
 
 
-class _Pen:
-    """Chooses by a fixed row of random numbers, so that each item's text stands by itself."""
+class _WordChooser:
+    """Draws by a fixed row of random numbers, so that an item's text depends on no other item."""
 
     def __init__(self, draws: np.ndarray) -> None:
         self._draws = iter(draws.tolist())
@@ -48,7 +48,7 @@ class _Pen:
         return next(self._draws) < probability
 
     def choose(self, options: Sequence[str]) -> str:
-        """Choose one of the options and decide its `{a|b}`."""
+        """Choose one of the options, and one alternative of each `{a|b}` in it."""
         chosen = options[int(next(self._draws) * len(options))]
         return _CHOICE.sub(self._alternative, chosen)
 
@@ -84,14 +84,17 @@ def write_texts(
     draws = rng.random((len(family), _DRAWS))
     return [
         _write(
-            _Pen(row), words.families[f], words.styles[s], words.occasions[o] if o >= 0 else None
+            _WordChooser(row),
+            words.families[f],
+            words.styles[s],
+            words.occasions[o] if o >= 0 else None,
         )
         for row, f, s, o in zip(draws, family, style, occasion, strict=True)
     ]
 
 
 def write_query(family: int, style: int, occasion: int, draws: np.ndarray) -> str:
-    """Write what a user types who looks for a family, and perhaps a style or an occasion.
+    """Write the query of a user who searches for a family, perhaps of a style or for an occasion.
 
     Args:
         family: Index into the vocabulary's families.
@@ -102,49 +105,49 @@ def write_query(family: int, style: int, occasion: int, draws: np.ndarray) -> st
     Returns:
         Two to five words in lower case.
     """
-    pen, chosen = _Pen(draws), vocabulary()
-    words = [pen.choose(chosen.families[family].nouns)]
+    pick, chosen = _WordChooser(draws), vocabulary()
+    words = [pick.choose(chosen.families[family].nouns)]
     if style >= 0:
-        words.insert(0, pen.choose(chosen.styles[style].adjectives))
+        words.insert(0, pick.choose(chosen.styles[style].adjectives))
     if occasion >= 0:
-        words.append(pen.choose(chosen.occasions[occasion].queries))
+        words.append(pick.choose(chosen.occasions[occasion].queries))
     return " ".join(words).lower()
 
 
-def _write(pen: _Pen, family: Family, style: Style, occasion: Occasion | None) -> ItemText:
-    noun = pen.choose(family.nouns)
-    material = pen.choose(family.materials)
-    colour = pen.choose(style.colours)
-    named = f"{material} {noun}" if pen.chance(0.5) else noun
-    title = _title(pen, named, colour, family.pack, style)
-    if occasion is not None and pen.chance(0.35):
-        title += f" {pen.choose(occasion.endings)}"
-    mood, second_mood = pen.choose_two(style.lines)
-    sentences = [mood, f"It {pen.choose(family.details)}."]
+def _write(pick: _WordChooser, family: Family, style: Style, occasion: Occasion | None) -> ItemText:
+    noun = pick.choose(family.nouns)
+    material = pick.choose(family.materials)
+    colour = pick.choose(style.colours)
+    named = f"{material} {noun}" if pick.chance(0.5) else noun
+    title = _title(pick, named, colour, family.pack, style)
+    if occasion is not None and pick.chance(0.35):
+        title += f" {pick.choose(occasion.endings)}"
+    mood, second_mood = pick.choose_two(style.lines)
+    sentences = [mood, f"It {pick.choose(family.details)}."]
     if occasion is not None:
-        sentences.append(pen.choose(occasion.lines))
-    if pen.chance(0.3):
+        sentences.append(pick.choose(occasion.lines))
+    if pick.chance(0.3):
         sentences.append(second_mood)
-    if pen.chance(0.7):
-        sentences.append(_capital(" and ".join(pen.choose_two(style.words)) + "."))
-    if pen.chance(0.15):
-        sentences.append(pen.choose(_CLOSING))
-    description = None if pen.chance(0.04) else " ".join(pen.shuffle(sentences))
+    if pick.chance(0.7):
+        sentences.append(_capital(" and ".join(pick.choose_two(style.words)) + "."))
+    if pick.chance(0.15):
+        sentences.append(pick.choose(_CLOSING))
+    description = None if pick.chance(0.04) else " ".join(pick.shuffle(sentences))
     tags = [material.lower(), colour]
-    if pen.chance(0.4):
+    if pick.chance(0.4):
         tags.append(family.name)
-    return ItemText(title, description, [] if pen.chance(0.05) else tags)
+    return ItemText(title, description, [] if pick.chance(0.05) else tags)
 
 
-def _title(pen: _Pen, noun: str, colour: str, pack: str | None, style: Style) -> str:
-    """Write a title; of goods that have no look of their own it tells the look of the pack."""
-    adjective, motif = pen.choose(style.adjectives), pen.choose(style.motifs)
+def _title(pick: _WordChooser, noun: str, colour: str, pack: str | None, style: Style) -> str:
+    """Write a title; for goods without a look of their own it describes the pack."""
+    adjective, motif = pick.choose(style.adjectives), pick.choose(style.motifs)
     coloured, in_colour = f"{colour} {noun}", f"in {colour}"
     if pack is not None:
         article = "an" if colour[0] in "aeiou" else "a"
         coloured, in_colour = noun, f"in {article} {colour} {pack}"
         motif = f"{motif} on the {pack}"
-    title = pen.choose(
+    title = pick.choose(
         (
             f"{adjective} {noun}",
             f"{adjective} {noun} {in_colour}",

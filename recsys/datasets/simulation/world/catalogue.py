@@ -1,4 +1,4 @@
-"""The catalogue: what items are, and what the shop says of them."""
+"""Items of the simulated shop: attributes, prices, texts, and their tables."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from data_contracts.items import Items
-from recsys.datasets.simulation.words.grammar import ItemText, write_texts
+from recsys.datasets.simulation.words.grammar import write_texts
 from recsys.datasets.simulation.words.vocabulary import vocabulary
+from recsys.datasets.simulation.world.arrays import concatenate
 from recsys.datasets.simulation.world.settings import SimulationSettings, arrivals
 from recsys.datasets.simulation.world.truth import BRAND, TruthItems
 
@@ -30,13 +31,13 @@ class SimulatedCatalogue:
         style: int, index into its styles.
         occasion: int, index into its occasions; -1 for none.
         brand: int, index into its brands; -1 for none.
-        quality: float, what everybody likes about it, mean 0.
+        quality: float, log odds that every user adds, mean 0.
         fame: float, relative weight among popular items before anyone clicks.
         price: float, in the shop's currency.
         price_ratio: float, log of the price against the family's usual one.
         listed_us: int, microseconds since the epoch.
         consumable: bool, whether people buy it again.
-        texts: One per item.
+        texts: object, the `ItemText` of each.
     """
 
     family: np.ndarray
@@ -49,7 +50,7 @@ class SimulatedCatalogue:
     price_ratio: np.ndarray
     listed_us: np.ndarray
     consumable: np.ndarray
-    texts: list[ItemText]
+    texts: np.ndarray
 
 
 def item_ids(index: np.ndarray) -> pl.Series:
@@ -72,19 +73,7 @@ def make_catalogue(settings: SimulationSettings) -> SimulatedCatalogue:
         fresh = arrivals(settings.items, settings.new_items_per_day, day + 1) - known
         if fresh:
             batches.append(_batch(settings, fresh, day))
-    return SimulatedCatalogue(
-        family=np.concatenate([batch.family for batch in batches]),
-        style=np.concatenate([batch.style for batch in batches]),
-        occasion=np.concatenate([batch.occasion for batch in batches]),
-        brand=np.concatenate([batch.brand for batch in batches]),
-        quality=np.concatenate([batch.quality for batch in batches]),
-        fame=np.concatenate([batch.fame for batch in batches]),
-        price=np.concatenate([batch.price for batch in batches]),
-        price_ratio=np.concatenate([batch.price_ratio for batch in batches]),
-        listed_us=np.concatenate([batch.listed_us for batch in batches]),
-        consumable=np.concatenate([batch.consumable for batch in batches]),
-        texts=[text for batch in batches for text in batch.texts],
-    )
+    return concatenate(batches)
 
 
 def _batch(settings: SimulationSettings, count: int, day: int | None) -> SimulatedCatalogue:
@@ -119,7 +108,7 @@ def _batch(settings: SimulationSettings, count: int, day: int | None) -> Simulat
         price_ratio=price_ratio,
         listed_us=listed.astype(np.int64),
         consumable=np.array([each.consumable for each in words.families])[family],
-        texts=write_texts(family, style, occasion, rng),
+        texts=np.array(write_texts(family, style, occasion, rng), dtype=object),
     )
 
 
@@ -150,7 +139,7 @@ def _occasion_shares() -> np.ndarray:
 
 
 def item_table(catalogue: SimulatedCatalogue) -> pl.DataFrame:
-    """Give the catalogue as its contract says, with the brand beside it, in listing order."""
+    """Give the rows of `Items` and the brand, in listing order."""
     texts, words = catalogue.texts, vocabulary()
     categories = [family.category for family in words.families]
     brands = pl.Series(words.brands)
@@ -175,7 +164,7 @@ def as_instants(name: str, microseconds: np.ndarray) -> pl.Series:
 
 
 def item_truth(catalogue: SimulatedCatalogue) -> pl.DataFrame:
-    """Give what each item is, as `TruthItems` says."""
+    """Give the rows of `TruthItems`."""
     words = vocabulary()
     styles = pl.Series([style.name for style in words.styles])
     occasions = pl.Series([occasion.name for occasion in words.occasions])

@@ -1,4 +1,4 @@
-"""How large a simulated shop is, and what its simulation reports."""
+"""Settings of a simulated shop, and the counts that its simulation reports."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -15,8 +15,8 @@ class SimulationSettings(BaseModel):
     """Size and seed of a simulated shop.
 
     Everything grows day by day from the seed: the same settings with more days give the same
-    first days. Dirt (late, duplicates, orphans, bots) is drawn apart, so that the rest of the log
-    stays as it is without.
+    first days. Faults (late, duplicates, orphans, bots) are drawn apart: the rest of the log is
+    the same without them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,13 +81,13 @@ class SimulationSettings(BaseModel):
 
 
 def arrivals(opening: int, per_day: float, day: int) -> int:
-    """Count what has arrived before the given day, from 0: the opening stock and whole arrivals."""
+    """Count the arrivals before a day, from 0: those of the opening and whole ones since."""
     return opening + int(per_day * day)
 
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """What a simulation wrote.
+    """Counts of a simulation.
 
     Attributes:
         path: The workspace.

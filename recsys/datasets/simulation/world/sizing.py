@@ -1,4 +1,4 @@
-"""From a wanted number of events to a shop of that size."""
+"""Settings of a shop whose log has a wanted number of events."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The contracts of the truth: what a simulation knows and no model may read."""
+"""Contracts of the truth tables, which no model may read."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class TruthExamination(dy.Schema):
 
 
 class TruthItems(dy.Schema):
-    """One row an item: what its text tells."""
+    """One row an item: attributes that only its text shows."""
 
     item_id = dy.String(primary_key=True, description="As in the catalogue.")
     family = dy.String(description="Kind of product.")

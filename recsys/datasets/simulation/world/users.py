@@ -1,11 +1,12 @@
-"""The users: what they like, and how often they come."""
+"""Users of the simulated shop: tastes and activity, and their table."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from recsys.datasets.simulation.words.vocabulary import vocabulary
+from recsys.datasets.simulation.world.arrays import concatenate
 from recsys.datasets.simulation.world.catalogue import DAY_US, as_instants, day_start_us
 from recsys.datasets.simulation.world.settings import SimulationSettings, arrivals
 from recsys.datasets.simulation.world.truth import TruthUsers
@@ -51,7 +52,7 @@ def user_ids(index: np.ndarray) -> pl.Series:
 
 
 def robot_ids(index: np.ndarray) -> pl.Series:
-    """Give the identifiers of robots by index; no user has such a one."""
+    """Give the identifiers of robots by index, unlike those of users."""
     number = pl.Series(index).cast(pl.String).str.zfill(6)
     return ("b" + number).alias(TruthUsers.user_id.name)
 
@@ -64,10 +65,7 @@ def make_users(settings: SimulationSettings) -> SimulatedUsers:
         fresh = arrivals(settings.users, settings.new_users_per_day, day + 1) - known
         if fresh:
             batches.append(_batch(settings, fresh, day))
-    columns = [field.name for field in fields(SimulatedUsers)]
-    return SimulatedUsers(
-        *(np.concatenate([getattr(batch, name) for batch in batches]) for name in columns)
-    )
+    return concatenate(batches)
 
 
 def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedUsers:

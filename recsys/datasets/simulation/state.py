@@ -1,4 +1,4 @@
-"""What a shop remembers from one day to the next: popularity, and who clicked and bought what."""
+"""State of the shop between days: popularity of items, and pairs of users and items they chose."""
 
 from dataclasses import dataclass
 
@@ -11,31 +11,31 @@ _FAME_CLICKS = 1.0
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs of user and item in which something happened not too long ago.
+class UserItemPairs:
+    """Pairs of user and item with a recent event of one kind.
 
     Attributes:
         keys: int64 [n], sorted.
-        last_day: int32 [n], day of the log on which it last happened.
+        last_day: int32 [n], day of the log of the last event.
     """
 
     keys: np.ndarray
     last_day: np.ndarray
 
-    def after(self, day: int, happened: np.ndarray, remembered_days: int) -> "Pairs":
-        """Add the pairs of a day (keys in any order) and drop those that lie too long ago."""
+    def after(self, day: int, happened: np.ndarray, remembered_days: int) -> "UserItemPairs":
+        """Add the pairs of a day (keys in any order) and drop those of `remembered_days` ago."""
         fresh = np.unique(happened)
         kept = (self.last_day > day - remembered_days) & ~contains(fresh, self.keys)
         keys = self.keys[kept]
         place = np.searchsorted(keys, fresh)
-        return Pairs(
+        return UserItemPairs(
             np.insert(keys, place, fresh), np.insert(self.last_day[kept], place, np.int32(day))
         )
 
 
 @dataclass(frozen=True)
-class Memory:
-    """The state at the start of a day; it grows with the users, not with the log.
+class ShopState:
+    """State at the start of a day; it grows with the users, not with the log.
 
     Attributes:
         clicks: float64 [n_items], clicks so far, older ones counting less.
@@ -44,8 +44,8 @@ class Memory:
     """
 
     clicks: np.ndarray
-    clicked: Pairs
-    bought: Pairs
+    clicked: UserItemPairs
+    bought: UserItemPairs
 
     def popularity(self, catalogue: SimulatedCatalogue, listed: int) -> np.ndarray:
         """Give the weight of each of the first `listed` items among the popular; float64."""
@@ -53,7 +53,7 @@ class Memory:
 
     def after(
         self, day: int, clicked: np.ndarray, bought: np.ndarray, remembered_days: int
-    ) -> "Memory":
+    ) -> "ShopState":
         """Give the state after a day.
 
         Args:
@@ -67,17 +67,17 @@ class Memory:
         """
         clicks = self.clicks * _DAILY_DECAY
         np.add.at(clicks, items_of(clicked), 1.0)
-        return Memory(
+        return ShopState(
             clicks,
             self.clicked.after(day, clicked, remembered_days),
             self.bought.after(day, bought, remembered_days),
         )
 
 
-def blank(items: int) -> Memory:
-    """Give the state before anything happened."""
-    nothing = Pairs(np.empty(0, np.int64), np.empty(0, np.int32))
-    return Memory(np.zeros(items), nothing, nothing)
+def empty_state(items: int) -> ShopState:
+    """Give the state before the first event."""
+    nothing = UserItemPairs(np.empty(0, np.int64), np.empty(0, np.int32))
+    return ShopState(np.zeros(items), nothing, nothing)
 
 
 def pair_keys(user: np.ndarray, item: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def items_of(keys: np.ndarray) -> np.ndarray:
 
 
 def contains(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Tell for each wanted key whether it is among the sorted `keys`; bool, wanted's shape."""
+    """Check for each wanted key whether the sorted `keys` have it; bool, shape of `wanted`."""
     if len(keys) == 0:
         return np.zeros(wanted.shape, bool)
     place = np.searchsorted(keys, wanted)

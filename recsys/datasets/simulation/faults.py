@@ -1,4 +1,4 @@
-"""What happens to interactions between the shop and the log: some come late, twice, or orphaned."""
+"""Faults of a log: interactions that arrive late, are recorded twice, or name no known request."""
 
 from dataclasses import dataclass
 
@@ -24,34 +24,36 @@ _COPY = "copy"
 
 
 @dataclass(frozen=True)
-class Soiled:
-    """A day's interactions as the log has them.
+class LoggedInteractions:
+    """Interactions of a day as they are logged.
 
     Attributes:
-        log: Rows as `Interactions` says, by time, event and arrival.
+        rows: As `Interactions` says, by time, event and arrival.
         late: As `TruthLate` says.
         duplicates: As `TruthDuplicates` says.
         orphans: As `TruthOrphans` says.
     """
 
-    log: pl.DataFrame
+    rows: pl.DataFrame
     late: pl.DataFrame
     duplicates: pl.DataFrame
     orphans: pl.DataFrame
 
 
-def soil(interactions: pl.DataFrame, settings: SimulationSettings, day: int) -> Soiled:
-    """Let a share of a day's interactions come late, twice, or without their request.
+def add_faults(
+    interactions: pl.DataFrame, settings: SimulationSettings, day: int
+) -> LoggedInteractions:
+    """Make a share of a day's interactions late, duplicated or orphaned.
 
-    Each kind of dirt has random numbers of its own: more of one leaves the others as they are.
+    Each fault has random numbers of its own: more of one leaves the others as they are.
 
     Args:
-        interactions: What was done on the day, by time; nothing is ingested late yet.
+        interactions: Rows as `Interactions` says, by time, none of them late.
         settings: The shares.
         day: Day of the log, from 0.
 
     Returns:
-        The day's part of the log, and what is wrong with it.
+        The logged rows and the truth of their faults.
     """
     rows, orphans = _orphaned(interactions, settings, day)
     rows, late = _delayed(rows, settings, day)
@@ -64,7 +66,7 @@ def soil(interactions: pl.DataFrame, settings: SimulationSettings, day: int) -> 
             copies.with_columns(pl.lit(1).alias(_COPY)),
         ]
         rows = pl.concat(both).sort(*keys, _COPY).drop(_COPY)
-    return Soiled(rows, late, duplicates, orphans)
+    return LoggedInteractions(rows, late, duplicates, orphans)
 
 
 def _orphaned(

@@ -26,18 +26,18 @@ from tests.recsys.datasets.simulation.conftest import SETTINGS
 # A fair draw leaves this many standard deviations less than once in a hundred thousand.
 SIGMAS = 4.5
 SHARES = {"late": 0.2, "duplicates": 0.1, "orphans": 0.15, "bots": 0.3}
-DIRTY = SETTINGS.model_copy(update=SHARES)
+FAULTY = SETTINGS.model_copy(update=SHARES)
 DAY_US = 86_400_000_000
 
 
 @pytest.fixture(scope="module")
-def dirty(tmp_path_factory: pytest.TempPathFactory) -> SimulationReport:
-    return simulate(tmp_path_factory.mktemp("dirt") / "shop", DIRTY)
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> SimulationReport:
+    return simulate(tmp_path_factory.mktemp("faults") / "shop", FAULTY)
 
 
 @pytest.fixture(scope="module")
-def log(dirty: SimulationReport) -> Workspace:
-    return Workspace.open(dirty.path)
+def log(faulty: SimulationReport) -> Workspace:
+    return Workspace.open(faulty.path)
 
 
 @pytest.fixture(scope="module")
@@ -78,53 +78,53 @@ def cleaned(report: SimulationReport) -> pl.DataFrame:
     ).drop("late", "real")
 
 
-def test_without_its_dirt_the_log_is_that_of_the_clean_run(
-    dirty: SimulationReport, impressions: pl.DataFrame, report: SimulationReport
+def test_without_its_faults_the_log_is_that_of_the_clean_run(
+    faulty: SimulationReport, impressions: pl.DataFrame, report: SimulationReport
 ) -> None:
     clean = Workspace.open(report.path)
     order = [Interactions.timestamp.name, Interactions.event_id.name]
-    undone = cleaned(dirty).sort(order).select(Interactions.column_names())
+    undone = cleaned(faulty).sort(order).select(Interactions.column_names())
     assert_frame_equal(undone, clean.scan("interactions").collect())
-    people = impressions.filter(~by_robots(impressions, dirty))
+    people = impressions.filter(~by_robots(impressions, faulty))
     assert_frame_equal(people, clean.scan("impressions").collect())
     for table in ("items.parquet", "recsys.toml", "truth/users.parquet", "truth/items.parquet"):
-        assert (dirty.path / table).read_bytes() == (report.path / table).read_bytes()
+        assert (faulty.path / table).read_bytes() == (report.path / table).read_bytes()
 
 
-def test_a_clean_log_has_no_dirt_and_no_truth_of_it(report: SimulationReport) -> None:
+def test_a_clean_log_has_no_faults_and_no_truth_of_them(report: SimulationReport) -> None:
     assert report.late == report.duplicates == report.orphans == report.bots == 0
     for contract in (TruthLate, TruthDuplicates, TruthOrphans, TruthBots):
         assert not truth_path(report.path, contract).exists()
 
 
 @pytest.mark.parametrize("kind", ["late", "duplicates", "orphans"])
-def test_shares_are_those_asked_for(dirty: SimulationReport, kind: str) -> None:
-    n, share = events_of(dirty), SHARES[kind]
+def test_shares_are_those_asked_for(faulty: SimulationReport, kind: str) -> None:
+    n, share = events_of(faulty), SHARES[kind]
     noise = np.sqrt(n * share * (1 - share))
-    assert abs(getattr(dirty, kind) - n * share) < SIGMAS * noise
+    assert abs(getattr(faulty, kind) - n * share) < SIGMAS * noise
 
 
 def test_report_counts_what_is_in_the_tables_and_their_truth(
-    dirty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
+    faulty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
 ) -> None:
-    assert dirty.events == impressions.height + interactions.height
-    assert events_of(dirty) == interactions[Interactions.event_id.name].n_unique()
-    assert dirty.late == truth(dirty, TruthLate).height
-    assert dirty.duplicates == truth(dirty, TruthDuplicates).height
-    assert dirty.orphans == truth(dirty, TruthOrphans).height
-    assert dirty.sessions == impressions[Impressions.session_id.name].n_unique()
-    robots = truth(dirty, TruthBots)
-    assert (dirty.bots, dirty.bot_requests) == (robots.height, robots["requests"].sum())
-    shown = impressions.filter(by_robots(impressions, dirty))
-    assert shown[Impressions.request_id.name].n_unique() == dirty.bot_requests
-    done = interactions.filter(by_robots(interactions, dirty))
+    assert faulty.events == impressions.height + interactions.height
+    assert events_of(faulty) == interactions[Interactions.event_id.name].n_unique()
+    assert faulty.late == truth(faulty, TruthLate).height
+    assert faulty.duplicates == truth(faulty, TruthDuplicates).height
+    assert faulty.orphans == truth(faulty, TruthOrphans).height
+    assert faulty.sessions == impressions[Impressions.session_id.name].n_unique()
+    robots = truth(faulty, TruthBots)
+    assert (faulty.bots, faulty.bot_requests) == (robots.height, robots["requests"].sum())
+    shown = impressions.filter(by_robots(impressions, faulty))
+    assert shown[Impressions.request_id.name].n_unique() == faulty.bot_requests
+    done = interactions.filter(by_robots(interactions, faulty))
     assert done[Interactions.event_id.name].n_unique() == robots["clicks"].sum()
 
 
 def test_late_events_come_by_a_heavy_tailed_delay(
-    dirty: SimulationReport, interactions: pl.DataFrame
+    faulty: SimulationReport, interactions: pl.DataFrame
 ) -> None:
-    late = truth(dirty, TruthLate)
+    late = truth(faulty, TruthLate)
     delay = (Interactions.ingested_at.col - Interactions.timestamp.col).dt.total_microseconds()
     logged = interactions.select("event_id", delay.alias("logged")).drop_nulls()
     first = logged.group_by("event_id").agg(pl.col("logged").min())
@@ -138,12 +138,12 @@ def test_late_events_come_by_a_heavy_tailed_delay(
 
 
 def test_duplicates_repeat_their_event_and_are_known_later(
-    dirty: SimulationReport, interactions: pl.DataFrame
+    faulty: SimulationReport, interactions: pl.DataFrame
 ) -> None:
     copies = interactions.join(
-        truth(dirty, TruthDuplicates), on=["event_id", "timestamp", "ingested_at"], how="semi"
+        truth(faulty, TruthDuplicates), on=["event_id", "timestamp", "ingested_at"], how="semi"
     )
-    assert copies.height == dirty.duplicates
+    assert copies.height == faulty.duplicates
     kept = interactions.join(copies, on=["event_id", "ingested_at"], how="anti")
     assert kept["event_id"].is_unique().all()
     both = copies.join(kept, on="event_id", suffix="_kept")
@@ -154,10 +154,10 @@ def test_duplicates_repeat_their_event_and_are_known_later(
 
 
 def test_orphans_name_requests_the_log_does_not_have(
-    dirty: SimulationReport, interactions: pl.DataFrame, impressions: pl.DataFrame
+    faulty: SimulationReport, interactions: pl.DataFrame, impressions: pl.DataFrame
 ) -> None:
     known = impressions["request_id"].unique()
-    orphans = truth(dirty, TruthOrphans)
+    orphans = truth(faulty, TruthOrphans)
     unknown = interactions.filter(~pl.col("request_id").is_in(known.implode()))
     assert set(unknown["event_id"]) == set(orphans["event_id"])
     assert orphans["request_id"].is_in(known.implode()).all()
@@ -166,21 +166,21 @@ def test_orphans_name_requests_the_log_does_not_have(
 
 
 def test_robots_come_as_often_as_asked_and_are_inhuman(
-    dirty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
+    faulty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
 ) -> None:
-    expected = sum(mean_robot_visits(DIRTY, day) for day in range(DIRTY.days))
-    shown = impressions.filter(by_robots(impressions, dirty))
-    people = impressions.filter(~by_robots(impressions, dirty))
+    expected = sum(mean_robot_visits(FAULTY, day) for day in range(FAULTY.days))
+    shown = impressions.filter(by_robots(impressions, faulty))
+    people = impressions.filter(~by_robots(impressions, faulty))
     visits = shown.group_by("session_id").agg(pl.col("request_id").n_unique())["request_id"]
     assert abs(len(visits) - expected) < SIGMAS * np.sqrt(expected)
     assert visits.is_between(SHORTEST_VISIT, LONGEST_VISIT).all()
-    share = dirty.bot_requests / dirty.requests
+    share = faulty.bot_requests / faulty.requests
     assert share == pytest.approx(SHARES["bots"], abs=0.12)
     human = people.group_by("session_id").agg(pl.col("request_id").n_unique())["request_id"]
     assert int(human.to_numpy().max()) < SHORTEST_VISIT
-    catalogue = log_items(dirty)
+    catalogue = log_items(faulty)
     assert shown["item_id"].n_unique() > 0.9 * catalogue
-    clicks = interactions.filter(by_robots(interactions, dirty))
+    clicks = interactions.filter(by_robots(interactions, faulty))
     assert set(clicks["kind"]) == {"click"}
 
 
@@ -189,29 +189,29 @@ def log_items(report: SimulationReport) -> int:
 
 
 def test_truth_stands_beside_the_impressions_of_robots_too(
-    dirty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
+    faulty: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
 ) -> None:
-    beside = truth(dirty, TruthImpressions)
+    beside = truth(faulty, TruthImpressions)
     keys = ["request_id", "item_id"]
     assert_frame_equal(beside.select(keys), impressions.select(keys))
     assert impressions["timestamp"].is_sorted()
-    robots = by_robots(impressions, dirty)
+    robots = by_robots(impressions, faulty)
     p = beside.filter(robots)["p_click"].to_numpy().astype(np.float64)
-    clicks = interactions.filter(by_robots(interactions, dirty))["event_id"].n_unique()
+    clicks = interactions.filter(by_robots(interactions, faulty))["event_id"].n_unique()
     assert abs(clicks - p.sum()) < SIGMAS * np.sqrt((p * (1 - p)).sum())
     assert (beside.filter(robots)["person"] == impressions.filter(robots)["user_id"]).all()
 
 
 def test_validation_counts_the_dirt_and_lets_it_train(
-    dirty: SimulationReport, log: Workspace
+    faulty: SimulationReport, log: Workspace
 ) -> None:
     found = validate(log, now=datetime(2030, 1, 1, tzinfo=UTC))
     assert found.ok
     counts = {each.rule: each.count for each in found.findings if each.table == "interactions"}
-    assert counts["duplicate"] == dirty.duplicates
-    assert counts["late"] == dirty.late
-    assert counts["orphan"] == dirty.orphans
-    delays = truth(dirty, TruthLate)["delay_us"]
+    assert counts["duplicate"] == faulty.duplicates
+    assert counts["late"] == faulty.late
+    assert counts["orphan"] == faulty.orphans
+    delays = truth(faulty, TruthLate)["delay_us"]
     assert counts["too_late"] == (delays > log.config.features.late_days * DAY_US).sum() > 0
     assert counts["duplicate_differs"] == counts["event_id_on_several_days"] == 0
 
@@ -263,12 +263,12 @@ def test_the_same_dirt_gives_the_same_bytes_and_more_days_the_same_first_ones(
 
 
 def test_busy_days_are_drawn_in_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dirty: SimulationReport
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faulty: SimulationReport
 ) -> None:
-    monkeypatch.setattr("recsys.datasets.simulation.shop.PIECE_REQUESTS", 40)
-    pieces = simulate(tmp_path / "pieces", DIRTY)
-    assert pieces.requests == dirty.requests
-    assert pieces.bot_requests == dirty.bot_requests
+    monkeypatch.setattr("recsys.datasets.simulation.shop.BATCH_REQUESTS", 40)
+    pieces = simulate(tmp_path / "pieces", FAULTY)
+    assert pieces.requests == faulty.requests
+    assert pieces.bot_requests == faulty.bot_requests
     log = Workspace.open(pieces.path)
     found = validate(log, now=datetime(2030, 1, 1, tzinfo=UTC))
     assert found.ok
@@ -277,4 +277,4 @@ def test_busy_days_are_drawn_in_pieces(
     assert shown["request_id"].n_unique() == pieces.requests
     events = log.scan("interactions").collect()
     assert events["event_id"].n_unique() == events_of(pieces)
-    assert events_of(pieces) == pytest.approx(events_of(dirty), rel=0.1)
+    assert events_of(pieces) == pytest.approx(events_of(faulty), rel=0.1)

@@ -27,19 +27,19 @@ _ORDER = {
 }
 
 
-def check_target(target: Path, source: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, source: Path | None = None, *, overwrite: bool) -> None:
     """Refuse a target that holds something else, or a workspace nobody agreed to replace.
 
     Args:
         target: The folder to be made.
-        source: What is read; it must not lie inside the target.
+        source: Folder that is read, None for none; it must not lie inside the target.
         overwrite: Whether a workspace may be replaced, with all that was computed in it.
 
     Raises:
         UsageError: The target is a file, a folder with other content, a workspace although
             `overwrite` is false, or holds the source.
     """
-    if source.resolve().is_relative_to(target.resolve()):
+    if source is not None and source.resolve().is_relative_to(target.resolve()):
         raise UsageError(
             f"the source {source} lies in the target {target}",
             "a target apart from the source, since it is replaced whole",

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_folder, write_parquet
 from features.settings import FeatureSettings
@@ -26,6 +25,7 @@ from recsys.datasets.simulation.world.truth import (
     truth_path,
 )
 from recsys.datasets.simulation.world.users import user_truth
+from recsys.datasets.write import check_target
 from recsys.labels.split import SplitSettings
 from recsys.ranker.settings import RankerSettings
 from recsys.workspace.config import CONFIG_NAME, TableSettings, WorkspaceConfig, write_config
@@ -54,16 +54,15 @@ def simulate(
         target: Folder of the workspace; written whole or not at all.
         settings: Size and seed.
         track: Shows how far it is.
-        overwrite: Whether a workspace that stands at `target` may be replaced.
+        overwrite: Whether an existing workspace may be replaced.
 
     Returns:
         What was written.
 
     Raises:
-        UsageError: Something stands at `target`: a workspace and `overwrite` is off, or anything
-            that is no workspace.
+        UsageError: `target` is not empty: a workspace and `overwrite` is off, or anything else.
     """
-    _require_free(target, overwrite=overwrite)
+    check_target(target, overwrite=overwrite)
     shop = Shop(settings)
     with atomic_folder(target) as folder:
         with open_log(folder, settings) as log:
@@ -80,23 +79,6 @@ def simulate(
         written.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
         write_config(_config(settings), folder / CONFIG_NAME)
     return report
-
-
-def _require_free(target: Path, *, overwrite: bool) -> None:
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not (target / CONFIG_NAME).is_file():
-        raise UsageError(
-            f"{target} exists and is no workspace",
-            "a folder that does not exist, is empty, or holds a workspace",
-            "choose another path",
-        )
-    if not overwrite:
-        raise UsageError(
-            f"a workspace stands at {target}",
-            "a folder that does not exist or is empty",
-            "choose another path, or allow it to be overwritten",
-        )
 
 
 def _config(settings: SimulationSettings) -> WorkspaceConfig:

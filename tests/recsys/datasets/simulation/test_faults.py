@@ -202,7 +202,7 @@ def test_truth_stands_beside_the_impressions_of_robots_too(
     assert (beside.filter(robots)["person"] == impressions.filter(robots)["user_id"]).all()
 
 
-def test_validation_counts_the_dirt_and_lets_it_train(
+def test_validation_counts_the_faults_and_lets_it_train(
     faulty: SimulationReport, log: Workspace
 ) -> None:
     found = validate(log, now=datetime(2030, 1, 1, tzinfo=UTC))
@@ -232,7 +232,7 @@ def small(**shares: float) -> SimulationSettings:
     return SimulationSettings.model_validate(tiny | shares)
 
 
-def test_one_kind_of_dirt_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+def test_one_kind_of_fault_leaves_the_others_as_they_are(tmp_path: Path) -> None:
     three = {name: SHARES[name] for name in ("late", "duplicates", "orphans")}
     every = simulate(tmp_path / "every", small(**three))
     for name, contract in (
@@ -247,7 +247,7 @@ def test_one_kind_of_dirt_leaves_the_others_as_they_are(tmp_path: Path) -> None:
         )
 
 
-def test_the_same_dirt_gives_the_same_bytes_and_more_days_the_same_first_ones(
+def test_the_same_faults_give_the_same_bytes_and_more_days_the_same_first_ones(
     tmp_path: Path,
 ) -> None:
     settings = small(**SHARES)

@@ -159,21 +159,17 @@ def _bar_panel(
     for place, model in zip(places, models, strict=True):
         found = estimates.get(model)
         if found is None or math.isnan(found.mean):
-            axis.annotate(
-                number(math.nan), (0, place), xytext=(5, 0), textcoords="offset points", va="center"
-            )
+            annotate(axis, number(math.nan), (0, place), 5, 10)
             continue
         colour = ACCENT if model == highlighted else QUIET
         axis.barh(place, found.mean, height=0.62, color=colour)
         axis.hlines(place, found.low, found.high, color=INK, linewidth=1.4)
-        axis.annotate(
-            number(found.mean),
-            (found.high, place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-        )
+        annotate(axis, number(found.mean), (found.high, place), 5, 9)
+
+
+def annotate(axis: Axes, text: str, at: tuple[float, float], right: float, size: float) -> None:
+    """Write a text some points right of a place, in letters of some points."""
+    axis.annotate(text, at, (right, 0), textcoords="offset points", va="center", fontsize=size)
 
 
 def svg(figure: Figure, name: str, title: str, described: str) -> str:

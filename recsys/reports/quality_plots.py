@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from features.checks.quality import ColumnQuality
-from recsys.reports.plots import ACCENT, GRID, INK, QUIET, SETTINGS, WIDTH, svg
+from recsys.reports.plots import ACCENT, GRID, INK, QUIET, SETTINGS, WIDTH, annotate, svg
 
 _MOST_ROWS = 40
 
@@ -57,14 +57,7 @@ def _dot(axis: Axes, x: int, y: int, psi: float, bounds: tuple[float, float]) ->
         x, y, size, color=colour if psi >= drifts else "none", edgecolor=colour, linewidth=1
     )
     if psi >= differs:
-        axis.annotate(
-            f"{psi:.2f}",
-            (x, y),
-            xytext=(3 + math.sqrt(size) / 2, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-        )
+        annotate(axis, f"{psi:.2f}", (x, y), 3 + math.sqrt(size) / 2, 8.5)
 
 
 def missing(columns: Sequence[ColumnQuality]) -> str:
@@ -85,14 +78,8 @@ def missing(columns: Sequence[ColumnQuality]) -> str:
         places = range(len(shown))
         axis.barh(places, [100 * column.missing for column in shown], height=0.6, color=QUIET)
         for place, column in zip(places, shown, strict=True):
-            axis.annotate(
-                f"{100 * column.missing:.1f}%",
-                (100 * column.missing, place),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8.5,
-            )
+            percent = 100 * column.missing
+            annotate(axis, f"{percent:.1f}%", (percent, place), 4, 8.5)
         axis.set_yticks(places, [column.name for column in shown], fontsize=8.5)
         axis.set(xlim=(0, 110), ylim=(len(shown) - 0.5, -0.5))
         axis.set_xlabel("% of the training window's rows without a value")

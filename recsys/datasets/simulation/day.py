@@ -10,7 +10,7 @@ from recsys.datasets.simulation.choice import ChoiceProbabilities
 from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.words.grammar import write_query
 from recsys.datasets.simulation.world.arrays import between
-from recsys.datasets.simulation.world.catalogue import as_instants, item_ids
+from recsys.datasets.simulation.world.catalogue import as_instants, identifiers, item_ids
 from recsys.datasets.simulation.world.truth import TruthImpressions
 from recsys.datasets.simulation.world.users import robot_ids, user_ids
 
@@ -81,8 +81,7 @@ def draw_actions(choices: ChoiceProbabilities, rng: np.random.Generator) -> Acti
 
 
 def _request_ids(day: int, visits: Visits) -> pl.Series:
-    number = pl.Series(visits.number).cast(pl.String).str.zfill(6)
-    return (f"r{day:04d}-" + number).alias(Impressions.request_id.name)
+    return identifiers(f"r{day:04d}-", visits.number).alias(Impressions.request_id.name)
 
 
 def impression_table(day: int, outcomes: SlateOutcomes, listed: int) -> pl.DataFrame:
@@ -162,10 +161,10 @@ def interaction_table(
     kind, request, place, time_us = (a[order] for a in (kind, request, place, time_us))
     item = outcomes.slate[request, place]
     paid = np.where(kind == 2, price[item], np.nan)
-    number = pl.Series(first + np.arange(len(kind))).cast(pl.String).str.zfill(6)
+    number = first + np.arange(len(kind))
     return pl.DataFrame(
         [
-            (f"e{day:04d}-" + number).alias(Interactions.event_id.name),
+            identifiers(f"e{day:04d}-", number).alias(Interactions.event_id.name),
             pl.Series([CLICK, CART, PURCHASE]).gather(kind).alias(Interactions.kind.name),
             _known_users(visits).gather(request).alias(Interactions.user_id.name),
             _session_ids(day, visits).gather(request).alias(Interactions.session_id.name),
@@ -209,4 +208,4 @@ def _known_users(visits: Visits) -> pl.Series:
 
 
 def _session_ids(day: int, visits: Visits) -> pl.Series:
-    return f"s{day:04d}-" + pl.Series(visits.session).cast(pl.String).str.zfill(6)
+    return identifiers(f"s{day:04d}-", visits.session)

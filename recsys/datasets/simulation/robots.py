@@ -9,8 +9,8 @@ from recsys.datasets.simulation.state import empty_state
 from recsys.datasets.simulation.visits import WEEKDAYS, Visits
 from recsys.datasets.simulation.words.vocabulary import vocabulary
 from recsys.datasets.simulation.world.catalogue import DAY_US, day_start_us
-from recsys.datasets.simulation.world.settings import SimulationSettings
-from recsys.datasets.simulation.world.users import BEFORE_THE_LOG, SimulatedUsers
+from recsys.datasets.simulation.world.settings import BEFORE_THE_LOG, SimulationSettings
+from recsys.datasets.simulation.world.users import SimulatedUsers
 
 _STREAM = 6
 SHORTEST_VISIT, LONGEST_VISIT = 60, 300

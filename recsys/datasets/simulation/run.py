@@ -97,13 +97,8 @@ def _config(settings: SimulationSettings) -> WorkspaceConfig:
 
 
 def _examination_table(settings: SimulationSettings) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            pl.Series(
-                TruthExamination.position.name, np.arange(1, settings.slate_size + 1), pl.Int32
-            ),
-            pl.Series(
-                TruthExamination.examination.name, examination(settings.slate_size), pl.Float32
-            ),
-        ]
-    )
+    columns = {
+        TruthExamination.position.name: np.arange(1, settings.slate_size + 1),
+        TruthExamination.examination.name: examination(settings.slate_size),
+    }
+    return TruthExamination.cast(pl.DataFrame(columns))

@@ -11,7 +11,11 @@ from data_contracts.items import Items
 from recsys.datasets.simulation.words.grammar import write_texts
 from recsys.datasets.simulation.words.vocabulary import vocabulary
 from recsys.datasets.simulation.world.arrays import concatenate
-from recsys.datasets.simulation.world.settings import SimulationSettings, arrivals
+from recsys.datasets.simulation.world.settings import (
+    BEFORE_THE_LOG,
+    SimulationSettings,
+    arrivals_by_day,
+)
 from recsys.datasets.simulation.world.truth import BRAND, TruthItems
 
 DAY_US = 86_400_000_000
@@ -53,10 +57,14 @@ class SimulatedCatalogue:
     texts: np.ndarray
 
 
+def identifiers(prefix: str, numbers: np.ndarray) -> pl.Series:
+    """Give the prefix and a number of at least six digits for each number."""
+    return prefix + pl.Series(numbers).cast(pl.String).str.zfill(6)
+
+
 def item_ids(index: np.ndarray) -> pl.Series:
     """Give the identifiers of items by index."""
-    number = pl.Series(index).cast(pl.String).str.zfill(6)
-    return ("i" + number).alias(Items.item_id.name)
+    return identifiers("i", index).alias(Items.item_id.name)
 
 
 def day_start_us(settings: SimulationSettings, day: int) -> int:
@@ -67,17 +75,12 @@ def day_start_us(settings: SimulationSettings, day: int) -> int:
 
 def make_catalogue(settings: SimulationSettings) -> SimulatedCatalogue:
     """Make the opening catalogue and every day's new items."""
-    batches = [_batch(settings, settings.items, None)]
-    for day in range(settings.days):
-        known = arrivals(settings.items, settings.new_items_per_day, day)
-        fresh = arrivals(settings.items, settings.new_items_per_day, day + 1) - known
-        if fresh:
-            batches.append(_batch(settings, fresh, day))
-    return concatenate(batches)
+    days = arrivals_by_day(settings.items, settings.new_items_per_day, settings.days)
+    return concatenate([_batch(settings, count, day) for day, count in days])
 
 
-def _batch(settings: SimulationSettings, count: int, day: int | None) -> SimulatedCatalogue:
-    stream = (_OPENING_STREAM,) if day is None else (_DAILY_STREAM, day)
+def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedCatalogue:
+    stream = (_OPENING_STREAM,) if day == BEFORE_THE_LOG else (_DAILY_STREAM, day)
     rng = np.random.default_rng((settings.seed, *stream))
     words = vocabulary()
     family = rng.integers(len(words.families), size=count)
@@ -90,7 +93,7 @@ def _batch(settings: SimulationSettings, count: int, day: int | None) -> Simulat
     brand %= len(words.brands)
     brand[rng.random(count) < _UNBRANDED_SHARE] = -1
     price_ratio = rng.normal(0, 0.35, count)
-    if day is None:
+    if day == BEFORE_THE_LOG:
         age_days = rng.exponential(150, count).clip(0.5, 900)
         listed = day_start_us(settings, 0) - age_days * DAY_US
     else:

@@ -1,5 +1,6 @@
 """Settings of a simulated shop, and the counts that its simulation reports."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=0.9, allow_inf_nan=False)]
+
+BEFORE_THE_LOG = -1
+"""The day of users and items that were there when the log opens."""
 
 
 class SimulationSettings(BaseModel):
@@ -83,6 +87,15 @@ class SimulationSettings(BaseModel):
 def arrivals(opening: int, per_day: float, day: int) -> int:
     """Count the arrivals before a day, from 0: those of the opening and whole ones since."""
     return opening + int(per_day * day)
+
+
+def arrivals_by_day(opening: int, per_day: float, days: int) -> Iterator[tuple[int, int]]:
+    """Yield each day of the log with the number that arrives on it, if any; first the opening."""
+    yield BEFORE_THE_LOG, opening
+    for day in range(days):
+        fresh = arrivals(opening, per_day, day + 1) - arrivals(opening, per_day, day)
+        if fresh:
+            yield day, fresh
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,21 @@ import polars as pl
 
 from recsys.datasets.simulation.words.vocabulary import vocabulary
 from recsys.datasets.simulation.world.arrays import concatenate
-from recsys.datasets.simulation.world.catalogue import DAY_US, as_instants, day_start_us
-from recsys.datasets.simulation.world.settings import SimulationSettings, arrivals
+from recsys.datasets.simulation.world.catalogue import (
+    DAY_US,
+    as_instants,
+    day_start_us,
+    identifiers,
+)
+from recsys.datasets.simulation.world.settings import (
+    BEFORE_THE_LOG,
+    SimulationSettings,
+    arrivals_by_day,
+)
 from recsys.datasets.simulation.world.truth import TruthUsers
 
 _OPENING_STREAM, _DAILY_STREAM = 3, 4
 _FAVOURITE_BRANDS = 3
-BEFORE_THE_LOG = -1
 
 
 @dataclass(frozen=True)
@@ -47,25 +55,18 @@ class SimulatedUsers:
 
 def user_ids(index: np.ndarray) -> pl.Series:
     """Give the identifiers of users by index."""
-    number = pl.Series(index).cast(pl.String).str.zfill(6)
-    return ("u" + number).alias(TruthUsers.user_id.name)
+    return identifiers("u", index).alias(TruthUsers.user_id.name)
 
 
 def robot_ids(index: np.ndarray) -> pl.Series:
     """Give the identifiers of robots by index, unlike those of users."""
-    number = pl.Series(index).cast(pl.String).str.zfill(6)
-    return ("b" + number).alias(TruthUsers.user_id.name)
+    return identifiers("b", index).alias(TruthUsers.user_id.name)
 
 
 def make_users(settings: SimulationSettings) -> SimulatedUsers:
     """Make the users known at the opening and every day's new ones."""
-    batches = [_batch(settings, settings.users, BEFORE_THE_LOG)]
-    for day in range(settings.days):
-        known = arrivals(settings.users, settings.new_users_per_day, day)
-        fresh = arrivals(settings.users, settings.new_users_per_day, day + 1) - known
-        if fresh:
-            batches.append(_batch(settings, fresh, day))
-    return concatenate(batches)
+    days = arrivals_by_day(settings.users, settings.new_users_per_day, settings.days)
+    return concatenate([_batch(settings, count, day) for day, count in days])
 
 
 def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedUsers:
@@ -130,7 +131,7 @@ def user_truth(users: SimulatedUsers, settings: SimulationSettings) -> pl.DataFr
     """Give the tastes, as `TruthUsers` says."""
     joined_us = day_start_us(settings, 0) + users.joined_day.astype(np.int64) * DAY_US
     joined = as_instants(TruthUsers.joined_at.name, joined_us)
-    since_log = pl.Series(users.joined_day) >= 0
+    since_log = pl.Series(users.joined_day) != BEFORE_THE_LOG
     frame = pl.DataFrame(
         [
             user_ids(np.arange(len(users.activity))),

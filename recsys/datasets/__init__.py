@@ -1,1 +1,1 @@
-"""Public data sets turned into workspaces, with a report of what was read, kept and set aside."""
+"""Public data sets turned into workspaces, with an account of the rows read, kept and set aside."""

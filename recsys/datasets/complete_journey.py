@@ -106,7 +106,7 @@ def import_complete_journey(
         track: Shows progress.
 
     Returns:
-        What was read, kept and set aside.
+        Account of the rows read, kept and set aside.
     """
     plan = SlatePlan(max_slates, slate_size, seed)
     source = source or _package_folder()

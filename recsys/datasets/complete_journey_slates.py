@@ -1,4 +1,4 @@
-"""The sampled slates of Complete Journey: baskets against what their store promoted that week."""
+"""Sampled slates of Complete Journey: products of a basket among its store's promotions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ _PROMOTION_COLUMNS = {
 
 @dataclass(frozen=True)
 class SlatePlan:
-    """How many slates to draw and how.
+    """Number and size of the slates to draw.
 
     Attributes:
         max_slates: Slates at the most.

@@ -60,7 +60,7 @@ def import_mind(
         track: Shows progress.
 
     Returns:
-        What was read, kept and set aside.
+        Account of the rows read, kept and set aside.
     """
     check_target(target, source, overwrite=overwrite)
     readers = track((read_news, read_behaviours), "reading the files", 2)

@@ -82,7 +82,7 @@ def import_online_retail(
         track: Shows progress.
 
     Returns:
-        What was read, kept and set aside.
+        Account of the rows read, kept and set aside.
     """
     check_target(target, source, overwrite=overwrite)
     files = _read_files(source)
@@ -158,7 +158,7 @@ def _clean(files: dict[str, pl.DataFrame], *, keep_guests: bool) -> tuple[pl.Dat
 
 
 def _in_contract_types() -> list[pl.Expr]:
-    # Customer 0 stands for none in the second file.
+    # Customer 0 means none in the second file.
     user = _USER.col.fill_nan(None).cast(pl.Int64).replace(0, None).cast(pl.String)
     local = _TIME.col.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
     return [

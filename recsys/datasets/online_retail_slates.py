@@ -1,4 +1,4 @@
-"""The sampled slates of Online Retail II."""
+"""Sampled slates of Online Retail II: items of an invoice among popular and random ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,9 +47,9 @@ class _SlateDraw:
 def draw_slates(purchases: pl.DataFrame, *, seed: int, track: Track) -> tuple[pl.DataFrame, Ledger]:
     """Draw a slate for every invoice of a customer who has an earlier one.
 
-    Up to 20 of its items stand against 80 others, half drawn by their sales lines of the last 30
-    days and half uniformly. Every candidate was sold in the 90 days before, or "never sold" would
-    mark what was bought.
+    A slate holds up to 20 of its items and 80 others, half drawn by their sales lines of the last
+    30 days and half uniformly. Every candidate was sold in the 90 days before, or "never sold"
+    would mark what was bought.
 
     Args:
         purchases: One row an invoice and item, in order of time.

@@ -27,7 +27,7 @@ def read_source(path: Path, columns: Mapping[str, SourceColumn]) -> pl.DataFrame
 
     Args:
         path: The file.
-        columns: What to read, by the name it gets.
+        columns: Columns to read, by the name they get.
 
     Returns:
         The columns in the order of `columns`, all rows in the order of the file.

@@ -1,4 +1,4 @@
-"""Writing an imported workspace: checked beforehand, then whole or not at all."""
+"""Folder of an imported workspace: checked beforehand, then written whole or not at all."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +74,7 @@ def write_workspace(
 
     Args:
         target: The folder, replaced whole.
-        config: What `recsys.toml` says.
+        config: Content of `recsys.toml`.
         items: Rows of the contract's columns; nullable ones may be absent. Any order.
         impressions: The same for impressions.
         interactions: The same for interactions.

@@ -64,7 +64,7 @@ def headline(report: QualityReport) -> str:
 
 
 def quality_page(report: QualityReport) -> str:
-    """Give one self-contained page: what stands out, plots, and every figure."""
+    """Give one self-contained page: headline, plots, and a table of all columns."""
     worst = report.worst_first
     plotted = [c for c in worst if c.bars is not None and len(c.bars.training) > 1][:_PLOTTED]
     comparable = [column for column in worst if column.worst is not None]

@@ -44,7 +44,7 @@ def simulate(
     track: Track = silent,
     overwrite: bool = False,
 ) -> SimulationReport:
-    """Simulate a shop and write its workspace, with the truth beside it in `truth/`.
+    """Simulate a shop and write its workspace, with the truth in its folder `truth/`.
 
     Memory grows with the catalogue, with the users and what they clicked within `memory_days`, and
     with the interactions of one day, not with the length of the log: a day is written in batches
@@ -57,7 +57,7 @@ def simulate(
         overwrite: Whether an existing workspace may be replaced.
 
     Returns:
-        What was written.
+        Counts of what was written.
 
     Raises:
         UsageError: `target` is not empty: a workspace and `overwrite` is off, or anything else.

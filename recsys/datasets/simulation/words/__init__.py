@@ -1,1 +1,1 @@
-"""The words of the simulated catalogue."""
+"""Vocabulary of the simulated shop and the texts drawn from it."""

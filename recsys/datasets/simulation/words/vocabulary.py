@@ -1,4 +1,4 @@
-"""The vocabulary of the simulated shop: product families, brands, styles and occasions, from TOML.
+"""Vocabulary of the simulated shop: product families, brands, styles and occasions, from TOML.
 
 In every text `{a|b|c}` is one of its alternatives.
 """

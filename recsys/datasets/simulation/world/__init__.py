@@ -1,1 +1,1 @@
-"""What the simulated shop is: settings, catalogue, users, and the truth behind them."""
+"""Settings, catalogue and users of the simulated shop, and the contracts of their truth."""

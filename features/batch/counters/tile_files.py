@@ -7,15 +7,15 @@ from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
-
+from data_contracts.array_file import ArrayFormat
 from data_contracts.errors import DataError
-from data_contracts.storage import atomic_file
 from features.arrays.clock import day_name, day_number
 from features.batch.counters.tiles import Tile
 
-_PARTS = ("codes", "moments", "running", "starts")
+TILE_PARTS = ("codes", "moments", "running", "starts")
+FORMAT = ArrayFormat(
+    "tiles that earlier days of the backfill left", 2, "run `recsys backfill --again`"
+)
 _PATTERN = "*.safetensors"
 _DATE = len("2024-02-29")
 _KEPT_EVENTS = 200_000
@@ -87,22 +87,18 @@ class StoredTiles(MutableMapping[int, Tile]):
         arrays = {
             _array(day, part): getattr(tile, part)
             for day, tile in self._waiting.items()
-            for part in _PARTS
+            for part in TILE_PARTS
         }
-        with atomic_file(path) as part:
-            save_file(arrays, part)
+        FORMAT.write(path, arrays)
         self._files |= dict.fromkeys(self._waiting, path)
         self._waiting, self._waiting_events = {}, 0
 
     def _load(self, day: int) -> Tile:
         path = self._files.get(day)
         if path is None:
-            raise _unreadable(self._folder, f"no file has the tile of {day_name(day)}")
-        try:
-            with safe_open(path, framework="numpy") as file:
-                return Tile(*(file.get_tensor(_array(day, part)) for part in _PARTS))
-        except (OSError, SafetensorError) as error:
-            raise _unreadable(path, error) from error
+            raise FORMAT.fault(f"no file has the tile of {day_name(day)} in {self._folder}")
+        with FORMAT.reading(path) as file:
+            return Tile(*(file.array(_array(day, part)) for part in TILE_PARTS))
 
     def _remember(self, day: int, tile: Tile) -> None:
         if day not in self._last:
@@ -122,14 +118,14 @@ def stored_days(folder: Path, since: int) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for path in _files_to(folder, since):
         try:
-            with safe_open(path, framework="numpy") as file:
-                names = file.keys()
-        except FileNotFoundError:
-            # Another process has just removed what no window reaches any more.
-            continue
-        except (OSError, SafetensorError) as error:
-            raise _unreadable(path, error) from error
-        found |= {day_number(name.partition("/")[0]): path for name in names}
+            with FORMAT.reading(path) as file:
+                days = {name.partition("/")[0] for name in file.entries}
+        except DataError:
+            if not path.exists():
+                # Another process has just removed what no window reaches any more.
+                continue
+            raise
+        found |= dict.fromkeys(map(day_number, days), path)
     return found
 
 
@@ -154,11 +150,3 @@ def _files_to(folder: Path, day: int) -> list[Path]:
 
 def _array(day: int, part: str) -> str:
     return f"{day_name(day)}/{part}"
-
-
-def _unreadable(path: Path, error: object) -> DataError:
-    return DataError(
-        f"{path} cannot be read: {error}",
-        "tiles that earlier days of the backfill left",
-        "run `recsys backfill --again`",
-    )

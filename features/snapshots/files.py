@@ -1,26 +1,19 @@
 """Snapshots on disk: one folder a snapshot, named by its day, written whole or not at all."""
 
-import json
-from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
+from data_contracts.array_file import ArrayFile, ArrayFormat, Arrays
 from data_contracts.errors import DataError
 from data_contracts.storage import atomic_folder
 from features.arrays.clock import day_name
 from features.snapshots.snapshot import Snapshot
 
-FORMAT = 1
-_ARRAYS, _SCALARS = "arrays.safetensors", "snapshot.json"
-_REBUILD = "run `recsys backfill` again"
-
-Arrays = dict[str, np.ndarray]
+_FILE = "snapshot.safetensors"
+FORMAT = ArrayFormat("a snapshot", 2, "run `recsys backfill` again")
 
 
 def save_snapshot(snapshot: Snapshot, folder: Path, inputs: str) -> None:
@@ -31,12 +24,9 @@ def save_snapshot(snapshot: Snapshot, folder: Path, inputs: str) -> None:
         folder: The folder of all snapshots.
         inputs: Hash of what it depends on.
     """
-    scalars = {"format": FORMAT, "inputs": inputs, "n_items": len(snapshot.repeat_rate)}
-    scalars |= snapshot_scalars(snapshot)
+    head = {"inputs": inputs, "n_items": len(snapshot.repeat_rate), **snapshot_head(snapshot)}
     with atomic_folder(folder / day_name(snapshot.day)) as new:
-        save_file(snapshot_arrays(snapshot), new / _ARRAYS)
-        (new / _ARRAYS).chmod(0o644)
-        (new / _SCALARS).write_text(json.dumps(scalars, indent=2), encoding="utf-8")
+        FORMAT.write(new / _FILE, snapshot_arrays(snapshot), head)
 
 
 def snapshot_at(folder: Path, day: int) -> Snapshot:
@@ -58,7 +48,7 @@ def snapshot_at(folder: Path, day: int) -> Snapshot:
         raise DataError(
             f"no snapshot of {day_name(day)} or earlier in {folder}",
             "the snapshots that the computed rows used",
-            _REBUILD,
+            FORMAT.action,
         )
     return load_snapshot(folder / due)
 
@@ -75,25 +65,13 @@ def load_snapshot(folder: Path) -> Snapshot:
     Raises:
         DataError: It is damaged or of another format.
     """
-    try:
-        scalars = json.loads((folder / _SCALARS).read_text(encoding="utf-8"))
-        arrays: Arrays = load_file(folder / _ARRAYS)
-        if scalars["format"] != FORMAT:
-            raise DataError(f"format {scalars['format']} in {folder}", f"format {FORMAT}", _REBUILD)
-        return snapshot_of(scalars, lambda name, _: arrays[name], scalars["n_items"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise DataError(
-            f"{folder} cannot be read: {error}", "a snapshot written whole", _REBUILD
-        ) from error
+    with FORMAT.reading(folder / _FILE) as file:
+        return snapshot_of(file, file.head["n_items"])
 
 
 def snapshot_inputs(folder: Path, day: int) -> str | None:
     """Read what the snapshot of a day depends on; None when there is none."""
-    try:
-        scalars = json.loads((folder / day_name(day) / _SCALARS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    inputs: str | None = scalars.get("inputs")
+    inputs: str | None = FORMAT.head(folder / day_name(day) / _FILE).get("inputs")
     return inputs
 
 
@@ -110,8 +88,8 @@ def snapshot_arrays(snapshot: Snapshot) -> Arrays:
     return arrays | {f"snapshot/shares/{name}": s for name, s in snapshot.shares.items()}
 
 
-def snapshot_scalars(snapshot: Snapshot) -> dict[str, Any]:
-    """Give what a snapshot has beside arrays."""
+def snapshot_head(snapshot: Snapshot) -> dict[str, Any]:
+    """Give what a snapshot has beside arrays, for the head of a file."""
     return {
         "snapshot_day": snapshot.day,
         "rates": dict(snapshot.rates),
@@ -120,37 +98,30 @@ def snapshot_scalars(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def snapshot_of(
-    scalars: dict[str, Any], array: Callable[[str, int | None], np.ndarray], n_items: int
-) -> Snapshot:
-    """Put a snapshot together.
+def snapshot_of(file: ArrayFile, n_items: int) -> Snapshot:
+    """Put together a snapshot from `snapshot_arrays` and `snapshot_head`.
 
     Args:
-        scalars: From `snapshot_scalars`.
-        array: Gives an array of `snapshot_arrays` by name, checked to be as long as told.
+        file: Has them, perhaps among others.
         n_items: Size of the catalogue.
 
     Returns:
         The snapshot.
     """
-    attributes: Sequence[str] = scalars["attributes"]
+    head = file.head
     return Snapshot(
-        scalars["snapshot_day"],
-        {how: _together(how, array, n_items) for how in scalars["together"]},
-        array("snapshot/repeat_rate", n_items),
-        array("snapshot/repeat_days", n_items),
-        {name: array(f"snapshot/shares/{name}", None) for name in attributes},
-        scalars["rates"],
+        head["snapshot_day"],
+        {how: _together(file, f"snapshot/together/{how}", n_items) for how in head["together"]},
+        file.array("snapshot/repeat_rate", n_items),
+        file.array("snapshot/repeat_days", n_items),
+        {name: file.array(f"snapshot/shares/{name}") for name in head["attributes"]},
+        head["rates"],
     )
 
 
-def _together(
-    how: str, array: Callable[[str, int | None], np.ndarray], n_items: int
-) -> sparse.csr_array:
-    prefix = f"snapshot/together/{how}"
-    indptr = array(f"{prefix}/indptr", n_items + 1)
-    count = int(indptr[-1])
-    parts = (array(f"{prefix}/data", count), array(f"{prefix}/indices", count))
+def _together(file: ArrayFile, prefix: str, n_items: int) -> sparse.csr_array:
+    indptr = file.array(f"{prefix}/indptr", n_items + 1)
+    parts = [file.array(f"{prefix}/{part}", int(indptr[-1])) for part in ("data", "indices")]
     return sparse.csr_array((*parts, indptr), shape=(n_items, n_items))
 
 

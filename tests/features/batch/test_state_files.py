@@ -1,19 +1,18 @@
 """The batch's state on its way over the disk."""
 
-import json
 import tempfile
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
-from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from data_contracts.errors import BundleError
-from features.batch.state_files import load_state, save_state
+from features.batch.state_files import FORMAT, STATE_FILE, load_state, save_state, state_inputs
 from features.defaults import default_features
 from features.feature_set import FeatureSet
 from tests.features.worlds import FEATURES, KINDS, SETTINGS, SHOP, World, worlds
@@ -70,39 +69,57 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["arrays.safetensors", "state.json", "items.parquet", "users.parquet", "values.parquet"],
-)
 @pytest.mark.parametrize("content", [None, b"", b"\0 not a file"])
-def test_a_missing_or_damaged_file_is_named(folder: Path, name: str, content: bytes | None) -> None:
-    (folder / name).unlink()
+def test_a_missing_or_damaged_file_is_named(folder: Path, content: bytes | None) -> None:
+    (folder / STATE_FILE).unlink()
     if content is not None:
-        (folder / name).write_bytes(content)
-    with pytest.raises(BundleError, match=name):
+        (folder / STATE_FILE).write_bytes(content)
+    with pytest.raises(BundleError, match=STATE_FILE):
         load_state(folder, FEATURES)
 
 
 @pytest.mark.parametrize(
     "array",
-    ["counters/item.click/totals", "recent/user", "snapshot/repeat_rate", "catalogue/log_price"],
+    [
+        "counters/item.click/totals",
+        "counters/item.click/tiles/codes",
+        "recent/user",
+        "snapshot/repeat_rate",
+        "catalogue/log_price",
+        "items",
+        "users",
+        "catalogue/values/category",
+    ],
 )
 @pytest.mark.parametrize("gone", [True, False])
 def test_an_array_missing_or_cut_short_is_named(folder: Path, array: str, gone: bool) -> None:
-    arrays = load_file(folder / "arrays.safetensors")
+    head, arrays = _read(folder)
     cut = arrays.pop(array)[:-1]
-    save_file(arrays if gone else {**arrays, array: cut}, folder / "arrays.safetensors")
+    FORMAT.write(folder / STATE_FILE, arrays if gone else {**arrays, array: cut}, head)
     with pytest.raises(BundleError, match=array):
         load_state(folder, FEATURES)
 
 
-def test_each_scalar_is_missed(folder: Path) -> None:
-    path = folder / "state.json"
-    scalars = json.loads(path.read_text())
-    for name in scalars.keys() - {"inputs"}:
-        path.write_text(json.dumps({key: value for key, value in scalars.items() if key != name}))
+def test_each_part_of_the_head_is_missed(folder: Path) -> None:
+    head, arrays = _read(folder)
+    for name in head.keys() - {"inputs", "format"}:
+        fewer = {key: value for key, value in head.items() if key != name}
+        FORMAT.write(folder / STATE_FILE, arrays, fewer)
         with pytest.raises(BundleError, match=name):
             load_state(folder, FEATURES)
+
+
+def test_a_state_of_another_format_is_refused(folder: Path) -> None:
+    head, arrays = _read(folder)
+    replace(FORMAT, version=1).write(folder / STATE_FILE, arrays, head)
+    with pytest.raises(BundleError, match=r"a feature state, format 1.*recsys train"):
+        load_state(folder, FEATURES)
+    assert state_inputs(folder) is None
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with FORMAT.reading(folder / STATE_FILE) as file:
+        return dict(file.head), file.part("")
 
 
 def test_a_state_of_other_windows_or_kinds_is_refused(folder: Path) -> None:

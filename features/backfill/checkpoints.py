@@ -9,25 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
-
-from data_contracts.storage import atomic_file
+from data_contracts.array_file import ArrayFormat, Arrays
 from features.arrays.clock import day_name, day_number
 from features.backfill.provenance import Provenance
 from features.batch.counters.counter import Counter
 from features.batch.counters.tile_files import StoredTiles, drop_before, drop_from
-from features.batch.counters.tiles import Tile
 from features.batch.history import RecentHistory
 from features.batch.state import FeatureState
+from features.batch.state_arrays import counter_arrays, counter_of, events_of, recent_arrays
 from features.counter_spec import EVER, CounterSpec
-from features.log.events import EVENT_ARRAYS, Events
+from features.log.events import Events
 from features.snapshots.snapshot import Snapshot
 
-_RECENT, _INPUTS = "histories", "inputs"
-_STATE_PARTS = ("codes", "totals", "first", "last")
-_LATE = ("late_day", "late_codes", "late_moments", "late_values")
+FORMAT = ArrayFormat("a checkpoint of a backfill", 2, "run `recsys backfill --again`")
+_RECENT = "histories"
 
 
 @dataclass(frozen=True)
@@ -58,30 +53,24 @@ class Checkpoints:
 
     def save(self, state: FeatureState) -> None:
         """Write a state; a file that is there and still holds is left as it is."""
-        provenance, folder = self.provenance, self._midnight(state.day)
+        day = state.day
         state.recent.tidy()
-        arrays = {name: getattr(state.recent.events, name) for name in EVENT_ARRAYS}
-        _save(folder / f"{_RECENT}.safetensors", arrays, provenance.recent(state.day))
-        for counter in state.counters.values():
-            counter.tidy()
+        self._save(day, _RECENT, recent_arrays(state.recent, ""), self.provenance.recent(day))
+        for name, counter in state.counters.items():
             if isinstance(counter.tiles, StoredTiles):
                 counter.tiles.flush()
-            arrays = {name: getattr(counter, name)[: counter.size] for name in _STATE_PARTS}
-            arrays |= _pack_late(counter.late)
-            path = folder / f"{counter.spec.name}.safetensors"
-            _save(path, arrays, provenance.counter(counter.spec, state.day))
+            arrays = counter_arrays(counter, "", tiles=False)
+            self._save(day, name, arrays, self.provenance.counter(counter.spec, day))
 
     def has(self, day: int, specs: Sequence[CounterSpec]) -> bool:
         """Tell whether all of some counters, and the histories, are there as of a midnight."""
-        folder, provenance = self._midnight(day), self.provenance
-        if _inputs_of(folder / f"{_RECENT}.safetensors") != provenance.recent(day):
+        if self._inputs_of(day, _RECENT) != self.provenance.recent(day):
             return False
         return all(self.has_counter(day, spec) for spec in specs)
 
     def has_counter(self, day: int, spec: CounterSpec) -> bool:
         """Tell whether a counter is there as of a midnight."""
-        path = self._midnight(day) / f"{spec.name}.safetensors"
-        return _inputs_of(path) == self.provenance.counter(spec, day)
+        return self._inputs_of(day, spec.name) == self.provenance.counter(spec, day)
 
     def latest(self, specs: Sequence[CounterSpec], until: int) -> int | None:
         """Give the last midnight at which all of some counters are there; None for none."""
@@ -108,17 +97,15 @@ class Checkpoints:
         Returns:
             The state.
         """
-        folder, settings = self._midnight(day), self.provenance.settings
-        arrays = load_file(folder / f"{_RECENT}.safetensors")
-        events = Events.of([arrays[name] for name in EVENT_ARRAYS], self.provenance.log.kinds)
-        recent = RecentHistory(settings.history, settings.forget_days, events)
+        settings, kinds = self.provenance.settings, self.provenance.log.kinds
+        with FORMAT.reading(self._file(day, _RECENT)) as file:
+            events = events_of(file, "", kinds)
         counters = {}
         for spec in specs:
-            arrays = load_file(folder / f"{spec.name}.safetensors")
             tiles = self._stored(spec, day, writes=writes)
-            codes, totals, first, last = (arrays[name] for name in _STATE_PARTS)
-            late = _unpack_late(arrays)
-            counters[spec.name] = Counter(spec, day, codes, totals, first, last, tiles, late)
+            with FORMAT.reading(self._file(day, spec.name)) as file:
+                counters[spec.name] = counter_of(file, "", spec, day, tiles)
+        recent = RecentHistory(settings.history, settings.forget_days, events)
         return FeatureState(day, counters, recent, snapshot)
 
     def days(self) -> list[int]:
@@ -132,7 +119,7 @@ class Checkpoints:
         later = [each for each in self.days() if each > day]
         for spec in specs:
             for each in later:
-                (self._midnight(each) / f"{spec.name}.safetensors").unlink(missing_ok=True)
+                self._file(each, spec.name).unlink(missing_ok=True)
             drop_from(self._tiles(spec), day)
 
     def prune(self, keep: set[int]) -> None:
@@ -152,6 +139,16 @@ class Checkpoints:
     def _midnight(self, day: int) -> Path:
         return self.folder / "midnights" / day_name(day)
 
+    def _file(self, day: int, name: str) -> Path:
+        return self._midnight(day) / f"{name}.safetensors"
+
+    def _inputs_of(self, day: int, name: str) -> object:
+        return FORMAT.head(self._file(day, name)).get("inputs")
+
+    def _save(self, day: int, name: str, arrays: Arrays, inputs: str) -> None:
+        if self._inputs_of(day, name) != inputs:
+            FORMAT.write(self._file(day, name), arrays, {"inputs": inputs})
+
     def _tiles(self, spec: CounterSpec) -> Path:
         return self.folder / "tiles" / spec.name
 
@@ -160,34 +157,3 @@ class Checkpoints:
         longest = max((days for days in spec.windows if days != EVER), default=0)
         since = max(day - longest, self.provenance.log.first_day)
         return StoredTiles(self._tiles(spec), since, day, writes=writes)
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray], inputs: str) -> None:
-    if _inputs_of(path) == inputs:
-        return
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with atomic_file(path) as part:
-        save_file(contiguous, part, metadata={_INPUTS: inputs})
-
-
-def _inputs_of(path: Path) -> str | None:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            return metadata.get(_INPUTS)
-    except (OSError, SafetensorError):
-        return None
-
-
-def _pack_late(late: dict[int, Tile]) -> dict[str, np.ndarray]:
-    parts = [(np.full(len(tile.moments), day), *tile.events()) for day, tile in late.items()]
-    columns = zip(*parts, strict=True) if parts else [[np.zeros(0, np.int64)]] * len(_LATE)
-    return {name: np.concatenate(list(column)) for name, column in zip(_LATE, columns, strict=True)}
-
-
-def _unpack_late(arrays: dict[str, np.ndarray]) -> dict[int, Tile]:
-    day, codes, moments, values = (arrays[name] for name in _LATE)
-    return {
-        each: Tile.of(codes[day == each], moments[day == each], values[day == each])
-        for each in np.unique(day).tolist()
-    }

@@ -18,7 +18,7 @@ from features.online.events import IncomingEvents, ShownSlate
 from features.online.hydrate import hydrate
 from features.online.reader import OnlineReader
 from features.online.state import EventCounts, OnlineState, Retention
-from features.online.state_files import load_live, save_live
+from features.online.state_files import load_state, save_state
 from features.settings import FeatureSettings
 from features.snapshots.snapshot import Snapshot
 from features.snapshots.take import empty_snapshot
@@ -159,7 +159,7 @@ class OnlineFeatures:
         Raises:
             BundleError: The folder is damaged or was kept for other features or items.
         """
-        state = load_live(folder, features.counters, catalogue, (*kinds, SESSION))
+        state = load_state(folder, features.counters, catalogue, (*kinds, SESSION))
         return cls(state, catalogue, features, settings, snapshot, snapshots, silence)
 
     def save(self, folder: Path) -> None:
@@ -168,7 +168,7 @@ class OnlineFeatures:
         Args:
             folder: Where to write; it is replaced.
         """
-        save_live(self.state, folder)
+        save_state(self.state, folder)
 
     @property
     def clock(self) -> int:

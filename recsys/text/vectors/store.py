@@ -6,62 +6,30 @@ store, and a job that was killed goes on where it was.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import save_file
 
-from data_contracts.errors import DataError
-from data_contracts.storage import atomic_file
+from data_contracts.array_file import ArrayFormat
 from recsys.text.encoder.base import Encoded, Encoder
 from recsys.text.encoder.settings import Precision
 
 SHARD_ROWS = 8192
 """Texts of a shard at the most: what is encoded anew after a kill."""
 
+FORMAT = ArrayFormat(
+    "vectors of texts (safetensors)", 2, "delete its folder; the vectors are made again"
+)
 _KEY_BYTES = 16
 _SUFFIX = ".safetensors"
-_DTYPES = {"U8": np.uint8, "I8": np.int8, "F16": np.float16, "F32": np.float32, "BOOL": np.bool_}
 
 
 def text_key(text: str) -> bytes:
     """Name a text by its hash."""
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=_KEY_BYTES).digest()
-
-
-def map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Map the arrays of a safetensors file into memory: what is never read is never loaded.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Read-only arrays by name.
-
-    Raises:
-        DataError: It is no whole safetensors file.
-    """
-    try:
-        raw = np.memmap(path, np.uint8, "r")
-        start = 8 + int.from_bytes(raw[:8].tobytes(), "little")
-        header = json.loads(raw[8:start].tobytes())
-        header.pop("__metadata__", None)
-        return {name: _array(raw[start:], entry) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: {error}", "a safetensors file", "delete it; what it held is made again"
-        ) from error
-
-
-def _array(raw: np.ndarray, entry: dict[str, list[int]]) -> np.ndarray:
-    low, high = entry["data_offsets"]
-    # A plain array over the same pages: a look-up in a memmap costs a quarter more.
-    plain = raw[low:high].view(np.ndarray)
-    return plain.view(_DTYPES[str(entry["dtype"])]).reshape(entry["shape"])
 
 
 @dataclass(frozen=True)
@@ -152,18 +120,13 @@ class VectorStore:
         arrays = {"keys": hashes, "cut": encoded.cut, **_packed(encoded.vectors, self.precision)}
         name = hashlib.blake2b(hashes.tobytes(), digest_size=_KEY_BYTES).hexdigest()
         path = self.folder / f"{name}{_SUFFIX}"
-        with atomic_file(path) as part:
-            save_file(arrays, part)
+        FORMAT.write(path, arrays)
         self._open(path)
 
     def _open(self, path: Path) -> None:
-        arrays = map_arrays(path)
-        shard = _Shard(
-            arrays["keys"],
-            arrays["vectors"],
-            arrays.get("scale", np.zeros(0, np.float32)),
-            arrays["cut"],
-        )
+        with FORMAT.reading(path) as file:
+            scale = file.mapped("scale") if "scale" in file.entries else np.zeros(0, np.float32)
+            shard = _Shard(file.mapped("keys"), file.mapped("vectors"), scale, file.mapped("cut"))
         start = self._starts[-1]
         keys = pl.Series("key", [key.tobytes() for key in shard.keys], dtype=pl.Binary)
         places = pl.Series("place", np.arange(start, start + len(keys)))

@@ -14,7 +14,7 @@ from recsys.text.settings import TextSettings
 from recsys.text.template import item_texts
 from recsys.text.vectors.embed import EmbedReport, embed_items
 from recsys.text.vectors.embed_on_ray import embed_on_ray
-from recsys.text.vectors.store import VectorStore, map_arrays, text_key
+from recsys.text.vectors.store import FORMAT, VectorStore, text_key
 from tests.worlds import WORDS, InterruptionError
 
 T = TypeVar("T")
@@ -126,7 +126,8 @@ def test_a_shard_is_mapped_and_not_loaded(
     store = VectorStore.of(encoder, tmp_path / "cache", "float16")
     embed_items(pl.scan_parquet(items), text, encoder, store)
     path = next(store.folder.iterdir())
-    base: object = map_arrays(path)["vectors"]
+    with FORMAT.reading(path) as file:
+        base: object = file.mapped("vectors")
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base
     assert isinstance(base, np.memmap)

@@ -1,25 +1,23 @@
-"""Checkpoints of a training: one safetensors file, its numbers in the metadata as JSON.
+"""Checkpoints of a training: its weights and optimiser as arrays, its progress in the head.
 
 What is drawn and dropped at a step follows from the seed and the step, so there is no state of a
 random generator to keep: the step says it all.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from data_contracts.errors import DataError, UsageError
-from data_contracts.storage import atomic_file
+from data_contracts.array_file import ArrayFile, ArrayFormat
+from data_contracts.errors import UsageError
 
 CHECKPOINT = "checkpoint.safetensors"
-_STATE = "state"
+_PROGRESS, _OPTIMISER = "progress", "optimiser/"
+FORMAT = ArrayFormat("a checkpoint of a training", 2, "delete it and train anew")
 
 
 class CurvePoint(BaseModel):
@@ -66,10 +64,9 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     tensors = {f"weights/{name}": tensor for name, tensor in checkpoint.weights.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in checkpoint.best.items()}
     for name, state in checkpoint.optimiser.items():
-        tensors |= {f"optimiser/{name}/{key}": tensor for key, tensor in state.items()}
-    copied = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    with atomic_file(folder / CHECKPOINT) as part:
-        save_file(copied, part, {_STATE: checkpoint.progress.model_dump_json()})
+        tensors |= {f"{_OPTIMISER}{name}/{key}": tensor for key, tensor in state.items()}
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    FORMAT.write(folder / CHECKPOINT, arrays, {_PROGRESS: checkpoint.progress.model_dump()})
 
 
 def load_checkpoint(folder: Path, run: str) -> Checkpoint | None:
@@ -89,35 +86,24 @@ def load_checkpoint(folder: Path, run: str) -> Checkpoint | None:
     path = folder / CHECKPOINT
     if not path.exists():
         return None
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            progress = Progress.model_validate(json.loads(metadata[_STATE]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError, ValidationError) as error:
-        raise DataError(
-            f"{path}: {error}", "a checkpoint of a training", "delete it and train anew"
-        ) from error
+    with FORMAT.reading(path) as file:
+        progress = Progress.model_validate(file.head[_PROGRESS])
+        weights, best, states = (_tensors(file, part) for part in ("weights/", "best/", _OPTIMISER))
     if progress.run != run:
         raise UsageError(
             f"a checkpoint of run {progress.run} in {folder}",
             f"run {run}: the same tables, settings, mode, seed and encoder",
             "restore what has changed, or train without --resume",
         )
-    return _parted(progress, tensors)
-
-
-def _parted(progress: Progress, tensors: Mapping[str, Tensor]) -> Checkpoint:
-    parts: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}}
     optimiser: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition("/")
-        if part == "optimiser":
-            parameter, _, key = rest.rpartition("/")
-            optimiser.setdefault(parameter, {})[key] = tensor
-        else:
-            parts[part][rest] = tensor
-    return Checkpoint(progress, parts["weights"], parts["best"], optimiser)
+    for name, tensor in states.items():
+        parameter, _, key = name.rpartition("/")
+        optimiser.setdefault(parameter, {})[key] = tensor
+    return Checkpoint(progress, weights, best, optimiser)
+
+
+def _tensors(file: ArrayFile, prefix: str) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in file.part(prefix).items()}
 
 
 def optimiser_state(

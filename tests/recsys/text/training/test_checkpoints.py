@@ -9,13 +9,12 @@ from typing import TypeVar
 
 import pytest
 import torch
-from safetensors import safe_open
 
 from data_contracts.errors import DataError, UsageError
 from recsys.text.encoder.bert import TextEncoder
 from recsys.text.head import InterestModel
 from recsys.text.settings import TextSettings
-from recsys.text.training.checkpoints import CHECKPOINT, load_checkpoint
+from recsys.text.training.checkpoints import CHECKPOINT, FORMAT, load_checkpoint
 from recsys.text.training.curves import CURVE, TENSORBOARD
 from recsys.text.training.determinism import learning_rate_factor
 from recsys.text.training.loop import Run, TextTraining, finetune
@@ -117,8 +116,7 @@ def test_a_training_that_was_killed_ends_as_one_that_was_not(
 
 
 def checkpoint_run(folder: Path) -> str:
-    with safe_open(folder / CHECKPOINT, "pt") as file:
-        return str(json.loads(file.metadata()["state"])["run"])
+    return str(FORMAT.head(folder / CHECKPOINT)["progress"]["run"])
 
 
 @pytest.mark.parametrize("mode", MODES)

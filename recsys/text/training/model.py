@@ -1,13 +1,12 @@
 """A trained text model: the head, the encoder it belongs to, and what it was made from."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from pydantic import BaseModel, ConfigDict, Field
 
+from data_contracts.array_file import ArrayFormat
 from data_contracts.errors import DataError, UsageError
 from data_contracts.storage import atomic_folder
 from recsys.text.encoder.bert import TextEncoder
@@ -16,8 +15,9 @@ from recsys.text.settings import Mode
 from recsys.text.training.checkpoints import CurvePoint
 from recsys.text.training.curves import CURVE, write_curve
 
-RECORD, HEAD, ENCODER = "record.json", "head.safetensors", "encoder"
-_AGAIN = "run `recsys train encoder` again, or delete the folder"
+HEAD, ENCODER = "head.safetensors", "encoder"
+FORMAT = ArrayFormat("a text model", 2, "run `recsys train encoder` again, or delete the folder")
+_RECORD = "record"
 
 
 class TextRecord(BaseModel):
@@ -68,10 +68,9 @@ class TextModel:
     def save(self, folder: Path) -> None:
         """Write the model, whole or not at all; an encoder that is not tuned is left out."""
         with atomic_folder(folder) as part:
-            (part / RECORD).write_text(self.record.model_dump_json(indent=2), encoding="utf-8")
             write_curve(self.record.curve, part / CURVE)
-            weights = {name: t.contiguous() for name, t in self.model.state_dict().items()}
-            save_file(weights, part / HEAD)
+            weights = {name: t.cpu().numpy() for name, t in self.model.state_dict().items()}
+            FORMAT.write(part / HEAD, weights, {_RECORD: self.record.model_dump(mode="json")})
             if self.record.encoder != self.record.base_encoder:
                 (part / ENCODER).mkdir()
                 self.encoder.save(part / ENCODER)
@@ -92,28 +91,23 @@ def load_text_model(folder: Path, base: TextEncoder, dropout: float) -> TextMode
         DataError: A file cannot be read, or is not of this model.
         UsageError: It began from another encoder.
     """
-    try:
-        content = json.loads((folder / RECORD).read_bytes())
-        record = TextRecord.model_validate(content)
-        weights = load_file(folder / HEAD)
-    except FileNotFoundError as error:
-        if not folder.exists():
-            return None
-        raise DataError(f"no {error.filename}", "a text model", _AGAIN) from error
-    except (ValueError, ValidationError, SafetensorError) as error:
-        raise DataError(f"{folder}: {error}", "a text model", _AGAIN) from error
+    if not folder.exists():
+        return None
+    with FORMAT.reading(folder / HEAD) as file:
+        record = TextRecord.model_validate(file.head[_RECORD])
+        weights = {name: torch.from_numpy(array) for name, array in file.part("").items()}
     if record.base_encoder != base.fingerprint:
         raise UsageError(
             f"a text model from encoder {record.base_encoder} in {folder}",
             f"one from encoder {base.fingerprint}, which [text] in recsys.toml names",
-            _AGAIN,
+            FORMAT.action,
         )
     encoder = base
     if record.encoder != record.base_encoder:
         encoder = TextEncoder.load(folder / ENCODER, max_tokens=base.max_tokens, device=base.device)
     if encoder.fingerprint != record.encoder:
         raise DataError(
-            f"encoder {encoder.fingerprint} in {folder}", f"encoder {record.encoder}", _AGAIN
+            f"encoder {encoder.fingerprint} in {folder}", f"encoder {record.encoder}", FORMAT.action
         )
     head = InterestModel(encoder.dim, record.kinds, dropout)
     head.load_state_dict(weights)

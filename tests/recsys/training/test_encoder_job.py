@@ -13,7 +13,7 @@ from recsys.bundle.bundle import ENCODER, TEXT_RECORD, load_bundle
 from recsys.bundle.manifest import read_manifest
 from recsys.text.encoder.bert import TextEncoder
 from recsys.text.training.curves import CURVE
-from recsys.text.training.model import HEAD, RECORD, TextRecord, load_text_model
+from recsys.text.training.model import FORMAT, HEAD, TextRecord, load_text_model
 from recsys.training.data import TrainingData
 from recsys.training.encoder_job import EncoderTraining, train_and_tell
 from recsys.training.text_model import TextRun, text_model, train_text_model
@@ -77,7 +77,7 @@ def test_a_tuned_encoder_goes_into_the_bundle_with_its_own_vectors(
     assert f"mode {mode}" in said
     assert "texts are longer than 64 tokens and were cut" in said
     saved = own.text_model(0)
-    assert {path.name for path in saved.iterdir()} == {RECORD, HEAD, CURVE, "encoder"}
+    assert {path.name for path in saved.iterdir()} == {HEAD, CURVE, "encoder"}
     assert {path.name for path in own.text_training(0).iterdir()} >= {CURVE}
     track = FailingTrack(None, [])
     folder = train(TrainingData.open(own), track=track)
@@ -117,7 +117,7 @@ def test_a_model_of_other_settings_or_tables_is_refused(
         text_model(TrainingData.open(other), 0)
 
 
-@pytest.mark.parametrize("spoil", [RECORD, HEAD, "encoder/model.safetensors"])
+@pytest.mark.parametrize("spoil", [HEAD, "encoder/model.safetensors"])
 def test_a_damaged_model_is_refused(own_data: TrainingData, spoil: str) -> None:
     train_text_model(own_data, TextRun(mode="full"))
     folder = own_data.workspace.text_model(0)
@@ -169,13 +169,13 @@ def test_two_workers_train_what_one_does(own: Workspace, mode: str) -> None:
     tell(calm, mode=mode)
     folder = own.text_model(0)
     alone = load_file(folder / HEAD)
-    points = TextRecord.model_validate_json((folder / RECORD).read_bytes()).curve
+    points = TextRecord.model_validate(FORMAT.head(folder / HEAD)["record"]).curve
     shutil.rmtree(folder)
     assert "2 workers" in tell(calm, mode=mode, workers=2)
     both = load_file(folder / HEAD)
     for name, weights in alone.items():
         np.testing.assert_allclose(both[name], weights, atol=2e-4, err_msg=name)
-    shared = TextRecord.model_validate_json((folder / RECORD).read_bytes()).curve
+    shared = TextRecord.model_validate(FORMAT.head(folder / HEAD)["record"]).curve
     assert [point.step for point in points] == [point.step for point in shared]
     # Later ones are not compared: titles of the same words tie, and a tie falls by the last bit.
     assert points[0].validation_ndcg_at_10 == shared[0].validation_ndcg_at_10

@@ -1,17 +1,16 @@
 """A bundle: everything a server needs to rank, in one folder, refused when anything does not fit.
 
-manifest.json         versions, fingerprints, cut-offs, hashes of all other files
-recsys.toml           the workspace's configuration
-encoder/              weights (safetensors) and tokenizer
-text_training.json    how the text model was trained, with its learning curve
-interest.safetensors  the catalogue in the space of matches, the head, vectors of known queries
-queries.parquet       the known queries
-full.txt, no_text.txt the rankers with and without text (LightGBM's text format)
-calibration.json      score to probability, of both
-state/                counters, histories, co-visitation and catalogue as of the cut-off
+manifest.json            versions, fingerprints, cut-offs, hashes of all other files
+recsys.toml              the workspace's configuration
+encoder/                 weights (safetensors) and tokenizer
+text_training.json       how the text model was trained, with its learning curve
+interest.safetensors     the catalogue in the space of matches, and the head
+queries.parquet          the known queries with their vectors
+full.txt, no_text.txt    the rankers with and without text (LightGBM's text format)
+calibration.safetensors  score to probability, of both
+state/                   counters, histories, co-visitation and catalogue as of the cut-off
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from data_contracts.errors import BundleError, DataError
+from data_contracts.array_file import ArrayFormat
+from data_contracts.errors import BundleError
 from features.arrays.clock import HOUR
 from features.batch.state_files import load_state
 from features.online.executor import OnlineFeatures
@@ -30,17 +30,19 @@ from recsys.ranker.ranker import TEXT_COLUMNS, Ranker
 from recsys.text.interest import InterestTable
 from recsys.text.settings import TextSettings
 from recsys.text.signals import TextSignals
-from recsys.text.vectors.store import map_arrays
 from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config
 from recsys.workspace.feature_sets import features_of
 
 ENCODER, STATE = "encoder", "state"
-INTEREST, QUERIES, CALIBRATION = "interest.safetensors", "queries.parquet", "calibration.json"
+INTEREST, QUERIES = "interest.safetensors", "queries.parquet"
+CALIBRATION = "calibration.safetensors"
+INTEREST_FORMAT = ArrayFormat("an interest table", 2, COPY_AGAIN, BundleError)
+CALIBRATION_FORMAT = ArrayFormat("calibrations of a bundle", 2, COPY_AGAIN, BundleError)
 TEXT_RECORD = "text_training.json"
 FULL, NO_TEXT = "full", "no_text"
 SILENCE = HOUR
 """How far a request may move the clock beyond the last event; docs/decisions has the reason."""
-POINTS = ("scores", "probabilities")
+WEIGHTS, POINTS = "weights.", ("scores", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -138,17 +140,9 @@ def load_bundle(folder: Path) -> Bundle:
 
 def _read_signals(folder: Path, settings: TextSettings) -> TextSignals:
     """Map the catalogue into memory; what is small, or read as a whole, is copied."""
-    prefix = "weights."
-    try:
-        arrays = map_arrays(folder / INTEREST)
-        weights = {
-            name.removeprefix(prefix): array.copy()
-            for name, array in arrays.items()
-            if name.startswith(prefix)
-        }
-        table = InterestTable(arrays["items"], arrays["past"], arrays["logits"].copy(), weights)
-    except (DataError, KeyError) as error:
-        raise BundleError(f"{INTEREST}: {error}", "safetensors", COPY_AGAIN) from error
+    with INTEREST_FORMAT.reading(folder / INTEREST) as file:
+        items, past, logits = file.mapped("items"), file.mapped("past"), file.array("logits")
+        table = InterestTable(items, past, logits, file.part(WEIGHTS))
     return TextSignals(table, settings.history)
 
 
@@ -161,16 +155,11 @@ def _read_queries(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _read_calibrations(folder: Path) -> dict[str, Calibration]:
-    try:
-        points = json.loads((folder / CALIBRATION).read_bytes())
+    with CALIBRATION_FORMAT.reading(folder / CALIBRATION) as file:
         return {
-            name: Calibration(*(np.array(points[name][key], np.float64) for key in POINTS))
+            name: Calibration(*(file.array(f"{name}/{part}") for part in POINTS))
             for name in (FULL, NO_TEXT)
         }
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(
-            f"{CALIBRATION}: {error}", f"points of {FULL} and {NO_TEXT}", COPY_AGAIN
-        ) from error
 
 
 def _scorer(folder: Path, name: str, columns: tuple[str, ...], calibration: Calibration) -> Scorer:

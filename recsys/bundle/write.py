@@ -1,6 +1,5 @@
 """Writing a bundle: all its parts and its manifest, whole or not at all."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,17 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import save_file
 
 from data_contracts.storage import atomic_folder
 from recsys.bundle.bundle import (
     CALIBRATION,
+    CALIBRATION_FORMAT,
     ENCODER,
     INTEREST,
+    INTEREST_FORMAT,
     POINTS,
     QUERIES,
     STATE,
     TEXT_RECORD,
+    WEIGHTS,
     Scorer,
 )
 from recsys.bundle.manifest import MANIFEST, Manifest, file_hashes
@@ -84,22 +85,18 @@ def write_bundle(folder: Path, parts: BundleParts, manifest: Manifest) -> None:
 
 
 def save_signals(signals: TextSignals, folder: Path) -> None:
-    """Write the catalogue in the text model's space."""
+    """Write the catalogue as the text model sees it."""
     table = signals.interest
-    arrays = {
-        "items": table.items,
-        "past": table.past,
-        "logits": table.logits,
-    }
-    weights = {f"weights.{name}": array for name, array in table.weights.items()}
-    contiguous = {name: np.ascontiguousarray(array) for name, array in (arrays | weights).items()}
-    save_file(contiguous, folder / INTEREST)
+    arrays = {"items": table.items, "past": table.past, "logits": table.logits}
+    arrays |= {f"{WEIGHTS}{name}": array for name, array in table.weights.items()}
+    INTEREST_FORMAT.write(folder / INTEREST, arrays)
 
 
 def save_calibrations(by_name: Mapping[str, Calibration], folder: Path) -> None:
     """Write the points of the calibrations."""
-    content = {
-        name: dict(zip(POINTS, (c.scores.tolist(), c.probabilities.tolist()), strict=True))
-        for name, c in by_name.items()
+    points = {
+        f"{name}/{part}": np.asarray(getattr(calibration, part), np.float64)
+        for name, calibration in by_name.items()
+        for part in POINTS
     }
-    (folder / CALIBRATION).write_text(json.dumps(content), encoding="utf-8")
+    CALIBRATION_FORMAT.write(folder / CALIBRATION, points)

@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 from data_contracts.errors import BundleError, RecsysError
 from data_contracts.slates import Slate
+from features.batch.state_files import STATE_FILE
 from recsys.bundle.bundle import (
     CALIBRATION,
     ENCODER,
@@ -106,7 +107,7 @@ def test_a_missing_file_is_named(changed_bundle: Path, name: str) -> None:
         f"{FULL}.txt",
         f"{ENCODER}/model.safetensors",
         f"{ENCODER}/tokenizer.json",
-        f"{STATE}/state.json",
+        f"{STATE}/{STATE_FILE}",
         CONFIG_NAME,
     ],
 )
@@ -131,8 +132,8 @@ def test_an_added_file_is_named(changed_bundle: Path, name: str) -> None:
         (lambda _: b"", "JSON"),
         (lambda _: b"\xff\xfe", "JSON"),
         (lambda _: b"[]", "format"),
-        (with_field("format", 1), "format 1"),
-        (with_field("format", 3), "format 3"),
+        (with_field("format", 2), "format 2"),
+        (with_field("format", 4), "format 4"),
         (with_field("seed", "many"), "seed"),
         (with_field("unheard_of", 1), "unheard_of"),
         (without_field("cut_offs"), "cut_offs"),
@@ -158,7 +159,7 @@ def test_a_folder_without_a_manifest_is_no_bundle(changed_bundle: Path, tmp_path
         (CONFIG_NAME, lambda text: text.replace(b"smoothing = 20.0", b"smoothing = 3.0"), "schema"),
         (INTEREST, half, "safetensors"),
         (INTEREST, lambda content: content.replace(b'"past"', b'"pass"'), "past"),
-        (f"{STATE}/arrays.safetensors", half, "arrays.safetensors"),
+        (f"{STATE}/{STATE_FILE}", half, STATE_FILE),
         (f"{FULL}.txt", lambda _: b"no model", "LightGBM"),
         (f"{FULL}.txt", lambda text: text.replace(b"interest_match", b"interest_watch"), "columns"),
         (QUERIES, half, QUERIES),

@@ -1,21 +1,23 @@
-"""What features read: counters, histories and snapshots as of each row's moment.
+"""Point-in-time reads of counters, histories and snapshots: the only input of a feature.
 
-The batch executor gives a reader per day (`features/batch/reader.py`), the online executor one per
-request (`features/online/reader.py`). Features see no difference, which is why their values agree.
+The batch executor builds a reader per day (`features/batch/reader.py`), the online executor one per
+request (`features/online/reader.py`). Both have the same methods, so that one implementation of a
+feature serves training and serving.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
 from features.arrays.clock import NO_TIME, local_hours_and_weekdays
 from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING
-from features.counter_spec import Measure
+from features.counter_spec import ITEM, USER, Measure
 from features.log.catalogue import Catalogue
+from features.log.events import UNITS
 from features.log.history import History
 from features.log.requests import Rows
 from features.snapshots.snapshot import Snapshot
@@ -24,88 +26,157 @@ Key = tuple[str, ...]
 _PAIR_BITS = 32
 
 
-class Reader(Protocol):
-    """Everything known of some rows as of a moment each: only events before it are counted."""
+@dataclass
+class Reader(ABC):
+    """Counters, histories and item facts of some rows, each as of the row's moment.
 
-    @property
-    def rows(self) -> Rows:
-        """The rows."""
-        ...
+    Only events before the moment are counted. Arrays may be shared between calls: do not write to
+    them.
 
-    @property
-    def row_moment(self) -> np.ndarray:
-        """The moment of each row, int64 [n_rows], UTC microseconds."""
-        ...
+    Attributes:
+        rows: The rows.
+        moment: int64 [n_requests], UTC microseconds: only events before it are counted.
+        catalogue: The items.
+        find_history: Computes `history`; called once, and only where a feature reads it.
+        find_snapshot: Computes `snapshot`, in the same way.
+        slate_places: Result of `Snapshot.places` for the rows of a single request; computed when
+            first read, unless it is set.
+    """
 
-    @property
-    def catalogue(self) -> Catalogue:
-        """The items."""
-        ...
+    rows: Rows
+    moment: np.ndarray
+    catalogue: Catalogue
+    find_history: Callable[[], History]
+    find_snapshot: Callable[[], Snapshot]
+    _codes: dict[Key, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
+    _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
-    @property
-    def snapshot(self) -> Snapshot:
-        """The last snapshot taken at or before the midnight that began the rows' day."""
-        ...
-
-    @property
+    @cached_property
     def history(self) -> History:
         """Last interactions of each request's user before the moment, [n_requests, k]."""
-        ...
+        return self.find_history()
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The last snapshot taken at or before the midnight that began the rows' day."""
+        return self.find_snapshot()
 
     def total(self, key: Key, kind: str, days: int, measure: Measure = "events") -> np.ndarray:
-        """Add up a key's events in a window, float64 [n_rows]; NaN where the key has a null part.
+        """Sum a key's events in a window, float64 [n_rows]; NaN where a part of the key is missing.
 
         Args:
             key: Parts of the key.
             kind: The kind of event.
-            days: The window, in days; one that the counter has.
-            measure: What is added up.
+            days: Length of the window, in days; one that the counter has.
+            measure: The quantity summed.
 
         Returns:
-            Counts of events, or the sum of what is measured.
+            Counts of events, or the sum of the measure.
         """
-        ...
+        total = self._total(key, kind, days, measure)
+        return total / UNITS if measure in ("log_price", "value") else total
 
+    @abstractmethod
+    def _total(self, key: Key, kind: str, days: int, measure: Measure) -> np.ndarray:
+        """Sum as `total` does; log prices and values in `UNITS`."""
+
+    @abstractmethod
     def days_since_last(self, key: Key, kind: str) -> np.ndarray:
-        """Give the days since a key's last event, float64 [n_rows]; NaN when there is none."""
-        ...
+        """Days since a key's last event, float64 [n_rows]; NaN when there is none."""
 
+    @abstractmethod
     def days_since_first(self, key: Key, kind: str) -> np.ndarray:
-        """Give the days since a key's first event, float64 [n_rows]; NaN when there is none."""
-        ...
+        """Days since a key's first event, float64 [n_rows]; NaN when there is none."""
+
+    def key_codes(self, key: Key) -> np.ndarray:
+        """Codes of a key, int64; [n_requests] for the user's, [n_rows] for others."""
+        if (codes := self._codes.get(key)) is None:
+            if key == (USER,):
+                codes = self.rows.request_user
+            else:
+                codes = self.rows.item if key[-1] == ITEM else self.attribute_code(key[-1])
+                if len(key) > 1:
+                    codes = pair_codes(self._row_users, codes)
+            codes = self._codes[key] = codes.astype(np.int64, copy=False)
+        return codes
+
+    @property
+    def _row_users(self) -> np.ndarray:
+        """User of each row, [n_rows]; [1] for a single request."""
+        users = self.rows.request_user
+        return users if len(users) == 1 else users[self.rows.request]
 
     def of_item(self, values: np.ndarray) -> np.ndarray:
-        """Look a number of each item up, float [n_rows]; NaN for unknown items."""
-        ...
+        """Value of each row's item, float [n_rows]; NaN for unknown items."""
+        if not len(values):
+            return np.full(len(self.rows), np.nan)
+        return look_up(values, self.rows.item, np.nan)
 
     def listed_at(self) -> np.ndarray:
-        """Give when the items were listed, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
-        ...
+        """Listing times of the items, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
+        listed = self.catalogue.listed_at
+        if not len(listed):
+            return np.full(len(self.rows), NO_TIME)
+        return look_up(listed, self.rows.item, NO_TIME)
 
     def attribute_code(self, name: str) -> np.ndarray:
-        """Give the code of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
-        ...
+        """Codes of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
+        if (codes := self._attributes.get(name)) is None:
+            codes = attribute_of(self.catalogue, name, self.rows.item)
+            self._attributes[name] = codes
+        return codes
 
     def meetings(self, how: str, newest: int) -> np.ndarray:
-        """Give the co-visitation of each candidate with the user's newest items.
+        """Co-visitation strength of each candidate with the user's newest items.
 
         Args:
-            how: How items met: `session` or `user`.
+            how: Within what items are co-visited: `session` or `user`.
             newest: Items of the history to look at.
 
         Returns:
             float32 [n_rows, newest], fewer columns when the history is shorter; 0 for pairs that
-            never met and beyond the history's end.
+            were never co-visited and beyond the history's end.
         """
-        ...
+        width = min(newest, self.history.item.shape[1])
+        strength = self._meetings.get(how)
+        if strength is None or strength.shape[1] < width:
+            strength = self._meetings[how] = self._strength(how, width)
+        return strength[:, :width]
+
+    def _strength(self, how: str, width: int) -> np.ndarray:
+        past = self.history.item[:, :width]
+        if len(past) == 1:
+            if self.slate_places is None:
+                self.slate_places = self.snapshot.places(self.rows.item)
+            return self.snapshot.strength(how, past[0], self.rows.item, self.slate_places)
+        return self.snapshot.strengths(how, past, self.rows.item, self.rows.offsets)
 
     def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""
-        ...
+        """Hour and weekday of the requests in a time zone, two float64 [n_rows]."""
+        if timezone not in self._local:
+            hours, weekdays = local_hours_and_weekdays(self.rows.request_time, timezone)
+            self._local[timezone] = self._to_rows(hours), self._to_rows(weekdays)
+        return self._local[timezone]
+
+    @cached_property
+    def row_moment(self) -> np.ndarray:
+        """The moment of each row, int64 [n_rows], UTC microseconds."""
+        return self._to_rows(self.moment)
+
+    def _to_rows(self, values: np.ndarray) -> np.ndarray:
+        """Repeat a value of each request for its rows, [n_rows]."""
+        if len(values) == 1:
+            return np.full(len(self.rows), values[0])
+        return values[self.rows.request]
 
 
 def attribute_of(catalogue: Catalogue, name: str, item: np.ndarray) -> np.ndarray:
-    """Give the attribute's code of some items, int32; `MISSING` for items unknown or without."""
+    """Codes of an attribute of some items, int32; `MISSING` for unknown items and without one."""
     codes = catalogue.attributes[name]
     if not len(codes):
         return np.full(len(item), MISSING, np.int32)
@@ -114,7 +185,7 @@ def attribute_of(catalogue: Catalogue, name: str, item: np.ndarray) -> np.ndarra
 
 @compiled
 def look_up(values: np.ndarray, item: np.ndarray, missing: float) -> np.ndarray:
-    """Look a value of each item up, of the values' type [n]; `missing` for unknown items."""
+    """Values of some items, of the values' type [n]; `missing` for unknown items."""
     found = np.empty(len(item), values.dtype)
     for n in range(len(item)):
         found[n] = missing if item[n] < 0 else values[item[n]]
@@ -122,7 +193,7 @@ def look_up(values: np.ndarray, item: np.ndarray, missing: float) -> np.ndarray:
 
 
 def pair_codes(user: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Join users and parts of items into keys.
+    """Keys of pairs: a user, and an item or an attribute's value.
 
     Args:
         user: int [n], or [1] for one user that all rows share; negative for a guest.
@@ -142,103 +213,3 @@ def _joined(user: np.ndarray, part: np.ndarray) -> np.ndarray:
         is_null = owner < 0 or part[place] < 0
         codes[place] = MISSING if is_null else (owner << _PAIR_BITS) | np.int64(part[place])
     return codes
-
-
-@dataclass
-class RowFacts:
-    """Catalogue, history, snapshot and clock of some rows; the part of a `Reader` both share.
-
-    Attributes:
-        rows: The rows.
-        moment: int64 [n_requests], UTC microseconds: only events before it are counted.
-        catalogue: The items.
-        find_history: Gives `history`; asked once, and only where a feature reads it.
-        find_snapshot: The same for `snapshot`.
-        slate_places: What `Snapshot.places` gives for the rows of a single request; made when
-            needed, unless it is set.
-    """
-
-    rows: Rows
-    moment: np.ndarray
-    catalogue: Catalogue
-    find_history: Callable[[], History]
-    find_snapshot: Callable[[], Snapshot]
-    _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
-    _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
-    slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
-    _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
-        default_factory=dict, init=False, repr=False
-    )
-
-    @cached_property
-    def history(self) -> History:
-        """Last interactions of each request's user before the moment, [n_requests, k]."""
-        return self.find_history()
-
-    @cached_property
-    def snapshot(self) -> Snapshot:
-        """The last snapshot taken at or before the midnight that began the rows' day."""
-        return self.find_snapshot()
-
-    def of_item(self, values: np.ndarray) -> np.ndarray:
-        """Look a number of each item up, float [n_rows]; NaN for unknown items."""
-        if not len(values):
-            return np.full(len(self.rows), np.nan)
-        return look_up(values, self.rows.item, np.nan)
-
-    def listed_at(self) -> np.ndarray:
-        """Give when the items were listed, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
-        listed = self.catalogue.listed_at
-        if not len(listed):
-            return np.full(len(self.rows), NO_TIME)
-        return look_up(listed, self.rows.item, NO_TIME)
-
-    def attribute_code(self, name: str) -> np.ndarray:
-        """Give the code of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
-        if (codes := self._attributes.get(name)) is None:
-            codes = attribute_of(self.catalogue, name, self.rows.item)
-            self._attributes[name] = codes
-        return codes
-
-    def meetings(self, how: str, newest: int) -> np.ndarray:
-        """Give the co-visitation of each candidate with the user's newest items.
-
-        Args:
-            how: How items met: `session` or `user`.
-            newest: Items of the history to look at.
-
-        Returns:
-            float32 [n_rows, newest], fewer columns when the history is shorter; 0 for pairs that
-            never met and beyond the history's end.
-        """
-        width = min(newest, self.history.item.shape[1])
-        strength = self._meetings.get(how)
-        if strength is None or strength.shape[1] < width:
-            strength = self._meetings[how] = self._strength(how, width)
-        return strength[:, :width]
-
-    def _strength(self, how: str, width: int) -> np.ndarray:
-        past = self.history.item[:, :width]
-        if len(past) == 1:
-            if self.slate_places is None:
-                self.slate_places = self.snapshot.places(self.rows.item)
-            return self.snapshot.strength(how, past[0], self.rows.item, self.slate_places)
-        return self.snapshot.strengths(how, past, self.rows.item, self.rows.offsets)
-
-    def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give hour and weekday of the requests in a time zone, two float64 [n_rows]."""
-        if timezone not in self._local:
-            hours, weekdays = local_hours_and_weekdays(self.rows.request_time, timezone)
-            self._local[timezone] = self._to_rows(hours), self._to_rows(weekdays)
-        return self._local[timezone]
-
-    @cached_property
-    def row_moment(self) -> np.ndarray:
-        """The moment of each row, int64 [n_rows], UTC microseconds."""
-        return self._to_rows(self.moment)
-
-    def _to_rows(self, values: np.ndarray) -> np.ndarray:
-        """Repeat a value of each request for its rows, [n_rows]."""
-        if len(values) == 1:
-            return np.full(len(self.rows), values[0])
-        return values[self.rows.request]

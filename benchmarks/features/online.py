@@ -21,6 +21,7 @@ from scipy import sparse
 from features.arrays.clock import DAY, NO_TIME
 from features.defaults import default_features
 from features.log.catalogue import Catalogue
+from features.online import state as online_state
 from features.online.counters.keys import HashedKeys
 from features.online.events import IncomingEvents
 from features.online.executor import OnlineFeatures
@@ -85,6 +86,16 @@ def fold(live: OnlineFeatures, events: IncomingEvents, size: int) -> float:
         live.fold(batch)
         live.advance((batch.ingested[-1] or 0) + 1)
     return process_time() - started
+
+
+def fold_with_arrays(live: OnlineFeatures, events: IncomingEvents) -> float:
+    """Fold events one by one through the path of large batches; give the seconds spent."""
+    few = online_state.FEW
+    online_state.FEW = 0
+    try:
+        return fold(live, events, 1)
+    finally:
+        online_state.FEW = few
 
 
 def read(live: OnlineFeatures, users: int, items: int, rng: np.random.Generator) -> np.ndarray:
@@ -169,6 +180,8 @@ def main() -> None:
     in_batches = fold(live, every, BATCH)
     single = some_events(ONE_BY_ONE, asked.events, live.clock, users, items, rng)
     one_by_one = fold(live, single, 1)
+    single = some_events(ONE_BY_ONE, asked.events + ONE_BY_ONE, live.clock, users, items, rng)
+    with_arrays = fold_with_arrays(live, single)
     slates = read(live, users, items, rng)
     result = {
         "items": items,
@@ -177,6 +190,7 @@ def main() -> None:
         "features": len(live.features.names),
         "events_per_s_in_batches_of_500": round(asked.events / in_batches),
         "events_per_s_one_by_one": round(ONE_BY_ONE / one_by_one),
+        "events_per_s_one_by_one_with_arrays": round(ONE_BY_ONE / with_arrays),
         "slate_of_100_ms_median": round(float(np.median(slates)) * 1e3, 3),
         "slate_of_100_ms_p90": round(float(np.quantile(slates, 0.9)) * 1e3, 3),
         "plain_python_1000_sums_of_1000_ms": round(plain_python() * 1e3, 1),

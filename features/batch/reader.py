@@ -1,63 +1,51 @@
-"""The batch executor's reader: the state at a midnight beside the day's own events."""
+"""The batch executor's reader: the state at a midnight and the day's events before each row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from typing_extensions import override
 
 from features.arrays.clock import days_since
 from features.arrays.key_index import MISSING
 from features.batch.counters.counter import Counter
 from features.batch.counters.reading import Reading
 from features.batch.counters.tiles import NO_DAY_EVENTS, DayEvents
-from features.counter_spec import ITEM, USER, CounterSpec, Measure
-from features.log.events import UNITS
-from features.reader import Key, RowFacts, pair_codes
+from features.counter_spec import USER, CounterSpec, Measure
+from features.reader import Key, Reader
 
 
 @dataclass
-class BatchReader(RowFacts):
-    """Everything known of some rows as of a moment each, all within one UTC day.
+class BatchReader(Reader):
+    """Counters and facts of rows of one UTC day, each as of its request's moment.
 
     Attributes:
         counters: State of each counter as of the day's midnight, by its name.
-        today: What became known on the day of each counter, by its name; absent means nothing.
+        today: The day's events of each counter, by its name; absent where it has none.
     """
 
     counters: Mapping[str, Counter]
     today: Mapping[str, DayEvents]
     _readings: dict[tuple[Key, str, Measure], Reading] = field(default_factory=dict)
-    _codes: dict[Key, np.ndarray] = field(default_factory=dict)
-    _blank: dict[Key, np.ndarray | None] = field(default_factory=dict)
+    _missing: dict[Key, np.ndarray | None] = field(default_factory=dict)
 
     def read_ahead(self) -> None:
-        """Read all counters; the state may move on afterwards."""
+        """Read all counters, after which the state may advance."""
         for counter in self.counters.values():
             spec = counter.spec
             self._reading(spec.key, spec.kind, spec.measure).read_ahead()
 
-    def total(self, key: Key, kind: str, days: int, measure: Measure = "events") -> np.ndarray:
-        """Add up a key's events in a window, float64 [n_rows]; NaN where the key has a null part.
+    @override
+    def _total(self, key: Key, kind: str, days: int, measure: Measure) -> np.ndarray:
+        return self._spread(key, self._reading(key, kind, measure).total(days))
 
-        Args:
-            key: Parts of the key.
-            kind: The kind of event.
-            days: The window, in days; one that the counter has.
-            measure: What is added up.
-
-        Returns:
-            Counts of events, or the sum of what is measured.
-        """
-        total = self._reading(key, kind, measure).total(days)
-        return self._spread(key, total / UNITS if measure in ("log_price", "value") else total)
-
+    @override
     def days_since_last(self, key: Key, kind: str) -> np.ndarray:
-        """Give the days since a key's last event, float64 [n_rows]; NaN when there is none."""
         reading = self._reading(key, kind, "events")
         return self._spread(key, days_since(reading.time, reading.last()))
 
+    @override
     def days_since_first(self, key: Key, kind: str) -> np.ndarray:
-        """Give the days since a key's first event, float64 [n_rows]; NaN when there is none."""
         reading = self._reading(key, kind, "events")
         return self._spread(key, days_since(reading.time, reading.first()))
 
@@ -66,30 +54,15 @@ class BatchReader(RowFacts):
             name = CounterSpec(key, kind, (), measure).name
             moment = self.moment if key == (USER,) else self.row_moment
             today = self.today.get(name, NO_DAY_EVENTS)
-            reading = Reading(self.counters[name], today, self._key(key), moment)
+            reading = Reading(self.counters[name], today, self.key_codes(key), moment)
             self._readings[key, kind, measure] = reading
         return reading
 
-    def _key(self, key: Key) -> np.ndarray:
-        """Give the code of a key, int64; per request for a user's, per row for others."""
-        if (codes := self._codes.get(key)) is None:
-            if key == (USER,):
-                codes = self.rows.request_user.astype(np.int64)
-            elif key[0] == USER:
-                user = self.rows.request_user[self.rows.request]
-                codes = pair_codes(user, self._item_part(key[1]))
-            else:
-                codes = self._item_part(key[0]).astype(np.int64)
-            self._codes[key] = codes
-            blank = codes == MISSING
-            self._blank[key] = blank if blank.any() else None
-        return codes
-
-    def _item_part(self, name: str) -> np.ndarray:
-        return self.rows.item if name == ITEM else self.attribute_code(name)
-
     def _spread(self, key: Key, values: np.ndarray) -> np.ndarray:
-        """Bring values to the rows, and blank those whose key has a null part."""
-        blank = self._blank[key]
-        values = values.astype(np.float64) if blank is None else np.where(blank, np.nan, values)
+        """Repeat values for the rows; NaN where a part of the key is missing."""
+        if key not in self._missing:
+            missing = self.key_codes(key) == MISSING
+            self._missing[key] = missing if missing.any() else None
+        gaps = self._missing[key]
+        values = values.astype(np.float64) if gaps is None else np.where(gaps, np.nan, values)
         return values[self.rows.request] if key == (USER,) else values

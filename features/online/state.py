@@ -19,7 +19,7 @@ from features.online.users import Users
 from features.reader import pair_codes
 from features.settings import FeatureSettings
 
-_FEW = 12
+FEW = 12
 """Up to so many events are counted one by one, which is quicker than arrays of them."""
 
 
@@ -189,7 +189,7 @@ class OnlineState:
         if not len(self.waiting):
             return
         arrivals, shown = self.waiting.take(before)
-        if len(arrivals) > _FEW:
+        if len(arrivals) > FEW:
             self._count(arrivals)
         else:
             for row in arrivals.rows():

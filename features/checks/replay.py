@@ -16,7 +16,7 @@ from features.arrays.key_index import MISSING
 from features.checks.parity import KEYS, ParityReport
 from features.feature_set import FeatureSet
 from features.log.catalogue import Catalogue
-from features.log.events import day_blocks
+from features.log.events import day_blocks, known_time
 from features.log.requests import Rows
 from features.log.tables import EncodedRequests, read_requests
 from features.online.events import IncomingEvents
@@ -124,7 +124,7 @@ def _source(folder: Path) -> Callable[[int], Snapshot | None]:
 
 def _events_per_day(tables: Tables) -> dict[int, int]:
     """Count what became known each day, by day number, ascending."""
-    known = tables.interactions.filter(_of_kinds(tables)).select((_known() // DAY).alias("day"))
+    known = tables.interactions.filter(_of_kinds(tables)).select((known_time() // DAY).alias("day"))
     shown = tables.impressions.select(Impressions.timestamp.col.dt.timestamp("us") // DAY)
     both = pl.concat([known, shown.rename({Impressions.timestamp.name: "day"})])
     days = both.group_by("day").len().sort("day").collect()
@@ -133,11 +133,6 @@ def _events_per_day(tables: Tables) -> dict[int, int]:
 
 def _of_kinds(tables: Tables) -> pl.Expr:
     return Interactions.kind.col.is_in(list(tables.kinds))
-
-
-def _known() -> pl.Expr:
-    time = Interactions.timestamp.col.dt.timestamp("us")
-    return pl.max_horizontal(time, Interactions.ingested_at.col.dt.timestamp("us") - 1)
 
 
 class _Player:
@@ -244,11 +239,11 @@ class _Player:
     def _interactions(self, block: tuple[int, int]) -> tuple[IncomingEvents, list[int]]:
         """Read what became known in a block, in that order."""
         low, high = block
-        day = _known() // DAY
+        day = known_time() // DAY
         frame = (
             self.tables.interactions.filter(_of_kinds(self.tables) & (day >= low) & (day < high))
             .with_columns(
-                _known().alias(_KNOWN),
+                known_time().alias(_KNOWN),
                 Interactions.timestamp.col.dt.timestamp("us"),
                 Interactions.ingested_at.col.dt.timestamp("us"),
             )

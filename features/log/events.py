@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
+from data_contracts.events import Interactions
 from features.arrays.key_index import MISSING
 
 UNITS = 1_000_000
@@ -87,6 +89,20 @@ class Events:
 
     def __len__(self) -> int:
         return len(self.time)
+
+
+def known_time() -> pl.Expr:
+    """Last instant before an interaction is known, UTC microseconds: `known` in `Events`.
+
+    It is the interaction's time, or the microsecond before it arrived when that is later.
+    """
+    arrived = Interactions.ingested_at.col.dt.timestamp("us")
+    return pl.max_horizontal(Interactions.timestamp.col.dt.timestamp("us"), arrived - 1)
+
+
+def known_time_of(time: int, arrived: int) -> int:
+    """`known_time` of one interaction, from when it happened and arrived, UTC microseconds."""
+    return max(time, arrived - 1)
 
 
 def impressions_of(time: np.ndarray, user: np.ndarray, item: np.ndarray) -> Events:

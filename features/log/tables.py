@@ -10,7 +10,7 @@ from data_contracts.events import Impressions, Interactions
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.catalogue import encode
-from features.log.events import SESSION, UNITS, Events, impressions_of
+from features.log.events import SESSION, UNITS, Events, impressions_of, known_time
 from features.log.requests import Rows
 
 _VISITS_A_DAY = 1 << 32
@@ -112,7 +112,7 @@ def with_times(interactions: pl.LazyFrame, kinds: Sequence[str]) -> pl.LazyFrame
         session,
         Interactions.item_id.name,
         time.alias(_TIME),
-        pl.max_horizontal(time, ingested - 1).alias(_KNOWN),
+        known_time().alias(_KNOWN),
         (ingested - time).fill_null(0).alias(_LATENESS),
         (time // DAY).alias(_DAY),
         pl.coalesce("s" + session, "u" + user).alias(_VISIT),

@@ -8,7 +8,7 @@ import numpy as np
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.catalogue import Catalogue
-from features.log.events import UNITS
+from features.log.events import UNITS, known_time_of
 from features.online.dedup import hash_of, visit_hash
 from features.online.events import FIELDS, EncodedEvents, IncomingEvents
 from features.online.state import OnlineState
@@ -53,7 +53,7 @@ class EventEncoder:
         self.heard = max(self.heard, max(arrived, default=self.heard))
         add_user = self._state.users.add
         numbers = np.empty((len(FIELDS), len(events)), np.int64)
-        numbers[0] = list(map(_last_unknown, events.time, arrived))
+        numbers[0] = list(map(known_time_of, events.time, arrived))
         numbers[1] = events.time
         numbers[2] = list(map(hash_of, events.event_id))
         numbers[3] = list(map(visit_hash, events.session_id))
@@ -78,11 +78,6 @@ class EventEncoder:
         self._state.tally.passed_by += passed_by
         self._state.tally.too_late += len(fits) - sum(fits) - passed_by
         return fits
-
-
-def _last_unknown(time: int, arrived: int) -> int:
-    """Give the last instant before an event was known."""
-    return time if arrived <= time else arrived - 1
 
 
 def _millionths(value: float) -> int:

@@ -16,6 +16,7 @@ from data_contracts.items import Items
 from data_contracts.progress import Track, silent
 from data_contracts.reading import check_rows
 from data_contracts.storage import write_parquet
+from features.log.events import known_time
 from recsys.labels.grades import grade_impressions
 from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.workspace import TABLES, Workspace
@@ -179,12 +180,11 @@ def _without_copies(
     place, kept = "place in the file", "is kept"
     event, time = Interactions.event_id, Interactions.timestamp
     key = [event.col, time.col.dt.date()]
-    known = pl.max_horizontal(time.col, Interactions.ingested_at.col - pl.duration(microseconds=1))
     complete = event.col.is_not_null() & time.col.is_not_null()
     several = frame.with_row_index(place).filter(complete & pl.struct(key).is_duplicated())
     if not several.height:
         return frame, frame.clear(), frame.clear()
-    several = several.sort(known, time.col, place).with_columns(
+    several = several.sort(known_time(), time.col, place).with_columns(
         pl.struct(key).is_first_distinct().alias(kept)
     )
     told = [pl.col(name) for name in frame.columns if name != Interactions.ingested_at.name]

@@ -1,4 +1,8 @@
-"""Time as features count it: UTC microseconds, tiles of hours and days."""
+"""Time in features: UTC microseconds, days since 1970-01-01, and windows.
+
+Windows are *sawtooth windows*: the head is exact to the microsecond, the tail moves in steps of a
+tile, an hour or a day. So a window of 7 days holds between 7 days and 7 days and one hour.
+"""
 
 from functools import lru_cache
 
@@ -11,7 +15,7 @@ HOUR = 3_600_000_000
 DAY = 24 * HOUR
 NO_TIME = np.iinfo(np.int64).min
 HOURLY_WINDOW_DAYS = 7
-"""Windows up to this long begin at an hour, longer ones at midnight UTC."""
+"""Windows of up to so many days begin at a full hour, longer ones at midnight UTC."""
 
 
 def day_name(day: int) -> str:
@@ -24,6 +28,11 @@ def day_number(name: str) -> int:
     return int(np.datetime64(name, "D").astype(np.int64))
 
 
+def tile_length(days: int) -> int:
+    """Step in which a window of so many days moves its beginning: an hour or a day, in us."""
+    return HOUR if days <= HOURLY_WINDOW_DAYS else DAY
+
+
 def window_start(time: np.ndarray, days: int) -> np.ndarray:
     """Give where a window that ends at `time` begins: `floor(time - window, tile)`.
 
@@ -34,13 +43,13 @@ def window_start(time: np.ndarray, days: int) -> np.ndarray:
     Returns:
         int64, the first microsecond inside the window.
     """
-    tile = HOUR if days <= HOURLY_WINDOW_DAYS else DAY
+    tile = tile_length(days)
     return (time - days * DAY) // tile * tile
 
 
 def window_end(time: np.ndarray, days: int) -> np.ndarray:
     """Give the first instant whose window of `days` no longer has an event of `time`, int64."""
-    tile = HOUR if days <= HOURLY_WINDOW_DAYS else DAY
+    tile = tile_length(days)
     return time // tile * tile + tile + days * DAY
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.arrays.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
+from features.arrays.clock import DAY, NO_TIME, tile_length
 from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING, KeyIndex, grown
 from features.batch.counters.tiles import EMPTY_TILE, DayEvents, LateEvents, Tile
@@ -151,8 +151,7 @@ class Counter:
         """Keep the day's tile for the windows that will leave it, no finer than they need."""
         finite = [days for days in self.spec.windows if days != EVER]
         if finite:
-            unit = HOUR if min(finite) <= HOURLY_WINDOW_DAYS else DAY
-            self.tiles[self.day] = tile.by(unit)
+            self.tiles[self.day] = tile.by(tile_length(min(finite)))
 
     def _widen(self, rows: np.ndarray, tile: Tile) -> None:
         """Move the first and last times of the tile's keys."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.arrays.clock import DAY, HOUR, HOURLY_WINDOW_DAYS, NO_TIME
+from features.arrays.clock import DAY, HOUR, NO_TIME, tile_length
 from features.arrays.compiled import compiled
 from features.batch.counters.counter import Counter
 from features.batch.counters.tiles import DayEvents, Tile
@@ -79,7 +79,7 @@ class Reading:
             one = found[place : place + 1]
             if late is not None:
                 self._add(one, self._known(late.windows[days]), self._of_day, 1)
-            if days != EVER and days <= HOURLY_WINDOW_DAYS and self._hour.any():
+            if days != EVER and tile_length(days) == HOUR and self._hour.any():
                 self._add(one, self._known(counter.leaving(days)), self._hour, -1)
         return found
 

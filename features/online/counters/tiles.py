@@ -4,15 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from features.arrays.clock import DAY, HOUR, HOURLY_WINDOW_DAYS
+from features.arrays.clock import DAY, tile_length
 from features.counter_spec import EVER
 
 _LEAST = 8
-
-
-def tile_length(days: int) -> int:
-    """Give the length of the tiles a window begins with, in microseconds."""
-    return HOUR if days <= HOURLY_WINDOW_DAYS else DAY
 
 
 class Deltas:

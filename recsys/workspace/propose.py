@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
 import tomlkit
 from rich import box
@@ -12,18 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from data_contracts.items import Items
-from features.counter_spec import EVER, ITEM, USER
-from features.kinds.affinity import Affinity, PriceAgainstUsual
-from features.kinds.co_visitation import CoVisitation
+from features.counter_spec import ITEM, USER
+from features.defaults import AFFINITY_SMOOTHING, DefaultColumns
 from features.kinds.columns import AnyKind
 from features.kinds.context import ContextWord, Given, LocalTime
-from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount, WindowSum
+from features.kinds.counts import WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
-from features.kinds.item import Age, AttributeNumber, Price
-from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
-from features.kinds.slate import SlatePercentile
+from features.kinds.item import Age, AttributeNumber
 from features.log.catalogue import PRICE_BAND
-from features.log.events import IMPRESSION, SESSION
 from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
 from recsys.workspace.config import WorkspaceConfig, features_table
 from recsys.workspace.facts import NOT_ATTRIBUTES, ColumnFacts, Facts
@@ -32,7 +26,6 @@ WINDOWS = (1, 7, 30, 90)
 _COVERED = 0.3
 _MOST_ATTRIBUTES = 4
 _MOST_WORDS = 20
-_AFFINITY_SMOOTHING = 5.0
 
 
 @dataclass(frozen=True)
@@ -89,11 +82,19 @@ class _Chooser:
     def __init__(self, facts: Facts, config: WorkspaceConfig) -> None:
         self.facts, self.config = facts, config
         kinds = [kind for kind, count in facts.kinds.items() if count]
-        self.weak, self.strong = kinds[0], kinds[-1]
-        self.own = list(dict.fromkeys((self.weak, self.strong)))
         self.between = kinds[1:-1]
-        self.before_days = _days(facts.first, config.split.text_end)
-        self.windows = [days for days in WINDOWS if days <= max(2 * self.before_days, 1)]
+        self.before_days = max((config.split.text_end - facts.first).days, 0)
+        windows = [days for days in WINDOWS if days <= max(2 * self.before_days, 1)]
+        self.has_users = facts.with_user >= 0.05
+        self.columns = DefaultColumns(
+            kinds[0],
+            kinds[-1],
+            windows,
+            windows[-1],
+            max(days for days in windows if days <= 30),
+            config.features.smoothing,
+            self.has_users,
+        )
         self.attributes: list[str] = []
 
     def groups(self) -> Iterator[Group]:
@@ -117,23 +118,13 @@ class _Chooser:
         yield self._relative()
 
     def _popularity(self) -> Group:
-        windows, weak = self.windows, self.weak
-        columns: list[AnyKind] = [
-            WindowCount((ITEM,), kind, days) for kind in self.own for days in windows
-        ]
-        if len(windows) > 2:
-            columns.append(Trend((ITEM,), weak, windows[-3], windows[-1]))
-        columns.append(Recency((ITEM,), weak))
-        if self.strong != weak:
-            smoothing = self.config.features.smoothing
-            columns.append(Rate((ITEM,), self.strong, weak, windows[-1], smoothing))
-        long = [days for days in WINDOWS if days not in windows]
+        long = [days for days in WINDOWS if days not in self.columns.windows]
         short = f"; windows of {long} days would be less than half full then" if long else ""
         return Group(
             "popularity of items",
-            f"{self._volume(self.own)}; {self.before_days} days of log before the ranker's first "
-            f"row{short}",
-            columns,
+            f"{self._volume(self.columns.kinds)}; {self.before_days} days of log before the "
+            f"ranker's first row{short}",
+            self.columns.popularity(),
         )
 
     def _kinds_between(self) -> Iterator[Group]:
@@ -143,54 +134,30 @@ class _Chooser:
             if each < 1:
                 yield Group(title, f"{self._volume([kind])}: fewer than one an item")
                 continue
-            columns = [WindowCount((ITEM,), kind, self._month)]
-            if self._has_users:
-                columns.append(WindowCount((USER, ITEM), kind, self.windows[-1]))
+            columns = [WindowCount((ITEM,), kind, self.columns.month_days)]
+            if self.has_users:
+                columns.append(WindowCount((USER, ITEM), kind, self.columns.long_days))
             yield Group(title, f"{self._volume([kind])}, a step between the others", columns)
 
     def _users(self) -> Group:
-        title = "what the user does at all"
-        if not self._has_users:
-            return Group(title, self._no_users)
-        columns: list[AnyKind] = [
-            *(WindowCount((USER,), kind, self.windows[-1]) for kind in self.own),
-            WindowCount((USER,), SESSION, EVER),
-            Recency((USER,), self.weak),
-        ]
-        return Group(title, f"{self.facts.with_user:.0%} of interactions have a user", columns)
+        why = f"{self.facts.with_user:.0%} of interactions have a user"
+        return self._of_users("what the user does at all", why, self.columns.users())
 
     def _value(self) -> Group:
-        title = "what the user spends"
-        told = f"{self.facts.with_value:.0%} of {self.strong} events have a value"
-        if self.facts.with_value < _COVERED or not self._has_users:
-            return Group(title, told if self._has_users else self._no_users)
-        return Group(title, told, [WindowSum((USER,), self.strong, self.windows[-1])])
+        strong = self.columns.strong
+        why = f"{self.facts.with_value:.0%} of {strong} events have a value"
+        spent = WindowSum((USER,), strong, self.columns.long_days)
+        covered = self.facts.with_value >= _COVERED
+        return self._of_users("what the user spends", why, [spent] if covered else [])
 
     def _pairs(self) -> Group:
-        title = "the user and this item"
-        if not self._has_users:
-            return Group(title, self._no_users)
-        pair = (USER, ITEM)
-        columns: list[AnyKind] = [
-            *(WindowCount(pair, kind, EVER) for kind in self.own),
-            WindowCount(pair, self.strong, self.windows[-1]),
-            *(Recency(pair, kind) for kind in self.own),
-        ]
-        return Group(title, "whether they met before, how often, how long ago", columns)
+        why = "whether they met before, how often, how long ago"
+        return self._of_users("the user and this item", why, self.columns.pairs())
 
     def _repeats(self) -> Group:
-        title = "coming back"
-        told = f"{self.facts.repeats:.1%} of pairs of user and item meet on two days or more"
-        if not self._has_users or self.facts.repeats < 0.01:
-            return Group(title, told)
-        strong = self.strong
-        columns: list[AnyKind] = [
-            RepeatShare(strong),
-            Rhythm(strong),
-            ItemRepeat("rate"),
-            ItemRepeat("days"),
-        ]
-        return Group(title, told, columns)
+        why = f"{self.facts.repeats:.1%} of pairs of user and item meet on two days or more"
+        good = self.has_users and self.facts.repeats >= 0.01
+        return Group("coming back", why, self.columns.repeats() if good else [])
 
     def _attributes(self) -> Iterator[Group]:
         facts = self.facts
@@ -214,16 +181,7 @@ class _Chooser:
         if len(self.attributes) >= _MOST_ATTRIBUTES:
             return Group(title, f"{told}; left out after {_MOST_ATTRIBUTES} others")
         self.attributes.append(name)
-        weak = self.weak
-        columns: list[AnyKind] = [WindowCount((name,), weak, self._month)]
-        if self._has_users:
-            columns += [
-                Affinity(name, weak, EVER, _AFFINITY_SMOOTHING),
-                Affinity(name, weak, self._month, _AFFINITY_SMOOTHING),
-                WindowCount((USER, name), weak, EVER),
-                Recency((USER, name), weak),
-            ]
-        return Group(title, told, columns)
+        return Group(title, told, self.columns.attribute(name))
 
     def _numbers(self) -> Iterator[Group]:
         for name, kind in self.config.attributes.items():
@@ -235,52 +193,44 @@ class _Chooser:
             yield Group(f"{name} of items", told, [AttributeNumber(name)] if good else [])
 
     def _price(self) -> Group:
-        title = "price"
-        column = self.facts.columns[Items.price.name]
-        told = f"{column.coverage:.0%} of items have a price"
-        if column.coverage < _COVERED:
-            return Group(title, told)
-        usual = [PriceAgainstUsual(self.strong)] if self._has_users else []
-        return Group(title, told, [Price(), *usual])
+        coverage = self.facts.columns[Items.price.name].coverage
+        columns = self.columns.price() if coverage >= _COVERED else []
+        return Group("price", f"{coverage:.0%} of items have a price", columns)
 
     def _age(self) -> Group:
-        column = self.facts.columns[Items.listed_at.name]
-        told = f"{column.coverage:.0%} of items say since when they are listed"
-        first = FirstSeen((ITEM,), self.strong)
-        if column.coverage < _COVERED:
-            return Group("age of items", f"{told}: from the first {self.strong} instead", [first])
+        coverage = self.facts.columns[Items.listed_at.name].coverage
+        told = f"{coverage:.0%} of items say since when they are listed"
+        first = self.columns.first_seen()
+        if coverage < _COVERED:
+            why = f"{told}: from the first {self.columns.strong} instead"
+            return Group("age of items", why, [first])
         return Group("age of items", told, [Age(), first])
 
     def _together(self) -> Iterator[Group]:
-        mean = self.facts.session_items
-        told = f"{mean:.1f} different items in a session"
+        told = f"{self.facts.session_items:.1f} different items in a session"
         yield Group(
             "co-visitation by session",
-            told if mean >= 1.2 else f"{told}: too few to meet",
-            _co_visitation("session") if mean >= 1.2 and self._has_users else [],
+            told if self._has_sessions else f"{told}: too few to meet",
+            self.columns.co_visitation("session") if self._has_sessions and self.has_users else [],
         )
-        yield Group(
-            "co-visitation by user",
-            "what users took beside this item" if self._has_users else self._no_users,
-            _co_visitation("user") if self._has_users else [],
-        )
+        why = "what users took beside this item"
+        yield self._of_users("co-visitation by user", why, self.columns.co_visitation("user"))
 
     def _last(self) -> Group:
         title = "the user's last interactions"
-        if not self._has_users:
-            return Group(title, self._no_users)
         if not self.attributes:
-            return Group(title, "no attribute to compare them by; co-visitation compares items")
+            why = "no attribute to compare them by; co-visitation compares items"
+            return self._of_users(title, why, [])
         first = self.attributes[0]
-        return Group(title, f"what they are after now, by {first}", [LastShare(first, 10)])
+        why = f"what they are after now, by {first}"
+        return self._of_users(title, why, [LastShare(first, 10)])
 
     def _tags(self) -> Group:
-        title = "the user's liking for tags"
         column = self.facts.columns[Items.tags.name]
-        told = f"{column.coverage:.0%} of items have any of {column.distinct:,} tags"
-        if column.coverage < _COVERED or not self._has_users:
-            return Group(title, told)
-        return Group(title, told, [TagAffinity(30, _AFFINITY_SMOOTHING)])
+        why = f"{column.coverage:.0%} of items have any of {column.distinct:,} tags"
+        good = column.coverage >= _COVERED and self.has_users
+        columns = [TagAffinity(30, AFFINITY_SMOOTHING)] if good else []
+        return Group("the user's liking for tags", why, columns)
 
     def _time(self) -> Group:
         zone = self.config.features.timezone
@@ -298,66 +248,39 @@ class _Chooser:
                 yield Group(title, f"{told}: too little to learn from")
             elif found.numeric:
                 yield Group(title, f"{told}, all numbers", [Given(key)])
+            elif found.distinct > _MOST_WORDS:
+                yield Group(title, f"{told}: more than {_MOST_WORDS} words")
             else:
-                yield self._words(title, key, told, found)
-
-    def _words(self, title: str, key: str, told: str, found: ColumnFacts) -> Group:
-        if found.distinct > _MOST_WORDS:
-            return Group(title, f"{told}: more than {_MOST_WORDS} words")
-        return Group(title, told, [ContextWord(key, tuple(found.values))])
+                yield Group(title, told, [ContextWord(key, tuple(found.values))])
 
     def _impressions(self) -> Group:
         title = "what was shown"
         if self.config.slate_source == "sampled":
             why = "slates are sampled: they would tell the ranker how they were sampled"
             return Group(title, why)
-        smoothing, weak = self.config.features.smoothing, self.weak
-        short = [days for days in self.windows if days in (7, 30)] or [self.windows[-1]]
-        columns: list[AnyKind] = [Rate((ITEM,), weak, IMPRESSION, d, smoothing) for d in short]
-        columns += [
-            Rate((name,), weak, IMPRESSION, self._month, smoothing) for name in self.attributes
-        ]
-        if self._has_users:
-            columns += [
-                Rate((USER,), weak, IMPRESSION, self._month, smoothing),
-                WindowCount((USER, ITEM), IMPRESSION, min(7, self.windows[-1])),
-                Recency((USER, ITEM), IMPRESSION),
-            ]
-        return Group(title, "slates were logged: rates per impression, and fatigue", columns)
+        windows = self.columns.windows
+        short = [days for days in windows if days in (7, 30)] or [windows[-1]]
+        why = "slates were logged: rates per impression, and fatigue"
+        return Group(title, why, self.columns.impressions(short, self.attributes))
 
     def _relative(self) -> Group:
-        of = [WindowCount((ITEM,), self.weak, self._month).name]
-        if self._has_users:
-            if self.facts.session_items >= 1.2:
-                of.append(CoVisitation("session", "sum", 30).name)
-            of.append(CoVisitation("user", "sum", 30).name)
-        if self.facts.columns[Items.price.name].coverage >= _COVERED:
-            of.append(Price().name)
-        columns = [SlatePercentile(name) for name in of]
+        has_price = self.facts.columns[Items.price.name].coverage >= _COVERED
+        columns = self.columns.in_slate(
+            self.columns.month_days, sessions=self._has_sessions, price=has_price
+        )
         return Group("among the slate's candidates", "the order is all that counts", columns)
 
     @property
-    def _month(self) -> int:
-        return max(days for days in self.windows if days <= 30)
+    def _has_sessions(self) -> bool:
+        return self.facts.session_items >= 1.2
 
-    @property
-    def _has_users(self) -> bool:
-        return self.facts.with_user >= 0.05
-
-    @property
-    def _no_users(self) -> str:
-        return f"only {self.facts.with_user:.1%} of interactions have a user"
+    def _of_users(self, title: str, why: str, columns: Sequence[AnyKind]) -> Group:
+        if self.has_users:
+            return Group(title, why, columns)
+        return Group(title, f"only {self.facts.with_user:.1%} of interactions have a user")
 
     def _volume(self, kinds: Sequence[str]) -> str:
         return ", ".join(f"{self.facts.kinds[kind]:,} {kind} events" for kind in kinds)
-
-
-def _co_visitation(how: Literal["session", "user"]) -> list[AnyKind]:
-    return [CoVisitation(how, "max", 30), CoVisitation(how, "sum", 30), CoVisitation(how, "max", 5)]
-
-
-def _days(first: datetime, end: datetime) -> int:
-    return max((end - first).days, 0)
 
 
 def render_proposal(proposal: Proposal) -> RenderableType:

@@ -11,12 +11,12 @@ from features.backfill.engines import Block, Pool
 
 
 @contextmanager
-def ray_pool(work: BackfillJob, workers: int) -> Iterator[Pool]:
-    """Give the workers of a Ray cluster, or of one begun here for the while.
+def ray_pool(job: BackfillJob, workers: int) -> Iterator[Pool]:
+    """Workers of the Ray cluster that is joined, or of one that is started here and stopped after.
 
     Args:
-        work: What is to be computed.
-        workers: Processes of a cluster that is begun here.
+        job: The backfill.
+        workers: Processes of a cluster that is started here.
 
     Yields:
         The pool.
@@ -34,7 +34,7 @@ def ray_pool(work: BackfillJob, workers: int) -> Iterator[Pool]:
     if begun:
         _join_cluster(ray, workers)
     try:
-        yield _RayPool(ray, ray.remote(walk_block), ray.put(work))
+        yield _RayPool(ray, ray.remote(walk_block), ray.put(job))
     finally:
         if begun:
             ray.shutdown()
@@ -55,7 +55,7 @@ def _join_cluster(ray: Any, workers: int) -> None:
 class _RayPool:
     ray: Any
     function: Any
-    work: Any
+    job: Any
 
     def submit(self, block: Block) -> Callable[[], list[DayResult]]:
         reference = self.function.options(max_retries=2).remote(self.work, *block)

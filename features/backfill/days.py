@@ -1,8 +1,12 @@
-"""Walks over the days of a log with the state, and writes the rows of the days that are wanted."""
+"""The day-by-day pass of a backfill.
+
+Each day's features are read from the state at its midnight; the rows are written, and the day is
+folded into the state.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -33,7 +37,7 @@ ROWS, SNAPSHOTS, CARRY = "rows", "snapshots", "carry"
 
 @dataclass(frozen=True)
 class DayResult:
-    """A day that was walked over.
+    """Result of one day.
 
     Attributes:
         day: Day number.
@@ -48,38 +52,38 @@ class DayResult:
 
 @dataclass(frozen=True)
 class BackfillJob:
-    """What is to be computed, in a form that other processes can be given.
+    """A backfill of a folder; it can be pickled for other processes.
 
     Attributes:
         provenance: The log, the features, the settings.
         folder: Where `rows/`, `snapshots/` and `carry/` are.
-        wanted: Columns to compute by day number.
+        wanted: Columns to compute, by day number.
         specs: The counters to carry.
     """
 
     provenance: Provenance
     folder: Path
-    wanted: Mapping[int, tuple[str, ...]]
-    specs: tuple[CounterSpec, ...]
+    wanted: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    specs: tuple[CounterSpec, ...] = ()
 
     def features(self, day: int) -> FeatureSet:
-        """Give the features whose columns are wanted of a day, and those they look at."""
+        """Features whose columns are wanted of a day, and those they depend on."""
         return self.provenance.features.subset(self.wanted[day])
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """The folder of states."""
+        """The checkpoints of the state."""
         return Checkpoints(self.folder / CARRY, self.provenance)
 
     @property
     def snapshots(self) -> SnapshotStore:
-        """The folder of snapshots."""
+        """The snapshots."""
         return SnapshotStore(self.folder / SNAPSHOTS, self.provenance)
 
     def state(self, day: int, *, writes: bool) -> FeatureState:
-        """Give the state as of a midnight, from its checkpoint or from the log's beginning."""
+        """State at a midnight, from its checkpoint, or empty at the log's beginning."""
         if day == self.provenance.log.first_day:
-            # The empty one, which a replay of the log begins with.
+            # The empty snapshot, with which a replay of the log begins.
             first = self.snapshots.at(day)
             return self.checkpoints.begin(self.specs, first, writes=writes)
         snapshot = partial(self.snapshots.at, day)
@@ -87,38 +91,38 @@ class BackfillJob:
 
 
 class DayWalk:
-    """Goes from midnight to midnight.
+    """The pass over the days of a log.
 
-    What a day's rows need of the state is read before the state moves on. Their columns are then
-    computed and written by others, beside the walk.
+    The counters of a day's rows are read before the state advances; columns are computed and
+    written by an executor, in parallel with the pass.
 
     Args:
-        work: What is to be computed.
-        state: The state to begin with, which goes along.
-        writers: Who computes and writes the rows.
+        job: The backfill.
+        state: The state to begin with; it is advanced.
+        writers: Computes and writes the rows.
     """
 
-    def __init__(self, work: BackfillJob, state: FeatureState, writers: Executor) -> None:
-        self.work = work
+    def __init__(self, job: BackfillJob, state: FeatureState, writers: Executor) -> None:
+        self.job = job
         self.state = state
         self._writers = writers
         self._subsets: dict[tuple[str, ...], FeatureSet] = {}
-        self._counts_shown = any(spec.kind == IMPRESSION for spec in work.specs)
+        self._counts_shown = any(spec.kind == IMPRESSION for spec in job.specs)
         self._snapshot: tuple[int, _Once[Snapshot]] | None = None
         self._next: Future[EncodedRequests | Events | None] | None = None
 
     def days(
         self, end_day: int, *, rows: bool, then: int | None = None
     ) -> Iterator["Future[DayResult]"]:
-        """Walk on to a midnight.
+        """Process the days up to a midnight.
 
         Args:
             end_day: Day number of that midnight.
             rows: Whether to write the rows that are wanted.
-            then: The midnight to walk to after it, so that others can read that block by then.
+            then: The midnight of the next call, so that its block is read ahead.
 
         Yields:
-            Each day, when it is in the state; done when its rows are written.
+            A future of each day, once it is in the state; done when its rows are written.
         """
         first_day = self.state.day
         shown = (
@@ -127,7 +131,7 @@ class DayWalk:
         self._next = None
         if then is not None:
             self._next = self._writers.submit(self._read, end_day, then, rows)
-        for day, events in self.work.provenance.log.arrivals_by_day(first_day, end_day):
+        for day, events in self.job.provenance.log.arrivals_by_day(first_day, end_day):
             of_day = _cut_day(shown, day) if isinstance(shown, EncodedRequests) else None
             if of_day is not None:
                 impressions = impression_events(of_day.rows)
@@ -135,13 +139,13 @@ class DayWalk:
                 impressions = shown.between(day * DAY, (day + 1) * DAY)
             else:
                 impressions = Events.none((IMPRESSION,))
-            is_wanted = rows and day in self.work.wanted
+            is_wanted = rows and day in self.job.wanted
             yield self._day(of_day if is_wanted else None, events, impressions)
 
     def _read(self, first_day: int, end_day: int, rows: bool) -> EncodedRequests | Events | None:
-        """Read what of the impressions of some days the walk needs: with ids, without, or none."""
-        log, features = self.work.provenance.log, self.work.provenance.features
-        wanted = [day for day in range(first_day, end_day) if rows and day in self.work.wanted]
+        """Read the impressions of some days: as requests, as events, or not at all."""
+        log, features = self.job.provenance.log, self.job.provenance.features
+        wanted = [day for day in range(first_day, end_day) if rows and day in self.job.wanted]
         low = first_day if self._counts_shown else min(wanted, default=end_day)
         if wanted:
             shown = log.shown(low, end_day)
@@ -155,7 +159,7 @@ class DayWalk:
     def _day(
         self, shown: EncodedRequests | None, events: Events, impressions: Events
     ) -> "Future[DayResult]":
-        state, log = self.state, self.work.provenance.log
+        state, log = self.state, self.job.provenance.log
         day = state.day
         today = state.arrivals(log.catalogue, events, impressions)
         if shown is None or not shown.frame.height:
@@ -171,17 +175,17 @@ class DayWalk:
         return done
 
     def _snapshot_of(self, day: int) -> Callable[[], Snapshot]:
-        """Give what takes the snapshot of a day's rows when it is first asked for."""
-        snapshots = self.work.snapshots
+        """Lazy snapshot of a day's rows, shared by the days that use the same one."""
+        snapshots = self.job.snapshots
         due = snapshots.due(day)
         if self._snapshot is None or self._snapshot[0] != due:
             self._snapshot = due, _Once(lambda: snapshots.at(due))
         return self._snapshot[1]
 
     def _features(self, day: int) -> FeatureSet:
-        names = self.work.wanted[day]
+        names = self.job.wanted[day]
         if names not in self._subsets:
-            self._subsets[names] = self.work.features(day)
+            self._subsets[names] = self.job.features(day)
         return self._subsets[names]
 
     def _write(
@@ -191,11 +195,11 @@ class DayWalk:
         features: FeatureSet,
         reader: BatchReader,
     ) -> DayResult:
-        """Write a day's rows: the columns computed, beside those of the file that still hold."""
+        """Write a day's rows: new columns, and those of the existing file that are valid."""
         columns = features.columns(reader)
-        provenance = self.work.provenance
-        path = row_file(self.work.folder / ROWS, day)
-        new = {name: columns[name] for name in self.work.wanted[day]}
+        provenance = self.job.provenance
+        path = row_file(self.job.folder / ROWS, day)
+        new = {name: columns[name] for name in self.job.wanted[day]}
         made, kept = made_from(path), dict[str, pl.Series]()
         if made is not None and made.inputs == provenance.rows(day):
             still = [
@@ -217,7 +221,7 @@ class DayWalk:
 
 
 class _Once(Generic[T]):
-    """Makes something when it is first asked for; whoever asks meanwhile waits."""
+    """Thread-safe lazy value: computed on the first call, once."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -248,25 +252,25 @@ def _cut_day(shown: EncodedRequests, day: int) -> EncodedRequests:
 
 
 class InlineExecutor(Executor):
-    """Does everything at once, where it is asked for."""
+    """Executor that runs each call at once, in the calling thread."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
-        """Do it."""
+        """Run a call and give its finished future."""
         done: Future[T] = Future()
         done.set_result(fn(*args, **kwargs))
         return done
 
 
-def walk_block(work: BackfillJob, first_day: int, end_day: int) -> list[DayResult]:
+def walk_block(job: BackfillJob, first_day: int, end_day: int) -> list[DayResult]:
     """Write the rows of a run of days from the checkpoint at its beginning.
 
     Args:
-        work: What is to be computed.
+        job: The backfill.
         first_day: Day number.
         end_day: The day after the last one.
 
     Returns:
         The days.
     """
-    walk = DayWalk(work, work.state(first_day, writes=False), InlineExecutor())
+    walk = DayWalk(job, job.state(first_day, writes=False), InlineExecutor())
     return [done.result() for done in walk.days(end_day, rows=True)]

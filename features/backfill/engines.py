@@ -1,8 +1,8 @@
-"""Who computes the rows: this process, whose threads write while it walks on, or Ray.
+"""Engines of a backfill: this process with writing threads, or Ray.
 
-On Ray this process only carries the state over the days, leaves a checkpoint where a block of days
-begins, and hands the block out when the tiles of its days are written. What a block writes depends
-on nothing but the log and that checkpoint, so the bytes are the same whoever writes them.
+On Ray this process only carries the state over the days, saves a checkpoint where a block of days
+begins, and submits the block once the tiles of its days are written. The rows of a block depend on
+the log and that checkpoint alone, so the bytes are the same on every engine.
 """
 
 from collections import deque
@@ -17,92 +17,92 @@ from features.backfill.days import BackfillJob, DayResult, DayWalk, InlineExecut
 Engine = Literal["local", "ray"]
 Block = tuple[int, int]
 _KEPT = 2
-"""Checkpoints kept behind the walk, to go on from."""
+"""Latest checkpoints that are kept, to resume from."""
 _SAVE_EVERY = 6
-"""Blocks between the checkpoints of a walk that needs none for others."""
+"""Blocks between two checkpoints of the local engine."""
 
 
 class Pool(Protocol):
-    """Computes blocks somewhere else."""
+    """Workers that compute blocks in other processes."""
 
     def submit(self, block: Block) -> Callable[[], list[DayResult]]:
-        """Begin a block; what it gives waits for its days."""
+        """Start a block; calling the result waits for its days."""
         ...
 
 
 def run_here(
-    work: BackfillJob, walk: DayWalk, blocks: Sequence[Block], ahead: int
+    job: BackfillJob, walk: DayWalk, blocks: Sequence[Block], ahead: int
 ) -> Iterator[DayResult]:
-    """Walk over the blocks in this process, while its writers write the rows.
+    """Process the blocks in this process, while its threads write the rows.
 
     Args:
-        work: What is to be computed.
-        walk: Stands at the first block's beginning.
+        job: The backfill.
+        walk: At the first block's beginning.
         blocks: Runs of days, each beginning where the one before ends.
-        ahead: Days that may wait to be written.
+        ahead: Days that may be queued for writing.
 
     Yields:
         Each day when it is done.
     """
     behind: deque[int] = deque([walk.state.day], _KEPT + 1)
-    waiting: deque[Future[DayResult]] = deque()
-    # Alone, nobody could read on meanwhile.
+    pending: deque[Future[DayResult]] = deque()
+    # Without threads there is nobody to read ahead.
     thens = [end for _, end in blocks[1:]] if ahead else []
     for number, ((_, end_day), then) in enumerate(zip_longest(blocks, thens), 1):
         for day in walk.days(end_day, rows=True, then=then):
-            waiting.append(day)
-            while len(waiting) > ahead:
-                yield waiting.popleft().result()
+            pending.append(day)
+            while len(pending) > ahead:
+                yield pending.popleft().result()
         if number % _SAVE_EVERY and number < len(blocks):
             continue
-        work.checkpoints.save(walk.state)
+        job.checkpoints.save(walk.state)
         behind.append(end_day)
-        work.checkpoints.prune(set(behind))
-    while waiting:
-        yield waiting.popleft().result()
+        job.checkpoints.prune(set(behind))
+    while pending:
+        yield pending.popleft().result()
 
 
 def run_apart(
-    work: BackfillJob, walk: DayWalk, blocks: Sequence[Block], pool: Pool, workers: int
+    job: BackfillJob, walk: DayWalk, blocks: Sequence[Block], pool: Pool, workers: int
 ) -> Iterator[DayResult]:
-    """Carry the state over the blocks and let others write their rows.
+    """Carry the state over the blocks, while a pool writes their rows.
 
     Args:
-        work: What is to be computed.
-        walk: Stands at the first block's beginning.
+        job: The backfill.
+        walk: At the first block's beginning.
         blocks: Runs of days, each beginning where the one before ends.
-        pool: Who writes the rows.
+        pool: The workers.
         workers: How many blocks may be computed at once.
 
     Yields:
         Each day when its block is done; days of blocks without rows when they are carried over.
     """
     behind: deque[int] = deque([walk.state.day], _KEPT + 1)
-    waiting: deque[tuple[Block, Callable[[], list[DayResult]]]] = deque()
+    pending: deque[tuple[Block, Callable[[], list[DayResult]]]] = deque()
     for block in blocks:
         carried = [day.result() for day in walk.days(block[1], rows=False)]
-        work.checkpoints.save(walk.state)
-        wanted = [day for day in range(*block) if day in work.wanted]
+        job.checkpoints.save(walk.state)
+        wanted = [day for day in range(*block) if day in job.wanted]
         if wanted:
-            # Here, since several blocks may need the same one.
-            work.snapshots.take(day for day in wanted if work.features(day).reads_snapshot)
-            waiting.append((block, pool.submit(block)))
+            # In this process, since several blocks may need the same one.
+            job.snapshots.take(day for day in wanted if job.features(day).reads_snapshot)
+            pending.append((block, pool.submit(block)))
         else:
             yield from carried
         behind.append(block[1])
-        while len(waiting) > 2 * workers:
-            yield from waiting.popleft()[1]()
-        work.checkpoints.prune({*behind, *(first for (first, _), _ in waiting)})
-    while waiting:
-        yield from waiting.popleft()[1]()
-    work.checkpoints.prune(set(behind))
+        while len(pending) > 2 * workers:
+            yield from pending.popleft()[1]()
+        job.checkpoints.prune({*behind, *(first for (first, _), _ in pending)})
+    while pending:
+        yield from pending.popleft()[1]()
+    job.checkpoints.prune(set(behind))
 
 
 @contextmanager
 def writers(workers: int) -> Iterator[Executor]:
-    """Give who writes rows beside a walk: the other threads, or the walk itself when alone.
+    """Executor that writes rows: the other threads, or the calling one when it is the only one.
 
-    The loops, polars and numpy let other threads run while they compute.
+    The compiled loops, polars and numpy release the interpreter lock.
     """
     if workers == 1:
         yield InlineExecutor()

@@ -1,13 +1,13 @@
-"""The batch executor: features of every impression of a log, a Parquet file a day.
+"""The backfill: features of every impression of a log, a Parquet file a day.
 
-A day's rows come from the state as of its midnight and what became known on the day; then the day
-is folded into the state. What is there and still holds is kept: a run that was stopped goes on
-where it was, a new column is set beside the others, and a changed day redoes itself and the days
-after it. Memory holds the state and a block of days, whatever the length of the log.
+A day's rows are computed from the state at its midnight and the day's events; then the day is
+folded into the state. Files that are up to date are kept: an interrupted run resumes, a new column
+is added to the existing files, and a changed day recomputes itself and the days after it. Memory
+holds the state and a block of days, whatever the length of the log.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,19 +44,19 @@ BLOCK_ROWS = 500_000
 """Impressions that are read at once, unless one day has more."""
 STATE = "state"
 _AHEAD = 3
-"""Days that may wait for a thread that writes."""
+"""Days that may be queued for each writing thread."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a backfill is asked for.
+    """Days, columns and workers of a backfill.
 
     Attributes:
         first_day: Day number of the first rows; None for the log's first day.
         end_day: The day after the last rows; None for the log's end.
         columns: Names of the columns; None for all.
-        again: Whether to compute what is there and still holds.
-        engine: Who computes the blocks of days.
+        again: Whether to recompute files that are up to date.
+        engine: Where the blocks of days are computed.
         workers: Threads that compute; on Ray, blocks of days that are computed at once.
     """
 
@@ -67,13 +67,21 @@ class Scope:
     engine: Engine = "local"
     workers: int = 1
 
+    def end(self, log: Log) -> int:
+        """The day after the last one of a log that is asked for."""
+        return log.end_day if self.end_day is None else min(log.end_day, self.end_day)
+
+    def is_to_the_end(self, log: Log) -> bool:
+        """Whether the state after the log is asked for."""
+        return self.end(log) == log.end_day
+
 
 @dataclass(frozen=True)
 class Report:
-    """What a backfill did.
+    """Result of a backfill.
 
     Attributes:
-        reasons: Why anything had to be computed, one sentence each; empty when nothing had.
+        reasons: Why anything was computed, one sentence each; empty when nothing was.
         days: Days whose rows were written.
         rows: Rows written.
         late: Interactions of the log set aside because they arrived too late.
@@ -100,168 +108,137 @@ def backfill(
 
     `rows/` gets a Parquet file a day, each with request_id, item_id, user_id, timestamp and
     position, then the features as float32; `snapshots/` a folder for each snapshot they used;
-    `state/` the state as of the midnight after the log; `carry/` what a later run goes on from.
+    `state/` the state at the midnight after the log; `carry/` the checkpoints of later runs.
 
     Args:
         log: The log.
         features: The columns, in order.
         settings: Cadence of snapshots and length of memories.
-        folder: Where all this goes.
-        scope: What is asked for; everything when absent.
+        folder: Where these folders are written.
+        scope: Days and columns; everything when absent.
         track: Shows progress.
-        tell: Is told what was found stale, and why, before anything is computed.
+        tell: Called with each reason to compute, before anything is computed.
 
     Returns:
-        What was done.
+        Reasons and counts.
 
     Raises:
-        UsageError: Another process is at it.
+        UsageError: Another backfill of the folder is running.
     """
-    run = _Run(Provenance(log, features, settings), folder, scope or Scope())
+    job = BackfillJob(Provenance(log, features, settings), folder)
     with folder_lock(folder):
-        return _bring_up_to_date(run, track, tell)
+        return _bring_up_to_date(job, scope or Scope(), track, tell)
 
 
-def _bring_up_to_date(run: "_Run", track: Track, tell: Callable[[str], None]) -> Report:
-    folder, log = run.folder, run.provenance.log
-    sweep(folder)
-    before = read_rows_manifest(folder / ROWS)
-    plan = run.plan(before)
+def _bring_up_to_date(
+    job: BackfillJob, scope: Scope, track: Track, tell: Callable[[str], None]
+) -> Report:
+    rows_folder, log = job.folder / ROWS, job.provenance.log
+    sweep(job.folder)
+    before = read_rows_manifest(rows_folder)
+    plan = _plan(job, scope, before)
     for reason in plan.reasons:
         tell(reason)
     done: list[DayResult] = []
-    if run.is_behind(plan):
-        (folder / ROWS / MANIFEST).unlink(missing_ok=True)
+    if _is_behind(job, scope, plan):
+        (rows_folder / MANIFEST).unlink(missing_ok=True)
         shown = sum(log.days[day].shown for day in plan.wanted)
-        steps = run.compute(plan)
-        done = list(track(steps, "Computing features", shown))
-        run.finish()
-    run.write_manifest(before, done)
+        done = list(track(_compute(job, scope, plan), "Computing features", shown))
+        _finish(job, scope)
+    _write_manifest(job, before, done)
     rows = sum(day.rows for day in done)
     days = sum(day.file is not None for day in done)
     return Report(plan.reasons, days, rows, log.late, log.duplicates)
 
 
-@dataclass(frozen=True)
-class _Run:
-    provenance: Provenance
-    folder: Path
-    scope: Scope
-
-    @property
-    def rows(self) -> Path:
-        """The folder of rows."""
-        return self.folder / ROWS
-
-    @property
-    def end_day(self) -> int:
-        """The midnight to walk to."""
-        end = self.provenance.log.end_day
-        return end if self.scope.end_day is None else min(end, self.scope.end_day)
-
-    @property
-    def is_to_the_end(self) -> bool:
-        """Whether the state after the log is asked for."""
-        return self.end_day == self.provenance.log.end_day
-
-    def plan(self, before: dict[str, object]) -> Plan:
-        """Find what is to be done."""
-        log, scope = self.provenance.log, self.scope
-        first = log.first_day if scope.first_day is None else scope.first_day
-        days = [day for day, of in log.days.items() if first <= day < self.end_day and of.shown]
-        names = self.provenance.features.names if scope.columns is None else scope.columns
-        return plan(self.provenance, self.rows, days, names, before, again=scope.again)
-
-    def is_behind(self, plan: Plan) -> bool:
-        """Tell whether anything is to be computed: rows, or the state after the log."""
-        if plan.wanted or not self.is_to_the_end:
-            return bool(plan.wanted)
-        return state_inputs(self.folder / STATE) != self.provenance.state()
-
-    def compute(self, plan: Plan) -> Iterator[DayResult]:
-        """Walk over the days that the plan needs."""
-        work = BackfillJob(self.provenance, self.folder, plan.wanted, self._specs(plan))
-        log = self.provenance.log
-        first_wanted = min(plan.wanted, default=self.end_day)
-        start = None
-        if not self.scope.again:
-            start = work.checkpoints.latest(work.specs, first_wanted)
-        start = log.first_day if start is None else start
-        work.checkpoints.drop_after(start, work.specs)
-        state = work.state(start, writes=True)
-        blocks = self._blocks(start)
-        workers = self.scope.workers
-        if self.scope.engine == "local":
-            with writers(workers) as opened:
-                yield from run_here(
-                    work, DayWalk(work, state, opened), blocks, _AHEAD * (workers - 1)
-                )
-            return
-        with ray_pool(work, workers) as cluster:
-            yield from run_apart(
-                work, DayWalk(work, state, InlineExecutor()), blocks, cluster, workers
-            )
-
-    def _specs(self, plan: Plan) -> tuple[CounterSpec, ...]:
-        """List the counters to carry: those read, and those the state after the log lacks."""
-        needed = plan.specs(self.provenance)
-        features = self.provenance.features
-        if not self.is_to_the_end:
-            return tuple(spec for spec in features.counters if spec.name in _names(needed))
-        end, checkpoints = (
-            self.end_day,
-            BackfillJob(self.provenance, self.folder, {}, ()).checkpoints,
-        )
-        names = _names(needed)
-        return tuple(
-            spec
-            for spec in features.counters
-            if spec.name in names or not checkpoints.has_counter(end, spec)
-        )
-
-    def _blocks(self, start: int) -> list[Block]:
-        """Cut the days from a midnight on into blocks, at the same midnights in every run."""
-        cuts = [first for first, _ in self.provenance.log.blocks(BLOCK_ROWS)]
-        inside = [day for day in cuts if start < day < self.end_day]
-        edges = [start, *inside, self.end_day]
-        return [(low, high) for low, high in pairwise(edges) if low < high]
-
-    def finish(self) -> None:
-        """Write the state after the log, and remove snapshots that no longer hold."""
-        work = BackfillJob(self.provenance, self.folder, {}, self.provenance.features.counters)
-        work.snapshots.prune()
-        if self.is_to_the_end:
-            log = self.provenance.log
-            state = work.state(self.end_day, writes=False)
-            for counter in state.counters.values():
-                counter.sort()
-            inputs = self.provenance.state()
-            save_state(state, log.catalogue, log.user_ids, self.folder / STATE, inputs)
-
-    def write_manifest(self, before: dict[str, object], done: Sequence[DayResult]) -> None:
-        """Remove files that no longer hold, and say what the others have."""
-        provenance = self.provenance
-        hashes: dict[str, str] = {}
-        known: object = before.get("files", {})
-        if isinstance(known, dict):
-            hashes |= known
-        hashes |= dict(day.file for day in done if day.file is not None)
-        columns = set(provenance.columns)
-        files: dict[str, str] = {}
-        valid = {row_file(self.rows, day).name: day for day in provenance.log.days}
-        for path in sorted(self.rows.glob("*.parquet")):
-            made, day = made_from(path), valid.get(path.name)
-            if made is None or day is None or made.inputs != provenance.rows(day):
-                path.unlink()
-                continue
-            columns &= {n for n, h in made.columns.items() if provenance.columns.get(n) == h}
-            files[path.name] = hashes.get(path.name) or file_hash(path)
-        features = FeatureSet(tuple(f for f in provenance.features.features if f.name in columns))
-        write_rows_manifest(self.rows, provenance.log, features, files)
+def _plan(job: BackfillJob, scope: Scope, before: dict[str, object]) -> Plan:
+    """Days and columns that are missing or out of date."""
+    log = job.provenance.log
+    first = log.first_day if scope.first_day is None else scope.first_day
+    end = scope.end(log)
+    days = [day for day, of in log.days.items() if first <= day < end and of.shown]
+    names = job.provenance.features.names if scope.columns is None else scope.columns
+    return plan(job.provenance, job.folder / ROWS, days, names, before, again=scope.again)
 
 
-def _names(specs: Sequence[CounterSpec]) -> set[str]:
-    return {spec.name for spec in specs}
+def _is_behind(job: BackfillJob, scope: Scope, plan: Plan) -> bool:
+    """Tell whether rows, or the state after the log, have to be computed."""
+    if plan.wanted or not scope.is_to_the_end(job.provenance.log):
+        return bool(plan.wanted)
+    return state_inputs(job.folder / STATE) != job.provenance.state()
+
+
+def _compute(job: BackfillJob, scope: Scope, plan: Plan) -> Iterator[DayResult]:
+    """Walk over the days that the plan needs, from the last checkpoint before them."""
+    log = job.provenance.log
+    job = replace(job, wanted=plan.wanted, specs=_specs(job, scope, plan))
+    start = None
+    if not scope.again:
+        start = job.checkpoints.latest(job.specs, min(plan.wanted, default=scope.end(log)))
+    start = log.first_day if start is None else start
+    job.checkpoints.drop_after(start, job.specs)
+    state = job.state(start, writes=True)
+    blocks = _blocks(log, start, scope.end(log))
+    workers = scope.workers
+    if scope.engine == "local":
+        with writers(workers) as opened:
+            yield from run_here(job, DayWalk(job, state, opened), blocks, _AHEAD * (workers - 1))
+        return
+    with ray_pool(job, workers) as cluster:
+        yield from run_apart(job, DayWalk(job, state, InlineExecutor()), blocks, cluster, workers)
+
+
+def _specs(job: BackfillJob, scope: Scope, plan: Plan) -> tuple[CounterSpec, ...]:
+    """Counters to carry: those that are read, and those that the state after the log lacks."""
+    log, features = job.provenance.log, job.provenance.features
+    names = {spec.name for spec in plan.specs(job.provenance)}
+    end, to_the_end = scope.end(log), scope.is_to_the_end(log)
+    return tuple(
+        spec
+        for spec in features.counters
+        if spec.name in names or (to_the_end and not job.checkpoints.has_counter(end, spec))
+    )
+
+
+def _blocks(log: Log, start: int, end: int) -> list[Block]:
+    """Cut the days from a midnight on into blocks, at the same midnights in every run."""
+    inside = [first for first, _ in log.blocks(BLOCK_ROWS) if start < first < end]
+    return [(low, high) for low, high in pairwise([start, *inside, end]) if low < high]
+
+
+def _finish(job: BackfillJob, scope: Scope) -> None:
+    """Write the state after the log, and remove snapshots that are out of date."""
+    provenance, log = job.provenance, job.provenance.log
+    job.snapshots.prune()
+    if scope.is_to_the_end(log):
+        job = replace(job, specs=provenance.features.counters)
+        state = job.state(log.end_day, writes=False)
+        for counter in state.counters.values():
+            counter.sort()
+        folder = job.folder / STATE
+        save_state(state, log.catalogue, log.user_ids, folder, provenance.state())
+
+
+def _write_manifest(job: BackfillJob, before: dict[str, object], done: Sequence[DayResult]) -> None:
+    """Remove files that are out of date, and list the others with their hashes."""
+    provenance, rows = job.provenance, job.folder / ROWS
+    hashes: dict[str, str] = {}
+    known: object = before.get("files", {})
+    if isinstance(known, dict):
+        hashes |= known
+    hashes |= dict(day.file for day in done if day.file is not None)
+    columns = set(provenance.columns)
+    files: dict[str, str] = {}
+    valid = {row_file(rows, day).name: day for day in provenance.log.days}
+    for path in sorted(rows.glob("*.parquet")):
+        made, day = made_from(path), valid.get(path.name)
+        if made is None or day is None or made.inputs != provenance.rows(day):
+            path.unlink()
+            continue
+        columns &= {n for n, h in made.columns.items() if provenance.columns.get(n) == h}
+        files[path.name] = hashes.get(path.name) or file_hash(path)
+    features = FeatureSet(tuple(f for f in provenance.features.features if f.name in columns))
+    write_rows_manifest(rows, provenance.log, features, files)
 
 
 __all__ = ["CARRY", "ROWS", "SNAPSHOTS", "STATE", "Report", "Scope", "backfill"]

@@ -41,11 +41,11 @@ def test_threads_that_write_beside_the_walk_leave_the_same_bytes(tmp_path: Path)
 class _Neighbour:
     """Computes blocks as a worker of a cluster would, in this process."""
 
-    def __init__(self, work: BackfillJob) -> None:
-        self._work = work
+    def __init__(self, job: BackfillJob) -> None:
+        self._job = job
 
     def submit(self, block: Block) -> Callable[[], list[DayResult]]:
-        return lambda: walk_block(self._work, *block)
+        return lambda: walk_block(self._job, *block)
 
 
 @pytest.mark.parametrize("count", [6, len(FEATURES.features)])
@@ -53,8 +53,8 @@ def test_blocks_computed_apart_leave_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     @contextmanager
-    def pool(work: BackfillJob, workers: int) -> Iterator[_Neighbour]:
-        yield _Neighbour(work)
+    def pool(job: BackfillJob, workers: int) -> Iterator[_Neighbour]:
+        yield _Neighbour(job)
 
     monkeypatch.setattr(backfill_module, "ray_pool", pool)
     features = FeatureSet(FEATURES.features[:count])

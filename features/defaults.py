@@ -138,8 +138,8 @@ class DefaultColumns:
 
     def repeats(self) -> list[AnyKind]:
         """Repeat purchases."""
-        of_pair = [RepeatShare(self.strong), Rhythm(self.strong)]
-        return [*of_pair, ItemRepeat("rate"), ItemRepeat("days")]
+        strong = self.strong
+        return [RepeatShare(strong), Rhythm(strong), ItemRepeat("rate"), ItemRepeat("days")]
 
     def attribute(self, name: str) -> list[AnyKind]:
         """Popularity of an attribute's value, and the user's affinity to it."""

@@ -1,4 +1,4 @@
-"""Rows of keys in growing arrays: a key keeps its row, whatever keys come after it."""
+"""Hash table from keys to rows of an array, and arrays that grow geometrically."""
 
 import numpy as np
 
@@ -14,18 +14,21 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class KeyIndex:
-    """Finds the row of a key.
-
-    A hash table whose places are tried one after the other, at most half full.
+    """Row of each key: a hash table with linear probing, at most half full.
 
     Args:
-        codes: int64 [n_keys], the keys of the rows, each once.
+        codes: int64 [n_keys], keys to begin with, each once, in the order of their rows.
+        first_row: Row of the first key.
+
+    Attributes:
+        rows_used: The row after the last one.
     """
 
-    def __init__(self, codes: np.ndarray) -> None:
-        self.count = 0
+    def __init__(self, codes: np.ndarray | None = None, first_row: int = 0) -> None:
+        self.rows_used = self._first_row = first_row
+        codes = np.zeros(0, np.int64) if codes is None else codes
         self._allot(len(codes))
-        self.place(codes)
+        self.add(codes)
 
     def _allot(self, keys: int) -> None:
         bits = max(_LEAST_BITS, (2 * keys).bit_length())
@@ -34,17 +37,17 @@ class KeyIndex:
         self._rows = np.empty(1 << bits, np.int32)
 
     def find(self, codes: np.ndarray) -> np.ndarray:
-        """Give the row of each key, int64 [n]; -1 for keys that are not there."""
-        return _find(self._keys, self._rows, self._shift, codes)
+        """Rows of keys, int64 [n]; the one before `first_row` for keys that are not there."""
+        return _find(self._keys, self._rows, self._shift, codes, self._first_row - 1)
 
-    def place(self, codes: np.ndarray) -> np.ndarray:
-        """Give the row of each key, and the next rows to keys that are not there.
+    def add(self, codes: np.ndarray) -> np.ndarray:
+        """Rows of keys; keys that are not there are given the next rows.
 
         Args:
             codes: int64 [n], none of them `MISSING`.
 
         Returns:
-            int64 [n]; new rows in the order in which their keys stand first.
+            int64 [n]; new rows in the order in which their keys first occur.
         """
         rows = np.empty(len(codes), np.int64)
         # In pieces, since most keys are there already and need no room.
@@ -52,21 +55,30 @@ class KeyIndex:
             piece = slice(low, low + _PIECE)
             self._make_room(len(codes[piece]))
             keys, places, shift = self._keys, self._rows, self._shift
-            self.count = _place(keys, places, shift, codes[piece], self.count, rows[piece])
+            self.rows_used = _add(keys, places, shift, codes[piece], self.rows_used, rows[piece])
         return rows
 
-    def place_one(self, code: int) -> int:
-        """Give the row of one key, the next row to one that is not there."""
+    def add_one(self, code: int) -> int:
+        """Row of one key, as `add` gives it."""
         self._make_room(1)
-        row = _place_one(self._keys, self._rows, self._shift, code, self.count)
-        self.count = max(self.count, row + 1)
+        row = _add_one(self._keys, self._rows, self._shift, code, self.rows_used)
+        self.rows_used = max(self.rows_used, row + 1)
         return row
 
     def _make_room(self, more: int) -> None:
-        if 2 * (self.count + more) > len(self._keys):
+        keys = self.rows_used - self._first_row + more
+        if 2 * keys > len(self._keys):
             old_keys, old_rows = self._keys, self._rows
-            self._allot(self.count + more)
+            self._allot(keys)
             _move(old_keys, old_rows, self._keys, self._rows, self._shift)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The keys in the order of their rows, int64 [n_keys]."""
+        used = self._keys != MISSING
+        codes = np.empty(self.rows_used - self._first_row, np.int64)
+        codes[self._rows[used] - self._first_row] = self._keys[used]
+        return codes
 
     @property
     def bytes_used(self) -> int:
@@ -76,7 +88,7 @@ class KeyIndex:
 
 @compiled
 def _at(keys: np.ndarray, shift: np.uint64, code: int) -> np.int64:
-    """Find where a key is, or where it would be put."""
+    """Slot of a key, or the one where it would be put."""
     place = np.int64((np.uint64(code) * _MIX) >> shift)
     while keys[place] != code and keys[place] != MISSING:
         place = (place + 1) & (len(keys) - 1)
@@ -84,16 +96,18 @@ def _at(keys: np.ndarray, shift: np.uint64, code: int) -> np.int64:
 
 
 @compiled
-def _find(keys: np.ndarray, rows: np.ndarray, shift: np.uint64, codes: np.ndarray) -> np.ndarray:
+def _find(
+    keys: np.ndarray, rows: np.ndarray, shift: np.uint64, codes: np.ndarray, absent: int
+) -> np.ndarray:
     found = np.empty(len(codes), np.int64)
     for n in range(len(codes)):
         place = _at(keys, shift, codes[n])
-        found[n] = -1 if keys[place] == MISSING else rows[place]
+        found[n] = absent if keys[place] == MISSING else rows[place]
     return found
 
 
 @compiled
-def _place(
+def _add(
     keys: np.ndarray,
     rows: np.ndarray,
     shift: np.uint64,
@@ -102,14 +116,14 @@ def _place(
     found: np.ndarray,
 ) -> int:
     for n in range(len(codes)):
-        row = _place_one(keys, rows, shift, codes[n], count)
+        row = _add_one(keys, rows, shift, codes[n], count)
         count = max(count, row + 1)
         found[n] = row
     return count
 
 
 @compiled
-def _place_one(keys: np.ndarray, rows: np.ndarray, shift: np.uint64, code: int, count: int) -> int:
+def _add_one(keys: np.ndarray, rows: np.ndarray, shift: np.uint64, code: int, count: int) -> int:
     place = _at(keys, shift, code)
     if keys[place] == MISSING:
         keys[place], rows[place] = code, count
@@ -131,15 +145,15 @@ def _move(
 
 
 def grown(array: np.ndarray, rows: int, fill: int) -> np.ndarray:
-    """Give an array of at least so many rows that begins with the given one.
+    """Lengthen an array geometrically, so that appending a row is O(1) amortised.
 
     Args:
         array: [n, ...].
         rows: Rows needed.
-        fill: What new rows hold.
+        fill: Value of new rows.
 
     Returns:
-        The array itself when it is long enough, else a copy with room for half as many again.
+        The array itself when it is long enough, else a copy with half as many rows again.
     """
     if rows <= len(array):
         return array

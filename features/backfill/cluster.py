@@ -58,5 +58,5 @@ class _RayPool:
     job: Any
 
     def submit(self, block: Block) -> Callable[[], list[DayResult]]:
-        reference = self.function.options(max_retries=2).remote(self.work, *block)
+        reference = self.function.options(max_retries=2).remote(self.job, *block)
         return lambda: self.ray.get(reference)

@@ -10,12 +10,10 @@ from features.batch.counters.day_events import _arrivals
 from features.batch.counters.tiles import DayEvents
 from features.batch.history import RecentHistory
 from features.batch.reader import BatchReader
-from features.feature_set import FeatureSet
 from features.log.catalogue import Catalogue
 from features.log.events import IMPRESSION, Events, without_sessions
 from features.log.history import History, last_interactions
 from features.log.requests import Rows
-from features.settings import FeatureSettings
 from features.snapshots.snapshot import Snapshot
 
 
@@ -39,19 +37,6 @@ class FeatureState:
     def snapshot(self) -> Snapshot:
         """The last one taken at or before the midnight that the state began with."""
         return self.find_snapshot()
-
-    @classmethod
-    def begin(
-        cls,
-        features: FeatureSet,
-        kinds: tuple[str, ...],
-        settings: FeatureSettings,
-        first: Snapshot,
-    ) -> "FeatureState":
-        """Give the state before the first event, at the day of the snapshot."""
-        counters = {spec.name: Counter(spec, first.day) for spec in features.counters}
-        recent = RecentHistory(settings.history, settings.forget_days, Events.none(kinds))
-        return cls(first.day, counters, recent, lambda: first)
 
     def arrivals(self, catalogue: Catalogue, events: Events, shown: Events) -> dict[str, DayEvents]:
         """Sort what became known on the day by counter.

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 from features.arrays.clock import DAY
-from features.online.counters.keys import HashedKeys
+from features.arrays.key_index import KeyIndex
 
 _MIX = 0x9E3779B97F4A7C15
 _LOW_BITS = (1 << 64) - 1
@@ -53,7 +53,7 @@ class SeenIds:
     """
 
     def __init__(self, days: Mapping[int, np.ndarray] | None = None) -> None:
-        self.days = {day: HashedKeys(codes) for day, codes in (days or {}).items()}
+        self.days = {day: KeyIndex(codes) for day, codes in (days or {}).items()}
 
     def add(self, time: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Remember numbers and say which of them are new to their day.
@@ -78,7 +78,7 @@ class SeenIds:
 
     def _add(self, day: int, codes: np.ndarray) -> np.ndarray:
         keys = self._of(day)
-        # A number that is new has the row after those used so far.
+        # A new number gets the row after those used so far.
         before = keys.rows_used - 1
         rows = keys.add(codes)
         highest = np.maximum.accumulate(rows)
@@ -91,10 +91,10 @@ class SeenIds:
         known = keys.rows_used
         return keys.add_one(code) >= known
 
-    def _of(self, day: int) -> HashedKeys:
+    def _of(self, day: int) -> KeyIndex:
         keys = self.days.get(day)
         if keys is None:
-            keys = self.days[day] = HashedKeys()
+            keys = self.days[day] = KeyIndex()
         return keys
 
     def forget(self, before_day: int) -> None:

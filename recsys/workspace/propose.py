@@ -162,9 +162,8 @@ class _Chooser:
     def _attributes(self) -> Iterator[Group]:
         facts = self.facts
         for name, column in facts.columns.items():
-            if column.numeric or name in NOT_ATTRIBUTES:
-                continue
-            yield self._attribute(name, column)
+            if not column.numeric and name not in NOT_ATTRIBUTES:
+                yield self._attribute(name, column)
         band = facts.columns[PRICE_BAND]
         if band.coverage >= _COVERED:
             yield self._attribute(PRICE_BAND, band)

@@ -66,9 +66,9 @@ class Counter:
 
     def place(self, codes: np.ndarray) -> np.ndarray:
         """Give the row of each key in the state, int64 [n]; keys without one get the next rows."""
-        rows = self._keys.place(codes)
-        if self._keys.count > self._size:
-            low, self._size = self._size, self._keys.count
+        rows = self._keys.add(codes)
+        if self._keys.rows_used > self._size:
+            low, self._size = self._size, self._keys.rows_used
             self.codes = grown(self.codes, self._size, MISSING)
             self.totals = grown(self.totals, self._size, 0)
             self.first = grown(self.first, self._size, NO_TIME)

@@ -65,7 +65,7 @@ class Tile:
             order = np.argsort(moment, kind="stable")
             codes, moment, values = codes[order], moment[order], values[order]
             times = None if times is None else times[order]
-        key = KeyIndex(np.zeros(0, np.int64)).place(codes) if number is None else number(codes)
+        key = KeyIndex().add(codes) if number is None else number(codes)
         happened = _NO_TIMES if times is None else times
         return cls(*_gathered(codes, key, moment, values, happened))
 

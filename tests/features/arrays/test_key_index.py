@@ -15,17 +15,17 @@ def test_keys_get_rows_in_the_order_in_which_they_come(
     batches: list[list[int]], asked: list[int]
 ) -> None:
     expected: dict[int, int] = {}
-    index = KeyIndex(np.zeros(0, np.int64))
+    index = KeyIndex()
     for batch in batches:
-        rows = index.place(np.array(batch, np.int64))
+        rows = index.add(np.array(batch, np.int64))
         assert rows.tolist() == [expected.setdefault(code, len(expected)) for code in batch]
     found = index.find(np.array([*asked, *expected, -1], np.int64))
     assert found.tolist() == [expected.get(code, -1) for code in (*asked, *expected, -1)]
-    assert index.count == len(expected)
+    assert index.rows_used == len(expected)
 
 
 def test_a_table_that_grows_keeps_every_row() -> None:
     codes = np.random.default_rng(5).permutation(np.arange(20_000, dtype=np.int64) << 32)
     index = KeyIndex(codes[:3])
-    np.testing.assert_array_equal(index.place(codes), np.arange(len(codes)))
+    np.testing.assert_array_equal(index.add(codes), np.arange(len(codes)))
     np.testing.assert_array_equal(index.find(codes), np.arange(len(codes)))

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from data_contracts.events import Impressions
 from features.arrays.clock import DAY
+from features.batch.counters.counter import Counter
+from features.batch.history import RecentHistory
 from features.batch.state import FeatureState
+from features.log.events import Events
 from features.log.log import Log
 from features.log.requests import impression_events
 from features.log.tables import read_requests
@@ -105,9 +108,11 @@ def test_from_a_midnight_of_the_batch_it_goes_on_the_same(
 
 def _hydrated(world: World, log: Log, day: int, folder: Path) -> OnlineFeatures:
     """Give the online executor as it begins with the batch's state at a midnight."""
-    state = FeatureState.begin(
-        FEATURES, log.interactions.kinds, SETTINGS, snapshot_at(folder, log.first_day)
-    )
+    first = snapshot_at(folder, log.first_day)
+    counters = {spec.name: Counter(spec, first.day) for spec in FEATURES.counters}
+    nothing = Events.none(log.interactions.kinds)
+    recent = RecentHistory(SETTINGS.history, SETTINGS.forget_days, nothing)
+    state = FeatureState(first.day, counters, recent, lambda: first)
     asked = read_requests(log.impressions, log.item_ids, log.user_ids)
     shown = impression_events(asked.rows)
     while state.day < day:

@@ -17,7 +17,7 @@ from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING
 from features.counter_spec import ITEM, USER, Measure
 from features.log.catalogue import Catalogue
-from features.log.events import UNITS
+from features.log.events import FIXED_POINT
 from features.log.history import History
 from features.log.requests import Rows
 from features.snapshots.snapshot import Snapshot
@@ -79,11 +79,11 @@ class Reader(ABC):
             Counts of events, or the sum of the measure.
         """
         total = self._total(key, kind, days, measure)
-        return total / UNITS if measure in ("log_price", "value") else total
+        return total / FIXED_POINT if measure in ("log_price", "value") else total
 
     @abstractmethod
     def _total(self, key: Key, kind: str, days: int, measure: Measure) -> np.ndarray:
-        """Sum as `total` does; log prices and values in `UNITS`."""
+        """Sum as `total` does; log prices and values in `FIXED_POINT`."""
 
     @abstractmethod
     def days_since_last(self, key: Key, kind: str) -> np.ndarray:

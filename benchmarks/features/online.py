@@ -49,7 +49,7 @@ def shop(items: int, rng: np.random.Generator) -> OnlineFeatures:
         np.log1p(rng.random(items) * 100),
         np.full(items, NO_TIME),
     )
-    live = OnlineFeatures.empty(catalogue, features, settings, KINDS, FIRST_DAY)
+    online = OnlineFeatures.empty(catalogue, features, settings, KINDS, FIRST_DAY)
     met = sparse.random_array(
         (items, items),
         density=min(NEIGHBOURS / items, 1),
@@ -57,8 +57,8 @@ def shop(items: int, rng: np.random.Generator) -> OnlineFeatures:
         dtype=np.float32,
         rng=rng,
     )
-    live.snapshot = replace(live.snapshot, together={"session": met, "user": met})
-    return live
+    online.snapshot = replace(online.snapshot, together={"session": met, "user": met})
+    return online
 
 
 def some_events(
@@ -78,45 +78,49 @@ def some_events(
     )
 
 
-def fold(live: OnlineFeatures, events: IncomingEvents, size: int) -> float:
+def fold(online: OnlineFeatures, events: IncomingEvents, size: int) -> float:
     """Fold events in batches, the clock moved past each; give the seconds spent."""
     started = process_time()
     for low in range(0, len(events), size):
         batch = events.between(low, low + size)
-        live.fold(batch)
-        live.advance((batch.ingested[-1] or 0) + 1)
+        online.fold(batch)
+        online.advance((batch.ingested[-1] or 0) + 1)
     return process_time() - started
 
 
-def fold_with_arrays(live: OnlineFeatures, events: IncomingEvents) -> float:
+def fold_with_arrays(online: OnlineFeatures, events: IncomingEvents) -> float:
     """Fold events one by one through the path of large batches; give the seconds spent."""
     few = online_state.FEW
     online_state.FEW = 0
     try:
-        return fold(live, events, 1)
+        return fold(online, events, 1)
     finally:
         online_state.FEW = few
 
 
-def read(live: OnlineFeatures, users: int, items: int, rng: np.random.Generator) -> np.ndarray:
+def read(online: OnlineFeatures, users: int, items: int, rng: np.random.Generator) -> np.ndarray:
     """Read slates of random users who have events; give the seconds of each."""
-    known = list(live.users)
+    known = list(online.users)
     spent = np.empty(SLATES)
     for place in range(SLATES):
         slate = [f"item-{item}" for item in rng.choice(items, SLATE, replace=False)]
-        rows = live.rows(slate, known[int(rng.integers(len(known)))], live.clock, {})
+        rows = online.rows(slate, known[int(rng.integers(len(known)))], online.clock, {})
         started = process_time()
-        live.read(rows)
+        online.read(rows)
         spent[place] = process_time() - started
     return spent
 
 
 def warm_up(users: int, items: int, rng: np.random.Generator) -> None:
     """Have the loops compiled or loaded, with a small shop that is thrown away."""
-    live = shop(min(items, 1_000), rng)
+    online = shop(min(items, 1_000), rng)
     for size in (BATCH, 1):
-        fold(live, some_events(BATCH, 0, live.clock, min(users, 100), min(items, 1_000), rng), size)
-    read(live, len(live.users), min(items, 1_000), rng)
+        fold(
+            online,
+            some_events(BATCH, 0, online.clock, min(users, 100), min(items, 1_000), rng),
+            size,
+        )
+    read(online, len(online.users), min(items, 1_000), rng)
 
 
 def plain_python() -> float:
@@ -130,9 +134,9 @@ def _spent(work: Callable[[], object]) -> float:
     return process_time() - started
 
 
-def weight(live: OnlineFeatures, items: int) -> dict[str, float]:
+def weight(online: OnlineFeatures, items: int) -> dict[str, float]:
     """Give the bytes of the state by what they grow with."""
-    state = live.state
+    state = online.state
     users = max(len(state.users), 1)
     by_item = by_user = by_pair = pairs = tiles = 0
     for key, table in state.tables.items():
@@ -151,7 +155,7 @@ def weight(live: OnlineFeatures, items: int) -> dict[str, float]:
             by_user += row
         elif key == ("item",):
             by_item += row
-    rings = state.histories
+    rings = state.history
     by_user += sum(getattr(rings, name)[0:1].nbytes for name in ("item", "kind", "time"))
     return {
         "mb_per_million_items": by_item,
@@ -171,30 +175,30 @@ def main() -> None:
     asked = parser.parse_args()
     items, users = asked.items, asked.users
     rng = np.random.default_rng(0)
-    live = shop(items, rng)
+    online = shop(items, rng)
     # A first event of every user, so that all are known.
     start = FIRST_DAY * DAY
     every = some_events(asked.events, 0, start, users, items, rng)
     every = replace(every, user_id=[f"user-{place % users}" for place in range(asked.events)])
     warm_up(users, items, rng)
-    in_batches = fold(live, every, BATCH)
-    single = some_events(ONE_BY_ONE, asked.events, live.clock, users, items, rng)
-    one_by_one = fold(live, single, 1)
-    single = some_events(ONE_BY_ONE, asked.events + ONE_BY_ONE, live.clock, users, items, rng)
-    with_arrays = fold_with_arrays(live, single)
-    slates = read(live, users, items, rng)
+    in_batches = fold(online, every, BATCH)
+    single = some_events(ONE_BY_ONE, asked.events, online.clock, users, items, rng)
+    one_by_one = fold(online, single, 1)
+    single = some_events(ONE_BY_ONE, asked.events + ONE_BY_ONE, online.clock, users, items, rng)
+    with_arrays = fold_with_arrays(online, single)
+    slates = read(online, users, items, rng)
     result = {
         "items": items,
-        "users": len(live.users),
-        "events": live.tally.counted,
-        "features": len(live.features.names),
+        "users": len(online.users),
+        "events": online.counts.counted,
+        "features": len(online.features.names),
         "events_per_s_in_batches_of_500": round(asked.events / in_batches),
         "events_per_s_one_by_one": round(ONE_BY_ONE / one_by_one),
         "events_per_s_one_by_one_with_arrays": round(ONE_BY_ONE / with_arrays),
         "slate_of_100_ms_median": round(float(np.median(slates)) * 1e3, 3),
         "slate_of_100_ms_p90": round(float(np.quantile(slates, 0.9)) * 1e3, 3),
         "plain_python_1000_sums_of_1000_ms": round(plain_python() * 1e3, 1),
-        **{name: round(value, 1) for name, value in weight(live, items).items()},
+        **{name: round(value, 1) for name, value in weight(online, items).items()},
     }
     for name, value in result.items():
         print(f"{name}: {value:,}")

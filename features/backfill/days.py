@@ -161,7 +161,7 @@ class DayWalk:
     ) -> "Future[DayResult]":
         state, log = self.state, self.job.provenance.log
         day = state.day
-        today = state.arrivals(log.catalogue, events, impressions)
+        today = state.day_events(log.catalogue, events, impressions)
         if shown is None or not shown.frame.height:
             done: Future[DayResult] = Future()
             done.set_result(DayResult(day, 0, None))

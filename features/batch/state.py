@@ -1,4 +1,4 @@
-"""All that features know as of a midnight, and how a day carries it to the next."""
+"""The batch executor's state at a midnight, and its advance by a day."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from functools import cached_property
 
 from features.arrays.clock import DAY
 from features.batch.counters.counter import Counter
-from features.batch.counters.day_events import _arrivals
+from features.batch.counters.day_events import counter_events
 from features.batch.counters.tiles import DayEvents
 from features.batch.history import RecentHistory
 from features.batch.reader import BatchReader
@@ -25,7 +25,7 @@ class FeatureState:
         day: Day number whose midnight this is.
         counters: By the counter's name.
         recent: Last interactions of every user.
-        find_snapshot: Gives `snapshot`; asked once, and only where it is read.
+        find_snapshot: Computes `snapshot`; called once, and only where it is read.
     """
 
     day: int
@@ -35,11 +35,13 @@ class FeatureState:
 
     @cached_property
     def snapshot(self) -> Snapshot:
-        """The last one taken at or before the midnight that the state began with."""
+        """The last snapshot at or before the midnight that the state began with."""
         return self.find_snapshot()
 
-    def arrivals(self, catalogue: Catalogue, events: Events, shown: Events) -> dict[str, DayEvents]:
-        """Sort what became known on the day by counter.
+    def day_events(
+        self, catalogue: Catalogue, events: Events, shown: Events
+    ) -> dict[str, DayEvents]:
+        """Sort the day's events by counter.
 
         Args:
             catalogue: The items.
@@ -47,12 +49,12 @@ class FeatureState:
             shown: The day's impressions, as events.
 
         Returns:
-            What became known of each counter, by its name.
+            The day's events of each counter, by its name.
         """
         kinds = {kind: events.of_kind(kind) for kind in events.kinds}
         kinds[IMPRESSION] = shown
         return {
-            name: _arrivals(counter, kinds[counter.spec.kind], catalogue)
+            name: counter_events(counter, kinds[counter.spec.kind], catalogue)
             for name, counter in self.counters.items()
         }
 
@@ -64,17 +66,17 @@ class FeatureState:
         day_events: Events,
         snapshot: Callable[[], Snapshot],
     ) -> BatchReader:
-        """Give what the features of some rows of this day read.
+        """Reader of some rows of this day.
 
         Args:
             rows: The rows; their times lie on this day.
             catalogue: The items.
-            today: What became known on the day, from `arrivals`.
-            day_events: The interactions among it, for the histories.
-            snapshot: Gives the day's snapshot, where a feature reads it.
+            today: The day's events by counter, from `day_events`.
+            day_events: The day's interactions, for the histories.
+            snapshot: Computes the day's snapshot, where a feature reads it.
 
         Returns:
-            The reader; its counters have to be read before the state moves on.
+            The reader; its counters have to be read before the state advances.
         """
         recent = self.recent
         past = recent.events
@@ -91,7 +93,7 @@ class FeatureState:
         )
 
     def advance(self, today: Mapping[str, DayEvents], day_events: Events) -> None:
-        """Fold in what became known on the day, and go on to the next midnight."""
+        """Fold the day's events in; the state is then that of the next midnight."""
         for name, counter in self.counters.items():
             counter.advance(today[name], self.recent.forget_days)
         self.day += 1

@@ -73,7 +73,7 @@ def replay(
     """Compute the features of a log's requests online, and compare them with the backfill's.
 
     The log is read in blocks of days in the order in which events became known; memory holds a
-    block and the live state.
+    block and the online state.
 
     Args:
         tables: The log.
@@ -93,19 +93,19 @@ def replay(
     if not files:
         raise DataError(f"no rows in {folder}", "computed features", "run `recsys backfill` first")
     player = _Player(tables, features, settings, pl.scan_parquet(files), compared)
-    counts = _events_per_day(tables)
-    first = min(counts)
+    per_day = _events_per_day(tables)
+    first = min(per_day)
     player.begin(first, _source(folder / "snapshots"))
-    blocks = list(day_blocks(counts, BLOCK_EVENTS))
+    blocks = list(day_blocks(per_day, BLOCK_EVENTS))
     for block in track(blocks, "Playing the log", len(blocks)):
         player.play(block)
-    player.live.advance((max(counts) + 1) * DAY)
-    tally = player.live.tally
+    player.online.advance((max(per_day) + 1) * DAY)
+    counts = player.online.counts
     player.report.notes = {
-        "interactions counted": tally.counted,
-        "duplicates dropped": tally.duplicates,
-        "too late": tally.too_late,
-        "impressions": tally.shown,
+        "interactions counted": counts.counted,
+        "duplicates dropped": counts.duplicates,
+        "too late": counts.late,
+        "impressions": counts.shown,
     }
     return player.report
 
@@ -158,7 +158,7 @@ class _Player:
 
     def begin(self, first_day: int, snapshots: Callable[[int], Snapshot | None]) -> None:
         """Have an executor that knows nothing."""
-        self.live = OnlineFeatures.empty(
+        self.online = OnlineFeatures.empty(
             self.tables.catalogue,
             self.features,
             self.settings,
@@ -183,9 +183,9 @@ class _Player:
             # The user may have got their code from one of these events.
             rows = self._rows_of(shown.rows, place, user)
             if self._is_compared(times[place]):
-                found[low:high], _ = self.live.read(rows)
+                found[low:high], _ = self.online.read(rows)
                 compared[low:high] = True
-            self.live.fold_shown(rows, user)
+            self.online.fold_shown(rows, user)
         self._fold(events, known, at, len(known))
         if compared.any():
             self._compare(shown.frame.filter(compared), found[compared], block)
@@ -193,13 +193,13 @@ class _Player:
     def _fold(self, events: IncomingEvents, known: Sequence[int], start: int, end: int) -> int:
         for low in range(start, end, FOLD):
             high = min(low + FOLD, end)
-            self.live.fold(events.between(low, high))
-            self.live.advance(known[high - 1])
+            self.online.fold(events.between(low, high))
+            self.online.advance(known[high - 1])
         return max(start, end)
 
     def _rows_of(self, rows: Rows, place: int, user: str | None) -> Rows:
         """Give one request as rows of its own."""
-        code = MISSING if user is None else self.live.state.users.find(user)
+        code = MISSING if user is None else self.online.state.users.find(user)
         low, high = rows.offsets[place : place + 2].tolist()
         return Rows(
             rows.request_time[place : place + 1],

@@ -9,7 +9,7 @@ import polars as pl
 from data_contracts.events import Interactions
 from features.arrays.key_index import MISSING
 
-UNITS = 1_000_000
+FIXED_POINT = 1_000_000
 """Log prices and values are summed as integers, in millionths: the same sum in any order."""
 
 

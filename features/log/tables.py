@@ -10,7 +10,7 @@ from data_contracts.events import Impressions, Interactions
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.catalogue import encode
-from features.log.events import SESSION, UNITS, Events, impressions_of, known_time
+from features.log.events import FIXED_POINT, SESSION, Events, impressions_of, known_time
 from features.log.requests import Rows
 
 _VISITS_A_DAY = 1 << 32
@@ -104,7 +104,7 @@ def with_times(interactions: pl.LazyFrame, kinds: Sequence[str]) -> pl.LazyFrame
     time = Interactions.timestamp.col.dt.timestamp("us")
     ingested = Interactions.ingested_at.col.dt.timestamp("us")
     user, session = Interactions.user_id.col, Interactions.session_id.col
-    value = (Interactions.value.col * UNITS).round().cast(pl.Int64, strict=False).fill_null(0)
+    value = (Interactions.value.col * FIXED_POINT).round().cast(pl.Int64, strict=False).fill_null(0)
     return interactions.filter(Interactions.kind.col.is_in(list(kinds))).select(
         Interactions.event_id.name,
         Interactions.kind.name,

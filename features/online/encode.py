@@ -8,7 +8,7 @@ import numpy as np
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.catalogue import Catalogue
-from features.log.events import UNITS, known_time_of
+from features.log.events import FIXED_POINT, known_time_of
 from features.online.dedup import hash_of, visit_hash
 from features.online.events import FIELDS, EncodedEvents, IncomingEvents
 from features.online.state import OnlineState
@@ -25,16 +25,16 @@ class EventEncoder:
         catalogue: The items.
 
     Attributes:
-        heard: Latest arrival so far, UTC microseconds; at first the state's clock.
+        latest_arrival: Latest arrival so far, UTC microseconds; at first the state's clock.
     """
 
     def __init__(self, state: OnlineState, catalogue: Catalogue) -> None:
-        self.heard = state.clock
+        self.latest_arrival = state.clock
         self._state = state
         self._place_of = catalogue.index.get
         self._kinds = {kind: place for place, kind in enumerate(state.kinds[:-1])}
 
-    def arrivals(self, events: IncomingEvents) -> EncodedEvents:
+    def encode(self, events: IncomingEvents) -> EncodedEvents:
         """Replace identifiers by numbers, and leave out what does not count.
 
         Args:
@@ -50,7 +50,7 @@ class EventEncoder:
         if not all(fits):
             events = events.where(fits)
             kinds, arrived = list(compress(kinds, fits)), list(compress(arrived, fits))
-        self.heard = max(self.heard, max(arrived, default=self.heard))
+        self.latest_arrival = max(self.latest_arrival, max(arrived, default=self.latest_arrival))
         add_user = self._state.users.add
         numbers = np.empty((len(FIELDS), len(events)), np.int64)
         numbers[0] = list(map(known_time_of, events.time, arrived))
@@ -68,19 +68,19 @@ class EventEncoder:
     ) -> list[bool]:
         """Tell which interactions count, and count the others."""
         oldest = self._state.oldest_day * DAY
-        late_us = self._state.memory.late_days * DAY
+        late_us = self._state.retention.late_days * DAY
         in_time = [
             time >= oldest and arrival - time <= late_us
             for time, arrival in zip(times, arrived, strict=True)
         ]
         fits = [kind is not None and good for kind, good in zip(kinds, in_time, strict=True)]
-        passed_by = kinds.count(None)
-        self._state.tally.passed_by += passed_by
-        self._state.tally.too_late += len(fits) - sum(fits) - passed_by
+        ignored = kinds.count(None)
+        self._state.counts.ignored += ignored
+        self._state.counts.late += len(fits) - sum(fits) - ignored
         return fits
 
 
 def _millionths(value: float) -> int:
     """Give a value in millionths; 0 for what is no number of such a size."""
-    scaled = value * UNITS
+    scaled = value * FIXED_POINT
     return round(scaled) if -_LARGEST < scaled < _LARGEST else 0

@@ -41,7 +41,7 @@ class OnlineFeatures:
         settings: Cadence of snapshots, and what is remembered how long.
         snapshot: The last one taken.
         snapshots: Where the next ones come from; without it the last one stays.
-        silence: Microseconds a request may move the clock beyond the last interaction heard of;
+        silence: Microseconds a request may move the clock beyond the last arrival;
             None lets it go on for ever.
 
     Attributes:
@@ -67,7 +67,7 @@ class OnlineFeatures:
         self._snapshots = snapshots
         self._silence = silence
         self._places = np.full(len(catalogue) + 1, MISSING, np.int32)
-        self._intake = EventEncoder(state, catalogue)
+        self._encoder = EventEncoder(state, catalogue)
 
     @classmethod
     def empty(
@@ -120,14 +120,14 @@ class OnlineFeatures:
             features: What is computed.
             settings: Cadence of snapshots, and what is remembered how long.
             snapshots: Where the next snapshots come from.
-            silence: Microseconds a request may move the clock beyond the last interaction heard of.
+            silence: Microseconds a request may move the clock beyond the last arrival.
 
         Returns:
             Features as of that midnight. Identifiers and visits of events are not in a batch
-            state: `remember` takes note of them.
+            state: `mark_seen` takes note of them.
         """
-        live = hydrate(state, features.counters, catalogue, user_ids, settings)
-        return cls(live, catalogue, features, settings, state.snapshot, snapshots, silence)
+        online = hydrate(state, features.counters, catalogue, user_ids, settings)
+        return cls(online, catalogue, features, settings, state.snapshot, snapshots, silence)
 
     @classmethod
     def load(
@@ -151,7 +151,7 @@ class OnlineFeatures:
             kinds: Kinds of interaction, weakest first.
             snapshot: The last one taken at or before the saved clock.
             snapshots: Where the next ones come from.
-            silence: Microseconds a request may move the clock beyond the last interaction heard of.
+            silence: Microseconds a request may move the clock beyond the last arrival.
 
         Returns:
             Features that go on bit for bit as the saved ones.
@@ -176,9 +176,9 @@ class OnlineFeatures:
         return self.state.clock
 
     @property
-    def tally(self) -> EventCounts:
+    def counts(self) -> EventCounts:
         """What became of the events so far."""
-        return self.state.tally
+        return self.state.counts
 
     @property
     def users(self) -> Mapping[str, int]:
@@ -190,14 +190,14 @@ class OnlineFeatures:
 
         Events of one call may stand in any order. Those of kinds no feature reads are passed by,
         those that arrived too late are set aside, and further copies of one are dropped: all are
-        counted in `tally`.
+        counted in `counts`.
 
         Args:
             events: The interactions.
         """
-        self.state.waiting.add(self._intake.arrivals(events))
+        self.state.pending.add(self._encoder.encode(events))
 
-    def remember(self, events: IncomingEvents) -> None:
+    def mark_seen(self, events: IncomingEvents) -> None:
         """Take note of interactions that the state has counted already, as after `hydrate`.
 
         Further copies of them will be dropped, and their visits are not counted again.
@@ -206,7 +206,7 @@ class OnlineFeatures:
             events: Interactions that were known before the clock; those of the last `late_days` and
                 one more are enough.
         """
-        self.state.remember(self._intake.arrivals(events))
+        self.state.mark_seen(self._encoder.encode(events))
 
     def fold_shown(self, rows: Rows, user_id: str | None) -> None:
         """Take the impressions of one request in; they count from just after its moment.
@@ -217,7 +217,7 @@ class OnlineFeatures:
         """
         user = MISSING if user_id is None else self.state.users.add(user_id)
         slate = ShownSlate(int(rows.request_time[0]), user, rows.item)
-        self.state.waiting.shown.append(slate)
+        self.state.pending.shown.append(slate)
 
     def advance(self, now: int) -> None:
         """Move the clock to an instant, unless it stands there or later.
@@ -287,10 +287,10 @@ class OnlineFeatures:
         """
         moment = int(rows.request_time[0])
         if self._silence is not None:
-            moment = min(moment, self._intake.heard + self._silence)
+            moment = min(moment, self._encoder.latest_arrival + self._silence)
         self.advance(moment)
         state, snapshot = self.state, self.snapshot
-        history = state.histories.of_user(int(rows.request_user[0]))
+        history = state.history.of_user(int(rows.request_user[0]))
         reader = OnlineReader(
             rows,
             np.array([state.clock], np.int64),

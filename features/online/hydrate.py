@@ -1,4 +1,4 @@
-"""A live state from what the batch executor left at a midnight."""
+"""Hydration: the online state from the batch executor's state at a midnight."""
 
 from collections.abc import Sequence
 
@@ -27,27 +27,27 @@ def hydrate(
     user_ids: Sequence[str],
     settings: FeatureSettings,
 ) -> OnlineState:
-    """Begin a live state at the midnight of a batch state.
+    """Build the online state at the midnight of a batch state.
 
     Args:
-        state: The batch executor's state; it has every counter and window asked for.
+        state: The batch executor's state; it has every counter and window of `specs`.
         specs: The counters wanted.
         catalogue: The items.
         user_ids: The users, in the order of their codes.
-        settings: What is remembered how long.
+        settings: Retention of users and events.
 
     Returns:
-        The state. It knows no identifiers and visits of events yet: see `remember`.
+        The state, without identifiers and visits of events: see `mark_seen`.
     """
     kinds = state.recent.events.kinds
     memory = Retention(state.recent.k, settings.forget_days, settings.late_days)
-    live = OnlineState(specs, catalogue, kinds, memory, state.day * DAY)
-    live.users = Users(user_ids)
+    online = OnlineState(specs, catalogue, kinds, memory, state.day * DAY)
+    online.users = Users(user_ids)
     for spec in specs:
-        _take_counter(live.tables[spec.key], state.counters[spec.name], spec)
-    _take_histories(live.histories, state.recent, len(user_ids))
-    _see_users(live)
-    return live
+        _take_counter(online.tables[spec.key], state.counters[spec.name], spec)
+    _take_histories(online.history, state.recent, len(user_ids))
+    _see_users(online)
+    return online
 
 
 def _take_counter(table: CounterTable, counter: Counter, spec: CounterSpec) -> None:
@@ -81,15 +81,15 @@ def _take_histories(histories: OnlineHistory, recent: RecentHistory, users: int)
     histories.add(events.user, events.item, events.kind, events.time)
 
 
-def _see_users(live: OnlineState) -> None:
+def _see_users(online: OnlineState) -> None:
     """Find the last event of every user."""
-    seen = live.users.seen
-    for key, table in live.tables.items():
+    seen = online.users.seen
+    for key, table in online.tables.items():
         if USER in key and table.track:
             last = table.ends[1 : table.keys.rows_used, 0::2].max(axis=1)
             keys = table.keys
             user = keys.codes >> 32 if isinstance(keys, HashedKeys) else np.arange(len(last))
             np.maximum.at(seen, user, last)
-    histories = live.histories
-    known = np.flatnonzero(histories.count[: len(live.users)])
+    histories = online.history
+    known = np.flatnonzero(histories.count[: len(online.users)])
     np.maximum.at(seen, known, histories.time[known, histories.newest[known]])

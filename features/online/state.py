@@ -9,7 +9,7 @@ from features.arrays.clock import DAY, HOUR
 from features.arrays.key_index import MISSING
 from features.counter_spec import ITEM, USER, CounterSpec
 from features.log.catalogue import Catalogue
-from features.log.events import IMPRESSION, SESSION, UNITS
+from features.log.events import FIXED_POINT, IMPRESSION, SESSION
 from features.online.counters.loops import MEASURES
 from features.online.counters.table import CountedEvents, CounterTable
 from features.online.dedup import SeenIds, visit_code, visit_codes
@@ -30,15 +30,15 @@ class EventCounts:
     Attributes:
         counted: Interactions that changed the state.
         duplicates: Further copies of an event of the same day.
-        too_late: Interactions that arrived later than the features wait for.
-        passed_by: Interactions of kinds no feature reads.
+        late: Interactions that arrived later than the features wait for.
+        ignored: Interactions of kinds no feature reads.
         shown: Impressions.
     """
 
     counted: int = 0
     duplicates: int = 0
-    too_late: int = 0
-    passed_by: int = 0
+    late: int = 0
+    ignored: int = 0
     shown: int = 0
 
 
@@ -48,7 +48,7 @@ class ItemFacts:
     def __init__(self, catalogue: Catalogue) -> None:
         self.count = len(catalogue)
         unknown = np.isnan(catalogue.log_price)
-        units = np.round(np.where(unknown, 0, catalogue.log_price) * UNITS).astype(np.int64)
+        units = np.round(np.where(unknown, 0, catalogue.log_price) * FIXED_POINT).astype(np.int64)
         self.log_price = np.append(units, 0)
         self.priced = np.append((~unknown).astype(np.int64), 0)
         self.attributes = {
@@ -84,17 +84,17 @@ class OnlineState:
         specs: The counters.
         catalogue: The items.
         kinds: Kinds of interaction, in the order of their codes, `session` last.
-        memory: How much is remembered.
+        retention: How much is remembered.
         clock: UTC microseconds; a midnight, or the clock of a saved state.
 
     Attributes:
         tables: The counters, by key.
-        histories: The last interactions of users.
+        history: The last interactions of users.
         users: The users.
         ids: Identifiers of events counted, by day of the event.
         visits: Visits counted, by their day.
-        waiting: Events the clock has not passed.
-        tally: What became of all events.
+        pending: Events the clock has not passed.
+        counts: What became of all events.
         items: What counters read of the items.
     """
 
@@ -103,10 +103,10 @@ class OnlineState:
         specs: Sequence[CounterSpec],
         catalogue: Catalogue,
         kinds: tuple[str, ...],
-        memory: Retention,
+        retention: Retention,
         clock: int,
     ) -> None:
-        self.specs, self.kinds, self.memory, self.clock = tuple(specs), kinds, memory, clock
+        self.specs, self.kinds, self.retention, self.clock = tuple(specs), kinds, retention, clock
         keys = dict.fromkeys(spec.key for spec in specs)
         self.tables = {
             key: CounterTable(key, [spec for spec in specs if spec.key == key]) for key in keys
@@ -118,11 +118,11 @@ class OnlineState:
         }
         for table in self.tables.values():
             table.advance(clock)
-        self.histories = OnlineHistory(memory.history)
+        self.history = OnlineHistory(retention.history)
         self.users = Users()
         self.ids, self.visits = SeenIds(), SeenIds()
-        self.waiting = PendingEvents()
-        self.tally = EventCounts()
+        self.pending = PendingEvents()
+        self.counts = EventCounts()
         self.items = ItemFacts(catalogue)
 
     @property
@@ -150,7 +150,7 @@ class OnlineState:
 
         Without an event in between, what is forgotten at one midnight would be at a later one.
         """
-        first = self.waiting.first()
+        first = self.pending.first()
         if first is None:
             return now // DAY
         return min(max(first // DAY, self.day + 1), now // DAY)
@@ -163,20 +163,20 @@ class OnlineState:
 
     def _forget(self) -> None:
         """Forget what is too old as of the clock, which stands at a midnight."""
-        cutoff = (self.day - self.memory.forget_days) * DAY
+        cutoff = (self.day - self.retention.forget_days) * DAY
         for table in self.tables.values():
-            table.forget(self.day, self.memory.forget_days)
-        self.histories.forget(cutoff)
-        self.users.forget(cutoff, self.waiting.users())
+            table.forget(self.day, self.retention.forget_days)
+        self.history.forget(cutoff)
+        self.users.forget(cutoff, self.pending.users())
         self.ids.forget(self.oldest_day)
         self.visits.forget(self.oldest_day)
 
     @property
     def oldest_day(self) -> int:
         """First day whose events may still come in time."""
-        return self.day - self.memory.late_days - 1
+        return self.day - self.retention.late_days - 1
 
-    def remember(self, arrivals: EncodedEvents) -> None:
+    def mark_seen(self, arrivals: EncodedEvents) -> None:
         """Take note of identifiers and visits of interactions that are counted already."""
         arrivals = arrivals.in_order()
         user, time = arrivals.column("user"), arrivals.column("time")
@@ -186,9 +186,9 @@ class OnlineState:
         self.visits.add(time[member], code)
 
     def _count_known(self, before: int) -> None:
-        if not len(self.waiting):
+        if not len(self.pending):
             return
-        arrivals, shown = self.waiting.take(before)
+        arrivals, shown = self.pending.take(before)
         if len(arrivals) > FEW:
             self._count(arrivals)
         else:
@@ -200,8 +200,8 @@ class OnlineState:
     def _count(self, arrivals: EncodedEvents) -> None:
         """Count interactions that became known, in their order."""
         new = np.flatnonzero(self.ids.add(arrivals.column("time"), arrivals.column("id_hash")))
-        self.tally.duplicates += len(arrivals) - len(new)
-        self.tally.counted += len(new)
+        self.counts.duplicates += len(arrivals) - len(new)
+        self.counts.counted += len(new)
         if len(new) < len(arrivals):
             arrivals = arrivals.take(new)
         _, time, _, visit_hash, user, item, kind, value = arrivals.numbers
@@ -214,16 +214,16 @@ class OnlineState:
         visits = member[self.visits.add(time[member], code)]
         self._add(SESSION, user, item, counted, visits)
         past = np.flatnonzero((user >= 0) & (item >= 0))
-        self.histories.make_room(len(self.users))
-        self.histories.add(user[past], item[past], kind[past], time[past])
+        self.history.make_room(len(self.users))
+        self.history.add(user[past], item[past], kind[past], time[past])
 
     def _count_one(self, numbers: Sequence[int]) -> None:
         """Count one interaction: what `_count` does for one, many times quicker."""
         _, time, id_hash, visit_hash, user, item, kind, value = numbers
         if not self.ids.add_one(time, id_hash):
-            self.tally.duplicates += 1
+            self.counts.duplicates += 1
             return
-        self.tally.counted += 1
+        self.counts.counted += 1
         facts, amounts = self.items, np.empty(len(MEASURES), np.int64)
         amounts[:] = 1, facts.log_price[item], facts.priced[item], value
         self._add_one(self.kinds[kind], user, item, time, amounts)
@@ -233,8 +233,8 @@ class OnlineState:
         if self.visits.add_one(time, visit_code(user, visit_hash)):
             self._add_one(SESSION, user, item, time, amounts)
         if item >= 0:
-            self.histories.make_room(user + 1)
-            self.histories.add_one(user, item, kind, time)
+            self.history.make_room(user + 1)
+            self.history.add_one(user, item, kind, time)
 
     def _count_shown(self, shown: Iterable[ShownSlate]) -> None:
         """Count impressions."""
@@ -243,7 +243,7 @@ class OnlineState:
         user = np.repeat(np.array([slate.user for slate in slates], np.int64), sizes)
         time = np.repeat(np.array([slate.known for slate in slates], np.int64), sizes)
         item = np.concatenate([slate.item for slate in slates]).astype(np.int64)
-        self.tally.shown += len(item)
+        self.counts.shown += len(item)
         member = np.flatnonzero(user >= 0)
         self._see(user[member], time[member])
         counted = self._counted(item, time, np.zeros(len(item), np.int64))

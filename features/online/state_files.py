@@ -42,9 +42,9 @@ def save_state(state: OnlineState, folder: Path) -> None:
         state: The state.
         folder: Where to write.
     """
-    users, shown = len(state.users), state.waiting.shown
-    state.histories.make_room(users)
-    arrays = {f"histories/{name}": getattr(state.histories, name)[:users] for name in _RINGS}
+    users, shown = len(state.users), state.pending.shown
+    state.history.make_room(users)
+    arrays = {f"history/{name}": getattr(state.history, name)[:users] for name in _RINGS}
     for place, table in enumerate(state.tables.values()):
         arrays |= _table_arrays(f"tables/{place}/", table)
     arrays["users/seen"] = state.users.seen[:users]
@@ -53,9 +53,9 @@ def save_state(state: OnlineState, folder: Path) -> None:
     arrays["shown/known"] = np.array([slate.known for slate in shown], np.int64)
     arrays["shown/user"] = np.array([slate.user for slate in shown], np.int64)
     arrays |= ragged("shown/item", [slate.item for slate in shown], np.int32)
-    waiting = EncodedEvents.join(state.waiting.arrivals)
-    arrays["waiting/numbers"] = waiting.numbers
-    strings = {"users/id": state.users.ids, "waiting/event_id": waiting.event_id}
+    pending = EncodedEvents.join(state.pending.arrivals)
+    arrays["pending/numbers"] = pending.numbers
+    strings = {"users/id": state.users.ids, "pending/event_id": pending.event_id}
     with atomic_folder(folder) as new:
         FORMAT.write(new / STATE_FILE, arrays, _head(state), strings)
 
@@ -89,15 +89,15 @@ def load_state(
         state.users = Users(user_ids)
         state.users.seen[: len(user_ids)] = file.array("users/seen", len(user_ids))
         state.users.free = list(head["free"])
-        _fill_rings(state.histories, file, len(user_ids))
+        _fill_rings(state.history, file, len(user_ids))
         state.ids = SeenIds.of_arrays(file.part("ids/"))
         state.visits = SeenIds.of_arrays(file.part("visits/"))
-        numbers = file.array("waiting/numbers")
-        state.waiting.add(EncodedEvents(file.strings("waiting/event_id"), numbers))
+        numbers = file.array("pending/numbers")
+        state.pending.add(EncodedEvents(file.strings("pending/event_id"), numbers))
         shown = (file.array("shown/known").tolist(), file.array("shown/user").tolist())
         slates = zip(*shown, file.ragged("shown/item"), strict=True)
-        state.waiting.shown = [ShownSlate(*each) for each in slates]
-        state.tally = EventCounts(**head["tally"])
+        state.pending.shown = [ShownSlate(*each) for each in slates]
+        state.counts = EventCounts(**head["counts"])
     return state
 
 
@@ -106,17 +106,17 @@ def _head(state: OnlineState) -> dict[str, Any]:
         "clock": state.clock,
         "kinds": list(state.kinds),
         "items": state.items.count,
-        **asdict(state.memory),
+        **asdict(state.retention),
         "counters": [asdict(spec) for spec in state.specs],
         "free": list(state.users.free),
-        "tally": asdict(state.tally),
+        "counts": asdict(state.counts),
     }
 
 
-def _fill_rings(histories: OnlineHistory, file: ArrayFile, users: int) -> None:
-    histories.make_room(users)
+def _fill_rings(history: OnlineHistory, file: ArrayFile, users: int) -> None:
+    history.make_room(users)
     for name in _RINGS:
-        getattr(histories, name)[:users] = file.array(f"histories/{name}", users)
+        getattr(history, name)[:users] = file.array(f"history/{name}", users)
 
 
 def _table_arrays(prefix: str, table: CounterTable) -> Arrays:

@@ -62,9 +62,9 @@ def test_the_batch_executor_gives_the_values_of_the_page(tmp_path: Path) -> None
 def test_the_online_executor_gives_them_too(tmp_path: Path) -> None:
     log = world().open(tmp_path)
     first = min(event.time for event in world().events) // 86_400_000_000
-    live = OnlineFeatures.empty(log.catalogue, FEATURES, SETTINGS, KINDS, first)
-    live.fold(incoming(world().events))
+    online = OnlineFeatures.empty(log.catalogue, FEATURES, SETTINGS, KINDS, first)
+    online.fold(incoming(world().events))
     for time, values in expected().items():
-        rows = live.rows(("i0",), "u1", microseconds(time), {"score": np.zeros(1, np.float32)})
-        matrix, _ = live.read(rows)
+        rows = online.rows(("i0",), "u1", microseconds(time), {"score": np.zeros(1, np.float32)})
+        matrix, _ = online.read(rows)
         assert matrix[0].tolist() == pytest.approx(values, abs=5e-5)

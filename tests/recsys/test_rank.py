@@ -30,7 +30,7 @@ def midnight(tiny_bundle: Bundle) -> datetime:
 @pytest.fixture(scope="module")
 def user(tiny_bundle: Bundle) -> str:
     """The user with the longest history."""
-    lengths = tiny_bundle.features.state.histories.count[: len(tiny_bundle.user_ids)]
+    lengths = tiny_bundle.features.state.history.count[: len(tiny_bundle.user_ids)]
     return tiny_bundle.user_ids[int(np.argmax(lengths))]
 
 

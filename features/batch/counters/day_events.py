@@ -1,4 +1,4 @@
-"""What became known of a counter on one day, on time or late."""
+"""Preparation of a day's events for a counter: keys, values, and the split of late events."""
 
 import numpy as np
 
@@ -8,11 +8,12 @@ from features.batch.counters.counter import Counter
 from features.batch.counters.tiles import DayEvents, LateEvents, Tile
 from features.counter_spec import EVER, ITEM, USER
 from features.log.catalogue import Catalogue
-from features.log.events import UNITS, Events
+from features.log.events import FIXED_POINT, Events
 from features.reader import attribute_of, pair_codes
 
 
-def _arrivals(counter: Counter, events: Events, catalogue: Catalogue) -> DayEvents:
+def counter_events(counter: Counter, events: Events, catalogue: Catalogue) -> DayEvents:
+    """Sort the events of a counter's kind that became known on a day, by key and moment."""
     spec = counter.spec
     codes = _event_codes(spec.key, events, catalogue)
     known = codes != MISSING
@@ -23,10 +24,10 @@ def _arrivals(counter: Counter, events: Events, catalogue: Catalogue) -> DayEven
         price = np.append(catalogue.log_price, np.nan)[events.item]
         known &= ~np.isnan(price)
         if spec.measure == "log_price":
-            values = np.round(np.nan_to_num(price) * UNITS).astype(np.int64)
+            values = np.round(np.nan_to_num(price) * FIXED_POINT).astype(np.int64)
     if known.all():
-        return sort_arrivals(counter, codes, events.known, events.time, values)
-    return sort_arrivals(
+        return sort_day_events(counter, codes, events.known, events.time, values)
+    return sort_day_events(
         counter, codes[known], events.known[known], events.time[known], values[known]
     )
 
@@ -44,17 +45,17 @@ def _part(name: str, events: Events, catalogue: Catalogue) -> np.ndarray:
     return attribute_of(catalogue, name, events.item)
 
 
-def sort_arrivals(
+def sort_day_events(
     counter: Counter,
     codes: np.ndarray,
     known: np.ndarray,
     time: np.ndarray,
     values: np.ndarray,
 ) -> DayEvents:
-    """Sort what became known of a counter on the day after its midnight.
+    """Sort the events of a counter that became known on the day after its midnight.
 
     Args:
-        counter: The state, which gives rows to new keys.
+        counter: The state; new keys are given rows.
         codes: int64 [n_events], keys.
         known: int64 [n_events], when they became known, UTC microseconds of that day.
         time: int64 [n_events], when they happened.
@@ -89,7 +90,7 @@ def _pairs(
     time: np.ndarray,
     values: np.ndarray,
 ) -> Tile:
-    """Give late events as the window sees them: come when known, gone when the window leaves them.
+    """Late events as signed pairs: added when known, taken off when the window leaves them.
 
     The last instant that sees an event is one microsecond before `window_end`; questions see what
     lies before them, so the event is taken off at that last instant.

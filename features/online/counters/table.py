@@ -63,7 +63,7 @@ class _Group:
     Attributes:
         series: Its counters.
         days: Length of each window.
-        windows: int64 [3, n_windows], where its events are counted, see `features.live.counting`;
+        windows: int64 [3, n_windows], where its events are counted, see `loops.COLUMN`;
             `START` moves with the clock.
         tracks: int64 [2, n_tracks], the same of the times.
     """

@@ -58,7 +58,7 @@ def test_a_loaded_state_goes_on_as_the_one_that_was_saved(tmp_path: Path) -> Non
     events = log.interactions.between(0, 0)
     for each in (state, loaded):
         for _ in range(9):
-            each.advance(each.arrivals(catalogue, events, events), events)
+            each.advance(each.day_events(catalogue, events, events), events)
     _assert_same(state, loaded)
 
 

@@ -46,21 +46,21 @@ class Replay:
         self._events = [event for event in by_arrival(world) if event.known >= start]
         self._sizes = sizes
 
-    def fold_before(self, live: OnlineFeatures, time: int) -> None:
+    def fold_before(self, online: OnlineFeatures, time: int) -> None:
         """Fold whole batches until nothing that was known before `time` is left."""
         while self._events and self._events[0].known < time:
             size = next(self._sizes)
-            live.fold(incoming(self._events[:size]))
+            online.fold(incoming(self._events[:size]))
             self._events = self._events[size:]
 
-    def ask(self, live: OnlineFeatures, request: Request) -> np.ndarray:
-        self.fold_before(live, request.time)
+    def ask(self, online: OnlineFeatures, request: Request) -> np.ndarray:
+        self.fold_before(online, request.time)
         score = np.array([request.score.get(item, np.nan) for item in request.items], np.float32)
         words = {} if request.device is None else {"device": request.device}
-        rows = live.rows(request.items, request.user, request.time, {"score": score}, words)
-        matrix, _ = live.read(rows)
-        live.fold_shown(rows, request.user)
+        rows = online.rows(request.items, request.user, request.time, {"score": score}, words)
+        matrix, _ = online.read(rows)
+        online.fold_shown(rows, request.user)
         return matrix
 
-    def finish(self, live: OnlineFeatures) -> None:
-        self.fold_before(live, np.iinfo(np.int64).max)
+    def finish(self, online: OnlineFeatures) -> None:
+        self.fold_before(online, np.iinfo(np.int64).max)

@@ -53,18 +53,18 @@ _SETTINGS = settings(
 def test_it_gives_the_values_of_the_batch(world: World, sizes: "cycle[int]") -> None:
     with tempfile.TemporaryDirectory() as name:
         log, wanted = _batch(world, Path(name))
-        live = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
+        online = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
         replay = Replay(world, sizes)
         for request in replay.requests:
-            _assert_equal(replay.ask(live, request), wanted[request.request_id])
-        replay.finish(live)
-        live.advance(log.end_day * DAY)
-    assert live.tally.duplicates == log.duplicates
-    assert live.tally.too_late == log.late
-    assert live.tally.passed_by == sum(event.kind not in KINDS for event in world.events)
-    assert live.tally.shown == sum(len(request.items) for request in world.requests)
-    dropped = live.tally.duplicates + live.tally.too_late + live.tally.passed_by
-    assert live.tally.counted + dropped == len(world.events)
+            _assert_equal(replay.ask(online, request), wanted[request.request_id])
+        replay.finish(online)
+        online.advance(log.end_day * DAY)
+    assert online.counts.duplicates == log.duplicates
+    assert online.counts.late == log.late
+    assert online.counts.ignored == sum(event.kind not in KINDS for event in world.events)
+    assert online.counts.shown == sum(len(request.items) for request in world.requests)
+    dropped = online.counts.duplicates + online.counts.late + online.counts.ignored
+    assert online.counts.counted + dropped == len(world.events)
 
 
 @_SETTINGS
@@ -75,21 +75,21 @@ def test_saved_and_loaded_it_goes_on_the_same(
     at = data.draw(st.integers(0, len(world.requests) - 1))
     with tempfile.TemporaryDirectory() as name:
         log, wanted = _batch(world, Path(name))
-        live = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
+        online = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
         replay = Replay(world, sizes)
         for place, request in enumerate(replay.requests):
             if place == at:
-                live.save(Path(name) / "live")
-                live = OnlineFeatures.load(
-                    Path(name) / "live",
+                online.save(Path(name) / "online")
+                online = OnlineFeatures.load(
+                    Path(name) / "online",
                     log.catalogue,
                     FEATURES,
                     SETTINGS,
                     KINDS,
-                    live.snapshot,
+                    online.snapshot,
                     partial(snapshot_at, Path(name) / SNAPSHOTS),
                 )
-            _assert_equal(replay.ask(live, request), wanted[request.request_id])
+            _assert_equal(replay.ask(online, request), wanted[request.request_id])
 
 
 @_SETTINGS
@@ -100,10 +100,10 @@ def test_from_a_midnight_of_the_batch_it_goes_on_the_same(
     with tempfile.TemporaryDirectory() as name:
         log, wanted = _batch(world, Path(name))
         day = data.draw(st.integers(log.first_day + 1, log.end_day))
-        live = _hydrated(world, log, day, Path(name) / SNAPSHOTS)
+        online = _hydrated(world, log, day, Path(name) / SNAPSHOTS)
         replay = Replay(world, sizes, day)
         for request in replay.requests:
-            _assert_equal(replay.ask(live, request), wanted[request.request_id])
+            _assert_equal(replay.ask(online, request), wanted[request.request_id])
 
 
 def _hydrated(world: World, log: Log, day: int, folder: Path) -> OnlineFeatures:
@@ -118,11 +118,11 @@ def _hydrated(world: World, log: Log, day: int, folder: Path) -> OnlineFeatures:
     while state.day < day:
         midnight = state.day * DAY
         events = log.interactions.between(midnight, midnight + DAY)
-        today = state.arrivals(log.catalogue, events, shown.between(midnight, midnight + DAY))
+        today = state.day_events(log.catalogue, events, shown.between(midnight, midnight + DAY))
         state.advance(today, events)
     state.snapshot = snapshot_at(folder, day)
     users = log.user_ids.to_list()
     source = partial(snapshot_at, folder)
-    live = OnlineFeatures.hydrate(state, log.catalogue, users, FEATURES, SETTINGS, source)
-    live.remember(incoming([event for event in by_arrival(world) if event.known < day * DAY]))
-    return live
+    online = OnlineFeatures.hydrate(state, log.catalogue, users, FEATURES, SETTINGS, source)
+    online.mark_seen(incoming([event for event in by_arrival(world) if event.known < day * DAY]))
+    return online

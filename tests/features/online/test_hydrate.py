@@ -34,12 +34,12 @@ def test_at_the_cut_off_it_gives_the_values_of_the_batch(
     world: World, user: str | None, slate: list[str]
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
-        live = _served(world, Path(name), None)
-        request = Request("asked", user, live.clock, tuple(slate), {slate[0]: 0.5})
+        online = _served(world, Path(name), None)
+        request = Request("asked", user, online.clock, tuple(slate), {slate[0]: 0.5})
         more = world.with_more([], [request])
-        _, _, rows = more.backfill(Path(name) / "more", live.clock // DAY)
+        _, _, rows = more.backfill(Path(name) / "more", online.clock // DAY)
     score = np.array([0.5] + [np.nan] * (len(slate) - 1), np.float32)
-    matrix, reader = live.read(live.rows(slate, user, live.clock, {"score": score}))
+    matrix, reader = online.read(online.rows(slate, user, online.clock, {"score": score}))
     batch = rows.filter(Impressions.request_id.col == "asked")
     assert batch[Impressions.item_id.name].to_list() == slate
     np.testing.assert_array_equal(matrix, batch.select(FEATURES.names).to_numpy())
@@ -48,9 +48,9 @@ def test_at_the_cut_off_it_gives_the_values_of_the_batch(
     assert reader.history.item.shape == (1, SETTINGS.history)
 
 
-def _moved(live: OnlineFeatures, time: int) -> list[str]:
-    early, _ = live.read(live.rows(["i0", "i1"], "u0", live.clock, {}))
-    late, _ = live.read(live.rows(["i0", "i1"], "u0", time, {}))
+def _moved(online: OnlineFeatures, time: int) -> list[str]:
+    early, _ = online.read(online.rows(["i0", "i1"], "u0", online.clock, {}))
+    late, _ = online.read(online.rows(["i0", "i1"], "u0", time, {}))
     return [
         name
         for name, a, b in zip(FEATURES.names, early.T, late.T, strict=True)
@@ -59,41 +59,41 @@ def _moved(live: OnlineFeatures, time: int) -> list[str]:
 
 
 def test_without_events_the_clock_stops_after_the_silence_allowed(tmp_path: Path) -> None:
-    live = _served(SHOP, tmp_path, HOUR)
-    midnight = live.clock
-    assert set(_moved(live, midnight + 3 * DAY + 5 * HOUR)) > set(CLOCK_ONLY)
-    assert live.clock == midnight + HOUR
-    assert _moved(live, midnight + 9 * DAY) == ["request_hour", "request_weekday"]
+    online = _served(SHOP, tmp_path, HOUR)
+    midnight = online.clock
+    assert set(_moved(online, midnight + 3 * DAY + 5 * HOUR)) > set(CLOCK_ONLY)
+    assert online.clock == midnight + HOUR
+    assert _moved(online, midnight + 9 * DAY) == ["request_hour", "request_weekday"]
 
 
 def test_an_event_of_the_far_future_does_not_move_the_clock(tmp_path: Path) -> None:
-    live = _served(SHOP, tmp_path, HOUR)
-    midnight = live.clock
-    live.fold(incoming([Event("odd", "click", "u0", "i0", None, midnight + 99 * DAY, -99 * DAY)]))
-    live.read(live.rows(["i0"], "u0", midnight + 100 * DAY, {}))
-    assert live.clock == midnight + HOUR
-    assert len(live.state.waiting) == 1
+    online = _served(SHOP, tmp_path, HOUR)
+    midnight = online.clock
+    online.fold(incoming([Event("odd", "click", "u0", "i0", None, midnight + 99 * DAY, -99 * DAY)]))
+    online.read(online.rows(["i0"], "u0", midnight + 100 * DAY, {}))
+    assert online.clock == midnight + HOUR
+    assert len(online.state.pending) == 1
 
 
 def test_an_event_lets_the_clock_go_on(tmp_path: Path) -> None:
-    live = _served(SHOP, tmp_path, HOUR)
-    time = live.clock + 2 * DAY
-    live.fold(incoming([Event("later", "click", "u0", "i0", None, time)]))
-    before, _ = live.read(live.rows(["i0"], "u0", time, {}))
-    after, _ = live.read(live.rows(["i0"], "u0", time + 1, {}))
-    assert live.clock == time + 1
+    online = _served(SHOP, tmp_path, HOUR)
+    time = online.clock + 2 * DAY
+    online.fold(incoming([Event("later", "click", "u0", "i0", None, time)]))
+    before, _ = online.read(online.rows(["i0"], "u0", time, {}))
+    after, _ = online.read(online.rows(["i0"], "u0", time + 1, {}))
+    assert online.clock == time + 1
     last = FEATURES.names.index("item_days_since_click")
     assert before[0, last] >= 2
     assert after[0, last] == np.float32(1 / DAY)
 
 
 def test_a_request_from_before_the_clock_is_answered_as_of_the_clock(tmp_path: Path) -> None:
-    live = _served(SHOP, tmp_path, None)
-    live.advance(live.clock + 5 * HOUR)
-    clock = live.clock
-    now, _ = live.read(live.rows(["i0", "i1"], "u0", clock, {}))
-    earlier, reader = live.read(live.rows(["i0", "i1"], "u0", clock - 24 * HOUR, {}))
-    assert live.clock == clock
+    online = _served(SHOP, tmp_path, None)
+    online.advance(online.clock + 5 * HOUR)
+    clock = online.clock
+    now, _ = online.read(online.rows(["i0", "i1"], "u0", clock, {}))
+    earlier, reader = online.read(online.rows(["i0", "i1"], "u0", clock - 24 * HOUR, {}))
+    assert online.clock == clock
     assert reader.moment.tolist() == [clock]
     columns = [FEATURES.names.index(name) for name in FEATURES.names if name not in CLOCK_ONLY]
     np.testing.assert_array_equal(now[:, columns], earlier[:, columns])

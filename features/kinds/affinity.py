@@ -34,11 +34,9 @@ class Affinity(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"user_{self.attribute}_{self.events}_affinity_{window(self.days)}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"log of the share of this user's {self.events} events {period(self.days)} with the "
             f"item's {self.attribute}, against everyone's share, drawn to it by "
@@ -50,18 +48,15 @@ class Affinity(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [
             CounterSpec((USER, self.attribute), self.events, (self.days,)),
             CounterSpec((USER,), self.events, (self.days,)),
         ]
 
     def reads_snapshot(self) -> bool:
-        """Tell that it does."""
         return True
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         taken = reader.total((USER, self.attribute), self.events, self.days)
         of_all = reader.total((USER,), self.events, self.days)
         code = reader.attribute_code(self.attribute)
@@ -90,11 +85,9 @@ class PriceAgainstUsual(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"user_{self.events}_price_against_usual"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"log(1 + price) less its mean over this user's {self.events} events",
             "log currency",
@@ -104,14 +97,12 @@ class PriceAgainstUsual(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [
             CounterSpec((USER,), self.events, (EVER,), "log_price"),
             CounterSpec((USER,), self.events, (EVER,), "priced"),
         ]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         count = reader.total((USER,), self.events, EVER, "priced")
         total = reader.total((USER,), self.events, EVER, "log_price")
         return _less_mean(reader.of_item(reader.catalogue.log_price), total, count)

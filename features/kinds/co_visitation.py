@@ -21,11 +21,9 @@ class CoVisitation(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"together_{self.how}_{self.pool}_{self.newest}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"{self.pool} over the user's newest {self.newest} interactions of their shrunk cosine "
             f"with this item, by {self.how}; 0 when they never met",
@@ -36,11 +34,9 @@ class CoVisitation(Feature):
         )
 
     def reads_snapshot(self) -> bool:
-        """Tell that it does."""
         return True
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         strength = reader.meetings(self.how, self.newest)
         if self.pool == "max":
             return strength.max(axis=1, initial=0).astype(np.float64)

@@ -34,16 +34,13 @@ class LocalTime(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"request_{self.part}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         unit = "hour, 0..23" if self.part == "hour" else "day, 0 is Monday"
         return Description(f"{self.part} of the request in {self.timezone}", unit)
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         hours, weekdays = reader.local_time(self.timezone)
         return hours if self.part == "hour" else weekdays
 
@@ -57,21 +54,17 @@ class Given(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"given_{self.field}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"`{self.field}` as the caller sent it", "the caller's", "the caller sent none"
         )
 
     def given(self) -> list[str]:
-        """The number it reads."""
         return [self.field]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         given = reader.rows.given.get(self.field)
         return np.full(len(reader.rows), np.nan) if given is None else given.astype(np.float64)
 
@@ -86,11 +79,9 @@ class ContextWord(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"request_{self.field}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         words = ", ".join(f"{place} {value}" for place, value in enumerate(self.values))
         return Description(
             f"`{self.field}` in the request's context",
@@ -100,11 +91,9 @@ class ContextWord(Feature):
         )
 
     def context(self) -> list[str]:
-        """The key it reads."""
         return [self.field]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         place = {value: float(number) for number, value in enumerate(self.values)}
         words = reader.rows.context.get(self.field)
         if words is None:

@@ -38,11 +38,9 @@ class WindowCount(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"{label(self.key)}_{self.events}_{window(self.days)}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"{self.events} events of {owner(self.key)} {period(self.days)}",
             "events",
@@ -52,11 +50,9 @@ class WindowCount(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [CounterSpec(self.key, self.events, (self.days,))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         return reader.total(self.key, self.events, self.days)
 
 
@@ -71,11 +67,9 @@ class WindowSum(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"{label(self.key)}_{self.events}_value_{window(self.days)}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"sum of the value of {self.events} events of {owner(self.key)} {period(self.days)}; "
             "an event without a value adds nothing",
@@ -86,11 +80,9 @@ class WindowSum(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [CounterSpec(self.key, self.events, (self.days,), "value")]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         return reader.total(self.key, self.events, self.days, "value")
 
 
@@ -107,11 +99,9 @@ class Rate(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"{label(self.key)}_{self.events}_per_{self.per}_{window(self.days)}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"{self.events} per {self.per} of {owner(self.key)} {period(self.days)}, drawn to the "
             f"overall rate by {self.smoothing:g} events",
@@ -122,15 +112,12 @@ class Rate(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [CounterSpec(self.key, kind, (self.days,)) for kind in (self.events, self.per)]
 
     def rates(self) -> list[tuple[str, str]]:
-        """The overall rate it is drawn to."""
         return [(self.events, self.per)]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         prior = reader.snapshot.rates[rate_name(self.events, self.per)]
         hits = reader.total(self.key, self.events, self.days)
         tries = reader.total(self.key, self.per, self.days)
@@ -161,11 +148,9 @@ class Trend(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"{label(self.key)}_{self.events}_trend_{self.days}d_{self.against_days}d"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"log of {self.events} events a day of {owner(self.key)} {period(self.days)} "
             f"against {self.against_days} days, one event added to both",
@@ -176,11 +161,9 @@ class Trend(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [CounterSpec(self.key, self.events, (self.days, self.against_days))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         short = reader.total(self.key, self.events, self.days) + 1
         long = reader.total(self.key, self.events, self.against_days) + 1
         return np.log(short / self.days) - np.log(long / self.against_days)
@@ -196,11 +179,9 @@ class Recency(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"{label(self.key)}_days_since_{self.events}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"time since the last {self.events} of {owner(self.key)}",
             "days",
@@ -210,11 +191,9 @@ class Recency(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [CounterSpec(self.key, self.events, (EVER,))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         return reader.days_since_last(self.key, self.events)
 
 
@@ -228,11 +207,9 @@ class FirstSeen(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"{label(self.key)}_days_since_first_{self.events}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"time since the first {self.events} of {owner(self.key)} in the log",
             "days",
@@ -242,9 +219,7 @@ class FirstSeen(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [CounterSpec(self.key, self.events, (EVER,))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         return reader.days_since_first(self.key, self.events)

@@ -23,11 +23,9 @@ class LastShare(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"user_last_{self.newest}_{self.attribute}_share"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         what = "item" if self.attribute == ITEM else f"item's {self.attribute}"
         return Description(
             f"share of the user's newest {self.newest} interactions with this {what}",
@@ -38,11 +36,9 @@ class LastShare(Feature):
         )
 
     def attributes(self) -> list[str]:
-        """The column of items it compares."""
         return [] if self.attribute == ITEM else [self.attribute]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         past = reader.history.item[:, : self.newest]
         if self.attribute == ITEM:
             own, others = reader.rows.item, past
@@ -66,11 +62,9 @@ class TagAffinity(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"user_last_{self.newest}_tags_affinity"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"log of the share of the user's newest {self.newest} interactions with items of a "
             "tag, against the share of all items, both as means over this item's tags, drawn to "
@@ -82,11 +76,9 @@ class TagAffinity(Feature):
         )
 
     def lists(self) -> list[str]:
-        """The column of items it compares."""
         return [Items.tags.name]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         tags, rows = reader.catalogue.lists[Items.tags.name], reader.rows
         past = reader.history.item[:, : self.newest]
         length = (past != MISSING).sum(axis=1)

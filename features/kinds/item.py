@@ -20,15 +20,12 @@ class Price(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return "item_price"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description("log(1 + price) of this item", "log currency", "the item has no price")
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         return reader.of_item(reader.catalogue.log_price)
 
 
@@ -40,17 +37,14 @@ class Age(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return "item_age"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             "time since this item was listed", "days", "its listing is unknown or still to come"
         )
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         age = days_since(reader.row_moment, reader.listed_at())
         return np.where(age < 0, np.nan, age)
 
@@ -64,11 +58,9 @@ class AttributeCode(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"item_{self.attribute}_code"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"{self.attribute} of this item, as its place among the catalogue's sorted values",
             "code",
@@ -77,11 +69,9 @@ class AttributeCode(Feature):
         )
 
     def attributes(self) -> list[str]:
-        """The column of items it shows."""
         return [self.attribute]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         code = reader.attribute_code(self.attribute)
         return np.where(code == MISSING, np.nan, code)
 
@@ -95,19 +85,15 @@ class AttributeNumber(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"item_{self.attribute}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"{self.attribute} of this item", "the catalogue's", f"the item has no {self.attribute}"
         )
 
     def numbers(self) -> list[str]:
-        """The column of items it shows."""
         return [self.attribute]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         return reader.of_item(reader.catalogue.numbers[self.attribute])

@@ -24,11 +24,9 @@ class RepeatShare(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"user_item_{self.events}_share"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"{self.events} events of this user and this item per visit of the user, one visit "
             "added",
@@ -39,12 +37,10 @@ class RepeatShare(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         pair = CounterSpec((USER, ITEM), self.events, (EVER,))
         return [pair, CounterSpec((USER,), SESSION, (EVER,))]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         taken = reader.total((USER, ITEM), self.events, EVER)
         return taken / (reader.total((USER,), SESSION, EVER) + 1)
 
@@ -58,11 +54,9 @@ class Rhythm(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"user_item_{self.events}_rhythm"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"log of the days since the last {self.events} of this item by this user against their "
             "usual interval, or the item's when they took it once",
@@ -73,15 +67,12 @@ class Rhythm(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        """The counters it reads."""
         return [CounterSpec((USER, ITEM), self.events, (EVER,))]
 
     def reads_snapshot(self) -> bool:
-        """Tell that it does."""
         return True
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         key = (USER, ITEM)
         since = reader.days_since_last(key, self.events)
         first = reader.days_since_first(key, self.events)
@@ -122,11 +113,9 @@ class ItemRepeat(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"item_repeat_{self.measure}"
 
     def describe(self) -> Description:
-        """Say what the column is."""
         sources = ("all interactions",)
         if self.measure == "rate":
             return Description(
@@ -145,11 +134,9 @@ class ItemRepeat(Feature):
         )
 
     def reads_snapshot(self) -> bool:
-        """Tell that it does."""
         return True
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         snapshot = reader.snapshot
         return reader.of_item(
             snapshot.repeat_rate if self.measure == "rate" else snapshot.repeat_days

@@ -23,16 +23,13 @@ class SlateRank(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"slate_rank_{self.of}"
 
     @property
     def after(self) -> str:
-        """The column it looks at."""
         return self.of
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"place of {self.of} in the slate, 1 is the highest, equal ones share theirs",
             "place",
@@ -40,7 +37,6 @@ class SlateRank(Feature):
         )
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         lower, others = standing(done[self.of], reader.rows.request)
         return others - lower + 1
 
@@ -54,16 +50,13 @@ class SlatePercentile(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"slate_percentile_{self.of}"
 
     @property
     def after(self) -> str:
-        """The column it looks at."""
         return self.of
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"share of the slate's other candidates with a lower {self.of}, half for equal ones",
             "ratio",
@@ -71,7 +64,6 @@ class SlatePercentile(Feature):
         )
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         return slate_percentile(done[self.of], reader.rows.request)
 
 
@@ -84,16 +76,13 @@ class SlateDifference(Feature):
 
     @property
     def name(self) -> str:
-        """Name of the column."""
         return f"slate_difference_{self.of}"
 
     @property
     def after(self) -> str:
-        """The column it looks at."""
         return self.of
 
     def describe(self) -> Description:
-        """Say what the column is."""
         return Description(
             f"{self.of} less its mean over the slate's candidates that have one",
             f"that of {self.of}",
@@ -101,7 +90,6 @@ class SlateDifference(Feature):
         )
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column."""
         values, request = done[self.of], reader.rows.request
         known = ~np.isnan(values)
         count = np.bincount(request, known)

@@ -1,4 +1,4 @@
-"""What a counter counts: key, kind of event, windows, measure."""
+"""Declaration of a counter: key, kind of event, windows, measure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,18 +12,18 @@ EVER = 0
 
 
 Measure = Literal["events", "log_price", "priced", "value"]
-"""What is added up: events, their log(1 + price), those of items with a price, or their values."""
+"""Quantity summed: events, their log(1 + price), those of items with a price, or their values."""
 
 
 @dataclass(frozen=True)
 class CounterSpec:
-    """What a counter counts.
+    """A counter: whose events of which kind, in which windows.
 
     Attributes:
         key: Parts of the key: `item`, `user`, or the name of an item attribute.
         kind: The kind of event.
         windows: Lengths in days, `EVER` for all time.
-        measure: What is added up.
+        measure: The quantity summed.
     """
 
     key: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The features of a workspace, as one ordered set, and the default choice."""
+"""A feature set: the ordered columns of a matrix."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ class FeatureSet:
     """Declared features in the order of the matrix's columns.
 
     Attributes:
-        features: The declarations; a slate-relative one stands after the column it looks at.
+        features: The declarations; a slate-relative one comes after its column.
     """
 
     features: tuple[Feature, ...]
@@ -33,7 +33,7 @@ class FeatureSet:
 
     @cached_property
     def counters(self) -> tuple[CounterSpec, ...]:
-        """The counters the features read, each once, with all windows asked of it."""
+        """The counters that features read, each once, with all its windows."""
         windows: dict[str, set[int]] = {}
         specs: dict[str, CounterSpec] = {}
         for spec in self._all(lambda feature: feature.needs()):

@@ -1,4 +1,4 @@
-"""Which features a workspace computes, and how."""
+"""Settings of features: the columns of a workspace, and how they are computed."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -12,7 +12,7 @@ from features.kinds.context import TimeZone
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 OF_THE_DEFAULT_SET = ("timezone", "windows_days", "attributes", "given", "smoothing")
-"""Settings that shape the default set, and have no place beside declared columns."""
+"""Settings of the default set, which are not allowed with declared columns."""
 
 
 class FeatureSettings(BaseModel):

@@ -24,7 +24,7 @@ def day_name(day: int) -> str:
 
 
 def day_number(name: str) -> int:
-    """Give the day, since 1970-01-01, that `day_name` named so."""
+    """Day number, since 1970-01-01, of a name that `day_name` gave."""
     return int(np.datetime64(name, "D").astype(np.int64))
 
 
@@ -48,13 +48,13 @@ def window_start(time: np.ndarray, days: int) -> np.ndarray:
 
 
 def window_end(time: np.ndarray, days: int) -> np.ndarray:
-    """Give the first instant whose window of `days` no longer has an event of `time`, int64."""
+    """First instant whose window of `days` no longer has an event of `time`, int64."""
     tile = tile_length(days)
     return time // tile * tile + tile + days * DAY
 
 
 def days_since(now: np.ndarray, then: np.ndarray) -> np.ndarray:
-    """Give the days from `then` to `now`, float64; NaN where `then` is `NO_TIME`."""
+    """Days from `then` to `now`, float64; NaN where `then` is `NO_TIME`."""
     return _days_since(now, then)
 
 
@@ -71,7 +71,7 @@ _QUARTER = 900_000_000
 
 
 def local_hours_and_weekdays(time: np.ndarray, timezone: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give the hour (0..23) and weekday (0 is Monday) of instants in a time zone.
+    """Hour (0..23) and weekday (0 is Monday) of instants in a time zone.
 
     Args:
         time: int64 [n], UTC microseconds.

@@ -1,6 +1,6 @@
-"""Loops that numpy has no words for, compiled to machine code the first time they run.
+"""`@compiled`: compiles a loop over numpy arrays with numba on its first call and caches the code.
 
-The kept code is made anew when the module that holds the loop changes. After a change to a loop or
+The cache is renewed when the module of the loop changes. After a change to a loop or
 constant that it takes from another module, delete the `*.nbi` files in `__pycache__`.
 """
 
@@ -14,9 +14,9 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a function over numpy arrays and numbers compiled when it is first called.
+    """Compile a function over numpy arrays and numbers on its first call.
 
-    The machine code is kept beside the module, or in the user's cache where that may not be
+    The machine code is cached next to the module, or in the user's cache where that may not be
     written; where neither may, each process compiles anew. Sums keep their order, so that results
     are those of the same loop in Python, bit for bit.
 
@@ -24,7 +24,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         function: A loop without Python objects.
 
     Returns:
-        The same function, many times quicker. It gives the interpreter free while it runs.
+        The same function, compiled. It releases the interpreter lock while it runs.
     """
     try:
         return cast("Callable[P, R]", _jit(function, cache=True))

@@ -262,7 +262,7 @@ class InlineExecutor(Executor):
 
 
 def walk_block(job: BackfillJob, first_day: int, end_day: int) -> list[DayResult]:
-    """Write the rows of a run of days from the checkpoint at its beginning.
+    """Write the rows of a block of days from the checkpoint at its beginning.
 
     Args:
         job: The backfill.

@@ -1,4 +1,4 @@
-"""What a backfill has to do: which columns of which days are missing or no longer hold, and why."""
+"""Plan of a backfill: which columns of which days are missing or out of date, and why."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from features.counter_spec import CounterSpec
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """Columns to compute.
 
     Attributes:
         wanted: Columns to compute, by day number; a day without any only loses columns.
@@ -31,7 +31,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Stale:
-    """What one day lacks."""
+    """Reasons why one day is out of date."""
 
     absent: bool = False
     settings: bool = False
@@ -54,7 +54,7 @@ def plan(
     *,
     again: bool,
 ) -> Plan:
-    """Compare what is there with what should be.
+    """Compare the files on disk with what they should depend on.
 
     Args:
         provenance: What the files should depend on.
@@ -122,7 +122,7 @@ def _days(count: int) -> str:
 
 
 def _since(provenance: Provenance, before: Mapping[str, Any]) -> str:
-    """Tell the first day whose events differ from those of the last run."""
+    """First day whose events differ from those of the last run, in words."""
     old: Mapping[str, str] = before.get("days", {})
     now = {day_name(number): day.digest for number, day in provenance.log.days.items()}
     changed = [day for day in {*old, *now} if old.get(day) != now.get(day)]

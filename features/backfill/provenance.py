@@ -1,4 +1,4 @@
-"""What computed files depend on, as hashes: while they are equal, no file is made again."""
+"""Provenance of computed files: hashes of their inputs; equal hashes mean up to date."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the files of a backfill depend on.
+    """Inputs of the files of a backfill, as hashes.
 
     Attributes:
         log: The log.
@@ -32,7 +32,7 @@ class Provenance:
 
     @cached_property
     def base(self) -> str:
-        """What every file depends on: the items, the kinds, and the settings of all features."""
+        """Hash of the inputs of every file: items, kinds, and the settings of all features."""
         settings = self.settings.model_dump(
             include={
                 "history",
@@ -52,7 +52,7 @@ class Provenance:
 
     @cached_property
     def _chain(self) -> Mapping[int, str]:
-        """What was known by each midnight after a day with events, by the day after."""
+        """Hash of the log before each midnight that follows a day with events, by day number."""
         chain, so_far = {}, self.base
         for day, of_day in sorted(self.log.days.items()):
             so_far = digest(so_far, str(day), of_day.digest)
@@ -69,11 +69,11 @@ class Provenance:
         return hashes
 
     def before(self, day: int) -> str:
-        """Hash what is known before the midnight of a day of the log, or of the one after it."""
+        """Hash of the log before the midnight of one of its days, or of the day after the last."""
         return self._midnights[day - self.log.first_day]
 
     def rows(self, day: int) -> str:
-        """Hash what the rows of a day may depend on, beside their declarations."""
+        """Hash of the inputs of a day's rows, without their declarations."""
         return digest("rows", self.before(day + 1))
 
     @cached_property
@@ -86,19 +86,19 @@ class Provenance:
         return hashes
 
     def counter(self, spec: CounterSpec, day: int) -> str:
-        """Hash what a counter's state as of a midnight depends on."""
+        """Hash of the inputs of a counter's state at a midnight."""
         return digest("counter", repr(spec), self.before(day))
 
     def recent(self, day: int) -> str:
-        """Hash what the histories as of a midnight depend on."""
+        """Hash of the inputs of the histories at a midnight."""
         return digest("recent", self.before(day))
 
     def snapshot(self, day: int) -> str:
-        """Hash what the snapshot of a midnight depends on."""
+        """Hash of the inputs of the snapshot of a midnight."""
         return digest("snapshot", json.dumps(self.features.rates), self.before(day))
 
     def state(self) -> str:
-        """Hash what the state after the log depends on."""
+        """Hash of the inputs of the state after the log."""
         specs = [repr(spec) for spec in self.features.counters]
         return digest("state", *specs, self.snapshot(self.log.end_day))
 

@@ -1,4 +1,4 @@
-"""The computed rows on disk: a Parquet file a day that says what it depends on, and a manifest."""
+"""Feature rows on disk: a Parquet file a day with its provenance, and a manifest."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _BASE, _INPUTS, _COLUMNS = "recsys.base", "recsys.inputs", "recsys.columns"
 
 @dataclass(frozen=True)
 class RowsOrigin:
-    """What a file of rows was made from.
+    """Provenance of a file of rows.
 
     Attributes:
         base: Hash of the items and the settings.
@@ -39,7 +39,7 @@ def row_file(folder: Path, day: int) -> Path:
 
 
 def made_from(path: Path) -> RowsOrigin | None:
-    """Read what a file of rows was made from; None when it is not there or not one of ours."""
+    """Read the provenance of a file of rows; None for a missing or foreign file."""
     try:
         metadata = pl.read_parquet_metadata(path)
         return RowsOrigin(metadata[_BASE], metadata[_INPUTS], json.loads(metadata[_COLUMNS]))
@@ -76,7 +76,7 @@ def read_rows_manifest(folder: Path) -> dict[str, Any]:
 def write_rows_manifest(
     folder: Path, log: Log, features: FeatureSet, hashes: Mapping[str, str]
 ) -> None:
-    """Say what a folder of rows has.
+    """Write the manifest of a folder of rows.
 
     Args:
         folder: The folder.

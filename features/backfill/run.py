@@ -162,7 +162,7 @@ def _plan(job: BackfillJob, scope: Scope, before: dict[str, object]) -> Plan:
 
 
 def _is_behind(job: BackfillJob, scope: Scope, plan: Plan) -> bool:
-    """Tell whether rows, or the state after the log, have to be computed."""
+    """Whether rows, or the state after the log, have to be computed."""
     if plan.wanted or not scope.is_to_the_end(job.provenance.log):
         return bool(plan.wanted)
     return state_inputs(job.folder / STATE) != job.provenance.state()

@@ -1,4 +1,4 @@
-"""Takes the snapshots of a log when they are due, each once."""
+"""The snapshots of a backfill: computed when due, stored, reused while inputs are unchanged."""
 
 import shutil
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ class SnapshotStore:
     provenance: Provenance
 
     def due(self, day: int) -> int:
-        """Give the midnight whose snapshot the rows of a day use; the log's first for the empty."""
+        """Midnight whose snapshot the rows of a day use; the log's first for the empty."""
         cadence = self.provenance.settings.snapshot_days
         return max(day // cadence * cadence, self.provenance.log.first_day)
 
@@ -38,7 +38,7 @@ class SnapshotStore:
         return sorted({self.due(day) for day in range(first_day, end_day)})
 
     def at(self, day: int) -> Snapshot:
-        """Give the snapshot that the rows of a day use; take it when it is not there."""
+        """Snapshot that the rows of a day use; computed when it is missing."""
         due = self.due(day)
         if self.is_there(due):
             return load_snapshot(self.folder / day_name(due))
@@ -47,13 +47,13 @@ class SnapshotStore:
         return taken
 
     def take(self, days: Iterable[int]) -> None:
-        """Take the snapshots that the rows of some days use, where they are not there."""
+        """Compute the missing snapshots of some days."""
         for due in sorted({self.due(day) for day in days}):
             if not self.is_there(due):
                 self.at(due)
 
     def prune(self) -> None:
-        """Remove the snapshots that no longer hold."""
+        """Remove the snapshots that are out of date."""
         log = self.provenance.log
         dues = {day_name(due): due for due in self.needed(log.first_day, log.end_day + 1)}
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
@@ -62,7 +62,7 @@ class SnapshotStore:
                 shutil.rmtree(path, ignore_errors=True)
 
     def is_there(self, due: int) -> bool:
-        """Tell whether the snapshot of a midnight is there and still holds."""
+        """Whether the snapshot of a midnight is stored and up to date."""
         return snapshot_inputs(self.folder, due) == self.provenance.snapshot(due)
 
     def _take(self, day: int) -> Snapshot:
@@ -88,7 +88,7 @@ class SnapshotStore:
         )
 
     def _rates(self, events: Events, day: int) -> dict[str, float]:
-        """Give the overall rates of the window before a midnight; one event of both is added."""
+        """Overall rates of the window before a midnight; one event of both is added."""
         log = self.provenance.log
         start = day - self.provenance.settings.snapshot_window_days
         counts = {kind: len(events.of_kind(kind)) for kind in events.kinds}

@@ -1,4 +1,4 @@
-"""The last interactions of every user as of a midnight."""
+"""The batch executor's histories: the last interactions of every user at a midnight."""
 
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +16,7 @@ _TIDY_ROWS = 100_000
 
 @dataclass
 class RecentHistory:
-    """The last interactions of every user as of a midnight.
+    """The batch executor's histories: the last interactions of every user at a midnight.
 
     Attributes:
         k: Interactions per user that must be kept; some more may be, until the next tidying.
@@ -65,7 +65,7 @@ class RecentHistory:
             self.tidy()
 
     def tidy(self) -> None:
-        """Forget what is no longer among the last `k` of its user."""
+        """Drop interactions that are no longer among the last `k` of their user."""
         order = np.argsort(self.events.user, kind="stable")
         self._order = self._users = None
         users = self.events.user[order]

@@ -1,4 +1,4 @@
-"""Whether two executors agree: every feature of every row, side by side.
+"""Parity of two executors: every feature of every row is compared.
 
 Counts must be equal to the bit, other values to one part in a million.
 """
@@ -23,7 +23,7 @@ KEYS = (Impressions.request_id.name, Impressions.item_id.name)
 
 @dataclass
 class Agreement:
-    """How one feature compares.
+    """Agreement of one feature.
 
     Attributes:
         name: The feature.
@@ -70,7 +70,7 @@ class Agreement:
 
 @dataclass
 class ParityReport:
-    """How all features compare.
+    """Agreement of all features.
 
     Attributes:
         agreements: By feature.

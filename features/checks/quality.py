@@ -1,7 +1,7 @@
-"""Is a feature fit for use: how often it is there, how its values lie, and whether they drift.
+"""Feature quality: coverage, distribution, and drift against the training window.
 
-The rows of the training window are the measure. Each later calendar month is compared with them by
-the population stability index, over the deciles of the training window and a bin of the missing.
+The reference is the rows of the training window. Each later calendar month is compared by
+the population stability index, over the reference's deciles and a bin of missing values.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ from features.feature_set import FeatureSet
 from features.kinds.base import Feature
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-"""The quantiles that are told."""
+"""The quantiles that are reported."""
 DRIFTS, DIFFERS = 0.1, 0.25
 """From which stability index on a period is said to drift, or to differ."""
 _BARS = 24
@@ -38,7 +38,7 @@ class _Part(BaseModel):
 
 
 class PeriodQuality(_Part):
-    """How a column does in one later period."""
+    """Quality of a column in one later period."""
 
     period: str = Field(description="Calendar month, UTC.")
     rows: int = Field(ge=0, description="Rows of the period.")
@@ -62,7 +62,7 @@ class Bars(_Part):
 
 
 class ColumnQuality(_Part):
-    """How a column does: in the training window, and after it."""
+    """Quality of a column in the training window, and its drift after it."""
 
     name: str
     meaning: str
@@ -96,7 +96,7 @@ class ColumnQuality(_Part):
 
     @property
     def fault(self) -> str:
-        """What is wrong with the column, in a word or two; empty when nothing is."""
+        """Fault of the column in a word or two; empty without one."""
         if self.missing == 1:
             return "always missing"
         if self.low == self.high and not self.missing:
@@ -107,7 +107,7 @@ class ColumnQuality(_Part):
 
 
 class QualityReport(_Part):
-    """Everything found of a workspace's features."""
+    """Quality of all features of a workspace."""
 
     data_name: str
     training_start: AwareDatetime = Field(description="First moment of the training window.")
@@ -138,7 +138,7 @@ def feature_quality(
     end: datetime,
     track: Track = silent,
 ) -> QualityReport:
-    """Look at the rows that a backfill wrote, one file at a time.
+    """Measure the rows that a backfill wrote, one file at a time.
 
     Memory holds one file and two sketches, whatever the number of files.
 

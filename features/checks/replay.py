@@ -1,4 +1,4 @@
-"""Plays a log through the online executor as it would have come in, and compares with the batch."""
+"""Replay of a log through the online executor in the order of arrival, compared with the batch."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ _KNOWN = "known"
 
 @dataclass(frozen=True)
 class Tables:
-    """A log to play.
+    """A log to replay.
 
     Attributes:
         catalogue: The items.
@@ -49,7 +49,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class ReplayScope:
-    """Which requests are compared.
+    """Requests whose features are compared.
 
     Attributes:
         first_day: Day number of the first.
@@ -111,7 +111,7 @@ def replay(
 
 
 def _source(folder: Path) -> Callable[[int], Snapshot | None]:
-    """Give what reads the snapshot due at a day; None before the first one."""
+    """Function that reads the snapshot due at a day; None before the first one."""
 
     def at(day: int) -> Snapshot | None:
         try:
@@ -136,7 +136,7 @@ def _of_kinds(tables: Tables) -> pl.Expr:
 
 
 class _Player:
-    """Plays block after block."""
+    """The replay, block by block."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class _Player:
         self._asked = 0
 
     def begin(self, first_day: int, snapshots: Callable[[int], Snapshot | None]) -> None:
-        """Have an executor that knows nothing."""
+        """Create an executor without any event."""
         self.online = OnlineFeatures.empty(
             self.tables.catalogue,
             self.features,
@@ -168,7 +168,7 @@ class _Player:
         )
 
     def play(self, block: tuple[int, int]) -> None:
-        """Play the days of a block and compare its requests."""
+        """Replay the days of a block and compare its requests."""
         events, known = self._interactions(block)
         chosen = self.tables.impressions.filter(self._in_days(*block))
         nobody = pl.Series([], dtype=pl.String)
@@ -261,7 +261,7 @@ def _requests(shown: EncodedRequests) -> Iterator[tuple[str | None, int, int]]:
 
 
 def incoming_of(frame: pl.DataFrame) -> IncomingEvents:
-    """Give a table of interactions, its times in UTC microseconds, as they come in."""
+    """Incoming events from a table of interactions whose times are UTC microseconds."""
     return IncomingEvents(
         *(
             frame[column.name].to_list()

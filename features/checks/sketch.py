@@ -1,4 +1,4 @@
-"""How the values of many columns are distributed, in memory that no number of rows enlarges.
+"""Streaming sketches of the distributions of many columns, in constant memory.
 
 A float32 whose bits are brought into the order of the numbers is counted by its upper 16 bits:
 sign, exponent and seven bits of the fraction. Values that share them differ by less than one part
@@ -19,7 +19,7 @@ _ALL = np.uint32(0xFFFFFFFF)
 
 
 def bucket_of(values: np.ndarray) -> np.ndarray:
-    """Give the bucket of each value, int64, rising with the value; -0 counts as 0.
+    """Bucket of each value, int64, rising with the value; -0 counts as 0.
 
     Args:
         values: float32, none of them NaN.
@@ -33,7 +33,7 @@ def bucket_of(values: np.ndarray) -> np.ndarray:
 
 
 def value_of(bucket: np.ndarray) -> np.ndarray:
-    """Give the value of each bucket that is nearest to zero, float64.
+    """Value of each bucket that is nearest to zero, float64.
 
     Args:
         bucket: int64, 0..`BUCKETS` - 1.
@@ -94,7 +94,7 @@ def _squares(values: np.ndarray, mean: float) -> float:
 
 @dataclass
 class Sketch:
-    """What is known of the values of some columns after any number of rows.
+    """Distributions of some columns after any number of rows.
 
     Attributes:
         rows: Rows seen.
@@ -116,7 +116,7 @@ class Sketch:
 
     @classmethod
     def empty(cls, n_columns: int) -> "Sketch":
-        """Give the sketch of no rows."""
+        """Sketch of no rows."""
         return cls(
             0,
             np.zeros(n_columns, np.int64),
@@ -128,7 +128,7 @@ class Sketch:
         )
 
     def add(self, columns: Sequence[np.ndarray]) -> None:
-        """Take rows in; what is not a finite number counts as missing.
+        """Add rows; what is not a finite number counts as missing.
 
         Args:
             columns: float32 [n_rows] each.
@@ -153,15 +153,15 @@ class Sketch:
         self.low[place], self.high[place] = min(self.low[place], low), max(self.high[place], high)
 
     def zeros(self, place: int) -> int:
-        """Give the number of values of a column that are 0, or nearer to it than 1e-40."""
+        """Number of values of a column that are 0, or nearer to it than 1e-40."""
         return int(self.counts[place, _ZERO])
 
     def distinct(self, place: int) -> int:
-        """Give the number of buckets that have a value of a column."""
+        """Number of buckets that have a value of a column."""
         return int(np.count_nonzero(self.counts[place]))
 
     def deviation(self, place: int) -> float:
-        """Give the standard deviation of a column's values; NaN without any."""
+        """Standard deviation of a column's values; NaN without any."""
         if not self.known[place]:
             return float("nan")
         return float(np.sqrt(self.squares[place] / self.known[place]))
@@ -214,7 +214,7 @@ def decile_bins(sketch: Sketch, place: int) -> np.ndarray:
 
 
 def stability_index(expected: np.ndarray, found: np.ndarray) -> float:
-    """Give the population stability index of two histograms over the same bins.
+    """Population stability index of two histograms over the same bins.
 
     It is the sum over bins of (q - p) ln(q / p), with p and q the shares of the rows expected and
     found. Half a row is added to each bin, so that an empty one has a logarithm. Below .1 two

@@ -1,4 +1,4 @@
-"""What a user tends to: values of an attribute, and prices."""
+"""Affinity features: the user's liking for an attribute's values, and for prices."""
 
 from dataclasses import field
 from typing import Literal

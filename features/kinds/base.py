@@ -1,4 +1,4 @@
-"""What every kind of feature offers, and the words their names and meanings share.
+"""The interface of a feature, and the words that names and descriptions share.
 
 A kind is a frozen dataclass that pydantic checks: its fields are the parameters of a table
 `[[features.columns]]` in `recsys.toml`, its `kind` is the word that chooses it there. `compute`
@@ -19,7 +19,7 @@ from features.reader import Key, Reader
 
 Columns = Mapping[str, np.ndarray]
 CHECKED = ConfigDict(extra="forbid")
-"""What the dataclasses of kinds are declared with: an unknown parameter is an error."""
+"""Pydantic configuration of the kinds: an unknown parameter is an error."""
 
 Days = Annotated[int, Field(ge=EVER, le=3650)]
 """Length of a window in days; 0 is all time."""
@@ -48,7 +48,7 @@ KeyParts = Annotated[Key, AfterValidator(_one_owner)]
 
 @dataclass(frozen=True)
 class Description:
-    """What a reader must know of a column.
+    """Documentation of a column.
 
     Attributes:
         meaning: One sentence.
@@ -57,7 +57,7 @@ class Description:
         window: The time the value looks back on.
         sources: Kinds of event it is computed from; empty when from none.
         is_code: Whether values are codes without order.
-        dtype: Type in files; every column is a float32, so that NaN can stand for missing.
+        dtype: Type in files; every column is a float32, so that NaN can mean missing.
     """
 
     meaning: str
@@ -70,7 +70,7 @@ class Description:
 
 
 class Feature(ABC):
-    """What every kind offers."""
+    """A declared feature: its name, its documentation, what it reads, and its value."""
 
     @property
     @abstractmethod
@@ -79,11 +79,11 @@ class Feature(ABC):
 
     @abstractmethod
     def describe(self) -> Description:
-        """Say what the column is, in what unit, from what events, and when it is missing."""
+        """Meaning, unit, sources and missing values of the column."""
 
     @abstractmethod
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        """Give the column, float64 [n_rows]; `done` holds the columns declared before it."""
+        """Column, float64 [n_rows]; `done` holds the columns declared before it."""
 
     @property
     def meaning(self) -> str:
@@ -105,7 +105,7 @@ class Feature(ABC):
         return []
 
     def reads_snapshot(self) -> bool:
-        """Tell whether it reads anything of the last snapshot."""
+        """Whether it reads the last snapshot."""
         return bool(self.rates())
 
     def attributes(self) -> list[str]:
@@ -131,7 +131,7 @@ class Feature(ABC):
 
 
 def declaration(feature: Feature) -> dict[str, Any]:
-    """Give a feature as its table in `recsys.toml`: the kind, then the parameters."""
+    """Declaration of a feature as its table in `recsys.toml`: the kind, then the parameters."""
     parameters = {name: value for name, value in vars(feature).items() if not name.startswith("_")}
     table = {"kind": parameters.pop("kind"), **parameters}
     return {
@@ -166,6 +166,6 @@ def owner(key: Key) -> str:
 
 
 def unknown(key: Key) -> str:
-    """Say when a key is not known."""
+    """Condition in words under which a key is unknown."""
     parts = {ITEM: "the item is unknown", USER: "the user is a guest"}
     return " or ".join(parts.get(part, f"the item has no {part}") for part in key)

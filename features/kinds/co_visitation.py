@@ -1,4 +1,4 @@
-"""How the item met what the user took last."""
+"""Co-visitation features: the candidate against the user's last items."""
 
 from dataclasses import field
 from typing import Literal
@@ -12,7 +12,7 @@ from features.reader import Reader
 
 @dataclass(frozen=True, config=CHECKED)
 class CoVisitation(Feature):
-    """How strongly a candidate met the user's newest items, by visit or by user."""
+    """Co-visitation strength of a candidate with the user's newest items, by visit or by user."""
 
     how: Literal["session", "user"]
     pool: Literal["max", "sum"]

@@ -1,4 +1,4 @@
-"""Every kind of feature, and how a table `[[features.columns]]` in `recsys.toml` chooses one.
+"""The union of all kinds of features, and its tables `[[features.columns]]` in `recsys.toml`.
 
 To add a kind: write its class in a module of `features/kinds/`, name it here, and give it a test.
 """
@@ -55,7 +55,7 @@ _WORD = "kind"
 
 
 def kinds() -> dict[str, type]:
-    """Give the class of each kind by the word that chooses it."""
+    """Class of each kind by its `kind` in `recsys.toml`."""
     return {_default_word(kind): kind for kind in get_args(AnyKind)}
 
 

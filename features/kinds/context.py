@@ -1,4 +1,4 @@
-"""What belongs to the request: local time, and numbers the caller sends."""
+"""Request features: local time, and what the caller sends."""
 
 from dataclasses import field as declare
 from typing import Annotated, Literal

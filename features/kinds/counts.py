@@ -1,4 +1,4 @@
-"""How many events, how much, how fast, how long ago: counts, sums, rates, trends and recency."""
+"""Features of counters: counts, sums, rates, trends and recency."""
 
 from dataclasses import field
 from typing import Literal, Self

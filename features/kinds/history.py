@@ -1,4 +1,4 @@
-"""What the user's last interactions have in common with the candidate."""
+"""Features of the user's last interactions: what they share with the candidate."""
 
 from dataclasses import field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What is known of the item itself: price, age, attributes."""
+"""Features of the item itself: price, age, attributes."""
 
 from dataclasses import field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Whether a user comes back for an item: share of visits, rhythm, and what others do."""
+"""Repeat features: how often and how regularly a user, or all users, come back for an item."""
 
 from dataclasses import field
 from typing import Literal
@@ -85,7 +85,7 @@ class Rhythm(Feature):
 def _against_usual(
     since: np.ndarray, first: np.ndarray, times: np.ndarray, of_item: np.ndarray
 ) -> np.ndarray:
-    """Give the days since the last time against the usual interval, one added to both.
+    """Days since the last time against the usual interval, one added to both.
 
     Args:
         since: float64 [n], days since the last time.

@@ -1,4 +1,4 @@
-"""Where a candidate stands among the others of its slate."""
+"""Slate-relative features: a candidate's rank, percentile or difference within its slate."""
 
 from dataclasses import field
 from typing import Literal
@@ -99,7 +99,7 @@ class SlateDifference(Feature):
 
 
 def slate_percentile(values: np.ndarray, request: np.ndarray) -> np.ndarray:
-    """Give the mid-rank of each value within its request, scaled to 0..1.
+    """Mid-rank of each value within its request, scaled to 0..1.
 
     Args:
         values: float64 [n_rows].
@@ -168,7 +168,7 @@ def _stand_among_few(values: np.ndarray, lower: np.ndarray, others: np.ndarray) 
 
 @compiled
 def _stand_among_many(values: np.ndarray, lower: np.ndarray, others: np.ndarray) -> None:
-    """Sort the values; those that are NaN stand last."""
+    """Sort the values, NaN last."""
     order = np.argsort(values)
     known = len(values)
     while known and np.isnan(values[order[known - 1]]):

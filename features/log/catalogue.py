@@ -1,4 +1,4 @@
-"""The items as arrays: what features read of an item, by its place in the catalogue."""
+"""The catalogue as arrays: attributes, numbers and prices of items, by place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from features.arrays.clock import NO_TIME
 from features.arrays.key_index import MISSING
 
 PRICE_BAND = "price_band"
-"""An attribute made of the price: each band reaches to the double of where it begins."""
+"""Derived attribute: the price's power-of-two band, such as `8 to 16`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Lists:
         return cls(np.append(0, np.cumsum(sizes)), encode(flat, known), len(known))
 
     def of_items(self, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the values of some items, end to end.
+        """Values of some items, end to end.
 
         Args:
             item: int [n], places in the catalogue; `MISSING` has no value.
@@ -63,7 +63,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What features know of each item. Rows are items, in the order of `item_ids`.
+    """Attributes, numbers and prices of the items, in the order of `item_ids`.
 
     Attributes:
         item_ids: Identifiers, [n_items].
@@ -130,7 +130,7 @@ class Catalogue:
 
 
 def encode(values: pl.Series, known: pl.Series) -> np.ndarray:
-    """Give the place of each value among `known`, int32; `MISSING` for null and for others."""
+    """Place of each value among `known`, int32; `MISSING` for null and for others."""
     enum = pl.Enum(known)
     codes = values.cast(enum, strict=False).to_physical().cast(pl.Int32)
     return codes.fill_null(MISSING).to_numpy()

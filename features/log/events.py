@@ -1,4 +1,4 @@
-"""A log as arrays: events and requests."""
+"""Events as arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Events:
         return self.take(slice(int(low), int(high)))
 
     def take(self, rows: np.ndarray | slice) -> "Events":
-        """Keep some rows, in the order asked for."""
+        """Select rows, in the given order."""
         return Events(
             self.time[rows],
             self.known[rows],
@@ -71,19 +71,19 @@ class Events:
 
     @classmethod
     def none(cls, kinds: tuple[str, ...]) -> "Events":
-        """Give a log without events."""
+        """Log without events."""
         number, place = np.zeros(0, np.int64), np.zeros(0, np.int32)
         return cls(number, number, place, place, np.zeros(0, np.int16), number, number, kinds)
 
     @classmethod
     def join(cls, parts: Sequence["Events"]) -> "Events":
-        """Lay events of the same kinds end to end."""
+        """Concatenate events of the same kinds."""
         arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in EVENT_ARRAYS]
         return cls.of(arrays, parts[0].kinds)
 
     @classmethod
     def of(cls, arrays: Sequence[np.ndarray], kinds: tuple[str, ...]) -> "Events":
-        """Put events together from the arrays that `EVENT_ARRAYS` names."""
+        """Events from the arrays that `EVENT_ARRAYS` names."""
         time, known, user, item, kind, session, value = arrays
         return cls(time, known, user, item, kind, session, value, kinds)
 
@@ -142,7 +142,7 @@ def day_blocks(counts: Mapping[int, int], limit: int) -> Iterator[tuple[int, int
 
 
 def without_sessions(events: Events) -> Events:
-    """Leave the derived `session` events out."""
+    """Events without the derived `session` events."""
     return (
         events
         if SESSION not in events.kinds

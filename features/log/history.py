@@ -1,4 +1,4 @@
-"""The last interactions of each user, as of any instant."""
+"""Point-in-time histories: the last interactions of each user before a moment."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _NONE = -1
 
 @dataclass(frozen=True)
 class History:
-    """The last interactions of some users; the newest stands first.
+    """The last interactions of some users, newest first.
 
     Attributes:
         item: int32 [n, k], place of the item; `MISSING` beyond the end of the history.
@@ -28,7 +28,7 @@ class History:
     time: np.ndarray
 
     def take(self, rows: np.ndarray) -> "History":
-        """Give the histories of some rows, repeated as asked."""
+        """Histories of some rows, repeated as asked."""
         return History(self.item[rows], self.kind[rows], self.time[rows])
 
     def newest(self, count: int) -> "History":
@@ -39,14 +39,14 @@ class History:
 def last_interactions(
     events: Events, user: np.ndarray, time: np.ndarray, k: int, forget_days: int
 ) -> History:
-    """Give each user's last `k` interactions that were known before a moment.
+    """Last `k` interactions of each user that were known before a moment.
 
     Newest is what happened last; of the same instant, what was known last. What happened more than
     `forget_days` before the moment's midnight is forgotten.
 
     Args:
         events: Interactions in the order in which they became known; guests' and those with
-            unknown items are passed by.
+            unknown items are ignored.
         user: int32 [n], whose history is asked for; `MISSING` has none.
         time: int64 [n], UTC microseconds.
         k: Interactions to give at the most.
@@ -82,13 +82,13 @@ class _Past(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """Whose histories, as of when.
+    """Queries of histories: a user and a moment each.
 
     Attributes:
         user: int32 [n].
         time: int64 [n].
         first: int64 [n], what happened before it is forgotten.
-        order: int64 [n], places of the questions by time.
+        order: int64 [n], places of the queries by time.
     """
 
     user: np.ndarray
@@ -98,7 +98,7 @@ class _Asked(NamedTuple):
 
 
 def _plain(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
-    """Give an array that may be written to: the one kind that loops are compiled for."""
+    """Writable contiguous array: the one type that the loops are compiled for."""
     return np.require(values, dtype, ["C", "W"])
 
 
@@ -108,7 +108,7 @@ def _walk_back(past: _Past, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarr
 
     Args:
         past: The events.
-        asked: The questions.
+        asked: The queries.
         k: Interactions to give at the most.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A log by days: what arrived on each day, as files and digests, read without holding it whole."""
+"""A log by days, read day by day from disk, with a digest of each day."""
 
 import hashlib
 import json
@@ -126,7 +126,7 @@ class Log:
         )
 
     def shown(self, first_day: int, end_day: int) -> pl.LazyFrame:
-        """Give the impressions of some days."""
+        """Impressions of some days."""
         day = Impressions.timestamp.col
         low, high = (pl.lit(n * DAY).cast(pl.Datetime("us", "UTC")) for n in (first_day, end_day))
         return self.impressions.filter((day >= low) & (day < high))

@@ -1,4 +1,4 @@
-"""Opens a log: counts and hashes its days, numbers its users, sorts interactions by arrival."""
+"""Preparation of a log: digests of its days, codes of its users, interactions sorted by arrival."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Day:
-    """What became known on a day.
+    """Counts and digest of one day of a log.
 
     Attributes:
         shown: Impressions.
@@ -54,7 +54,7 @@ def prepare_log(
     folder: Path,
     stamp: str | None,
 ) -> None:
-    """Write what a log is opened from into an empty folder.
+    """Write the files that a log is opened from into an empty folder.
 
     Args:
         items: A table that keeps the contract of items.
@@ -64,14 +64,14 @@ def prepare_log(
         kinds: Kinds of interaction the features need.
         late_days: Interactions that arrived later than so many days are set aside.
         folder: The folder.
-        stamp: Of the tables and settings; kept beside.
+        stamp: Of the tables and settings; stored with them.
 
     Raises:
         DataError: There is no interaction of any of the kinds.
     """
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as pool:
         shown_day = Impressions.timestamp.col.dt.epoch("d")
-        digests = beside.submit(_digests, impressions, shown_day)
+        digests = pool.submit(_digests, impressions, shown_day)
         taken = with_times(interactions, kinds).filter(in_time_for(late_days))
         arrived = _digests(taken, pl.col("known") // DAY)
         _require_some(arrived, interactions, kinds)
@@ -114,7 +114,7 @@ def _require_some(arrived: pl.DataFrame, interactions: pl.LazyFrame, kinds: Sequ
 
 
 def _digests(table: pl.LazyFrame, day: pl.Expr) -> pl.DataFrame:
-    """Count and hash the rows of each day, whatever their order, and see where they stand."""
+    """Count and hash the rows of each day, whatever their order, and find where they are."""
     columns = table.collect_schema().names()
     return (
         table.with_row_index("_place")
@@ -132,7 +132,7 @@ def _digests(table: pl.LazyFrame, day: pl.Expr) -> pl.DataFrame:
 
 
 def _is_clustered(days: pl.DataFrame) -> bool:
-    """Tell whether the rows of a day stand near each other, so that few are read to find them."""
+    """Whether the rows of a day are close together, so that reading a day is cheap."""
     reach = (days["_high"].cast(pl.Int64) - days["_low"].cast(pl.Int64) + 1).sum()
     return bool(reach <= 2 * days["rows"].sum())
 
@@ -179,7 +179,7 @@ def _table_digest(items: pl.LazyFrame) -> str:
 
 
 def arrivals_files(folder: Path, first_day: int, end_day: int) -> list[Path]:
-    """Give the files that may hold what arrived on some days, in order of time."""
+    """Files that may hold what arrived on some days, in order of time."""
     found = []
     for path in (folder / _ARRIVALS).glob("*.parquet"):
         first, last = map(day_number, path.stem.split("_"))
@@ -198,8 +198,8 @@ def _sort_arrivals(
 ) -> tuple[int, int]:
     """Write the interactions in the order in which they arrived, whole days to a file.
 
-    Copies and visits are told apart within the day an interaction happened, so blocks of such days
-    are read; what arrives after its block waits in memory for its day.
+    Copies and visits are found within the day an interaction happened, so blocks of such days
+    are read; what arrives after its block is kept in memory until its day.
 
     Args:
         interactions: A table that keeps the contract of interactions.

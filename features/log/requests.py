@@ -50,5 +50,5 @@ class Rows:
 
 
 def impression_events(rows: Rows) -> Events:
-    """Give the rows of requests as events of the kind `impression`, in order of time."""
+    """Rows of requests as events of the kind `impression`, in order of time."""
     return impressions_of(rows.time, rows.request_user[rows.request], rows.item)

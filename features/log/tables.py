@@ -1,4 +1,4 @@
-"""Tables of a log read into arrays, with ids replaced by places in the dictionaries."""
+"""Encoding of a log's tables: arrays, with ids replaced by their places."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _TIME, _KNOWN, _LATENESS, _DAY, _VISIT = "time", "known", "lateness", "day", "vi
 
 @dataclass(frozen=True)
 class EncodedInteractions:
-    """Interactions as arrays, and how many were set aside.
+    """Interactions as arrays, with the number of rows left out.
 
     Attributes:
         events: The interactions of the asked kinds with the derived `session` events.
@@ -86,19 +86,19 @@ def encode_interactions(
 
 
 def in_time_for(late_days: int) -> pl.Expr:
-    """Choose, of the rows of `with_times`, those that arrived within so many days."""
+    """Filter on the rows of `with_times`: those that arrived within so many days."""
     return pl.col(_LATENESS) <= late_days * DAY
 
 
 def with_times(interactions: pl.LazyFrame, kinds: Sequence[str]) -> pl.LazyFrame:
-    """Give the interactions of some kinds with the times that count.
+    """Select the interactions of some kinds, with their times.
 
     Args:
         interactions: A table that keeps the contract of interactions.
         kinds: The kinds to keep.
 
     Returns:
-        What names each, `time` and `known` (UTC microseconds, as in `Events`), how long after its
+        Their identifiers, `time` and `known` (UTC microseconds, as in `Events`), how long after its
         time it arrived, its `day`, its visit, and its value in millionths.
     """
     time = Interactions.timestamp.col.dt.timestamp("us")
@@ -128,7 +128,7 @@ def _visit_numbers(frame: pl.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True)
 class EncodedRequests:
-    """Requests of some days with what names them in the tables; rows stand request by request.
+    """Requests of some days with their identifiers, row by row.
 
     Attributes:
         rows: The requests as arrays.
@@ -188,7 +188,7 @@ def read_requests(
 
 
 def read_impressions(impressions: pl.LazyFrame, item_ids: pl.Series, user_ids: pl.Series) -> Events:
-    """Read impressions as events alone, for states that go on without rows.
+    """Read impressions as events alone, for days whose rows are not written.
 
     Args:
         impressions: A table that keeps the contract of impressions.

@@ -1,4 +1,4 @@
-"""What was counted already: identifiers and visits of the days that may still get late events."""
+"""Deduplication: hashes of counted event ids and visits, by UTC day, while late events may come."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -14,34 +14,34 @@ _LOW_BITS = (1 << 64) - 1
 
 
 def hash_of(text: str) -> int:
-    """Give 63 bits for an identifier, the same in every process and version."""
+    """Hash of an identifier, 63 bits, the same in every process and version."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
 @lru_cache(maxsize=4096)
 def visit_hash(session: str | None) -> int:
-    """Give 63 bits for the session of a visit; 0 for an event without one."""
+    """Hash of a visit's session, 63 bits; 0 for an event without one."""
     return 0 if session is None else hash_of(session)
 
 
 def hashes_of(texts: Sequence[str]) -> np.ndarray:
-    """Give the hash of each identifier, int64 [n]."""
+    """Hash of each identifier, int64 [n]."""
     return np.array([hash_of(text) for text in texts], np.int64)
 
 
 def visit_codes(user: np.ndarray, session_hash: np.ndarray) -> np.ndarray:
-    """Join a user and a session into the code of a visit within its day, int64 [n], 0 or more."""
+    """Codes of visits within their day, from user and session, int64 [n], 0 or more."""
     mixed = (user.astype(np.uint64) + np.uint64(1)) * np.uint64(_MIX)
     return ((mixed ^ session_hash.view(np.uint64)) >> np.uint64(1)).astype(np.int64)
 
 
 def visit_code(user: int, session_hash: int) -> int:
-    """Give the same for one."""
+    """`visit_codes` of one."""
     return ((((user + 1) * _MIX) & _LOW_BITS) ^ session_hash) >> 1
 
 
 class SeenIds:
-    """Sets of numbers by UTC day of the event.
+    """Sets of hashes by UTC day of the event.
 
     Two of a day's identifiers are taken for one with a probability of n^2 / 2^64 for n events.
 
@@ -56,7 +56,7 @@ class SeenIds:
         self.days = {day: KeyIndex(codes) for day, codes in (days or {}).items()}
 
     def add(self, time: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Remember numbers and say which of them are new to their day.
+        """Add hashes; gives which of them are new to their day.
 
         Args:
             time: int64 [n], UTC microseconds of the events, in the order in which they count.
@@ -86,7 +86,7 @@ class SeenIds:
         return new
 
     def add_one(self, time: int, code: int) -> bool:
-        """Remember one number and say whether it is new to its day."""
+        """Add one hash; gives whether it is new to its day."""
         keys = self._of(time // DAY)
         known = keys.rows_used
         return keys.add_one(code) >= known
@@ -103,7 +103,7 @@ class SeenIds:
             del self.days[day]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give all as arrays: day numbers, sizes, and the numbers laid end to end."""
+        """All sets as arrays: day numbers, sizes, and the concatenated hashes."""
         parts = [keys.codes for keys in self.days.values()]
         return {
             "days": np.array(list(self.days), np.int64),
@@ -113,7 +113,7 @@ class SeenIds:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "SeenIds":
-        """Take over what `arrays` gave."""
+        """Sets from what `arrays` gave."""
         ends = np.cumsum(arrays["sizes"])
         parts = np.split(arrays["codes"], ends[:-1]) if len(ends) else []
         return cls(dict(zip(arrays["days"].tolist(), parts, strict=True)))

@@ -1,4 +1,4 @@
-"""Takes interactions in: identifiers become numbers, and what does not count is told apart."""
+"""Encoding of incoming interactions: identifiers become numbers, late ones are left out."""
 
 from collections.abc import Sequence
 from itertools import compress, repeat
@@ -35,7 +35,7 @@ class EventEncoder:
         self._kinds = {kind: place for place, kind in enumerate(state.kinds[:-1])}
 
     def encode(self, events: IncomingEvents) -> EncodedEvents:
-        """Replace identifiers by numbers, and leave out what does not count.
+        """Replace identifiers by numbers, and leave out unread kinds and late arrivals.
 
         Args:
             events: The interactions.
@@ -66,7 +66,7 @@ class EventEncoder:
     def _fits(
         self, kinds: Sequence[int | None], times: Sequence[int], arrived: Sequence[int]
     ) -> list[bool]:
-        """Tell which interactions count, and count the others."""
+        """Which interactions count; the others are added to the state's counts."""
         oldest = self._state.oldest_day * DAY
         late_us = self._state.retention.late_days * DAY
         in_time = [
@@ -81,6 +81,6 @@ class EventEncoder:
 
 
 def _millionths(value: float) -> int:
-    """Give a value in millionths; 0 for what is no number of such a size."""
+    """Value in millionths; 0 for NaN and what is too large."""
     scaled = value * FIXED_POINT
     return round(scaled) if -_LARGEST < scaled < _LARGEST else 0

@@ -1,4 +1,4 @@
-"""Events on their way into the state: encoded, and waiting until the clock has passed them."""
+"""Incoming events: as callers send them, encoded, and pending until the clock has passed them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -20,7 +20,7 @@ class IncomingEvents:
 
     Attributes:
         event_id: Identifiers; a repeat on the same UTC day is a duplicate.
-        kind: What was done; kinds that no feature reads are passed by.
+        kind: What was done; kinds that no feature reads are ignored.
         user_id: Who did it; None for a guest.
         item_id: With which item.
         session_id: The visit, or None.
@@ -42,7 +42,7 @@ class IncomingEvents:
         return len(self.event_id)
 
     def between(self, start: int, end: int) -> "IncomingEvents":
-        """Give a run of the interactions."""
+        """Run of the interactions."""
         return IncomingEvents(
             self.event_id[start:end],
             self.kind[start:end],
@@ -55,7 +55,7 @@ class IncomingEvents:
         )
 
     def where(self, kept: Sequence[bool]) -> "IncomingEvents":
-        """Give those of the interactions that are told to stay."""
+        """Select interactions by a mask."""
         return IncomingEvents(
             *(list(compress(getattr(self, each.name), kept)) for each in fields(self))
         )
@@ -77,21 +77,21 @@ class EncodedEvents:
         return len(self.event_id)
 
     def column(self, name: str) -> np.ndarray:
-        """Give a field of all, int64 [n]."""
+        """Field of all, int64 [n]."""
         values: np.ndarray = self.numbers[FIELDS.index(name)]
         return values
 
     def take(self, places: np.ndarray) -> "EncodedEvents":
-        """Keep some, in the order asked for."""
+        """Select some, in the given order."""
         return EncodedEvents([self.event_id[n] for n in places.tolist()], self.numbers[:, places])
 
     def rows(self) -> list[list[int]]:
-        """Give the numbers of each, in the order of `FIELDS`."""
+        """Numbers of each, in the order of `FIELDS`."""
         rows: list[list[int]] = self.numbers.T.tolist()
         return rows
 
     def in_order(self) -> "EncodedEvents":
-        """Put them into the order in which they count: as they were known, happened, are named."""
+        """Sort by the order in which they count: known, time, identifier."""
         if len(self) < 2:
             return self
         known, time = self.column("known"), self.column("time")
@@ -103,7 +103,7 @@ class EncodedEvents:
 
     @classmethod
     def join(cls, parts: Sequence["EncodedEvents"]) -> "EncodedEvents":
-        """Lay interactions end to end."""
+        """Concatenate interactions."""
         if len(parts) == 1:
             return parts[0]
         numbers = [np.zeros((len(FIELDS), 0), np.int64), *(part.numbers for part in parts)]
@@ -125,7 +125,7 @@ class ShownSlate(NamedTuple):
 
 
 class PendingEvents:
-    """Events that the clock has not passed: nobody can know them yet."""
+    """Events that the clock has not passed yet."""
 
     def __init__(self) -> None:
         self.arrivals: list[EncodedEvents] = []
@@ -135,17 +135,17 @@ class PendingEvents:
         return sum(map(len, self.arrivals)) + len(self.shown)
 
     def first(self) -> int | None:
-        """Give the first instant at which an event waits, None when none does."""
+        """First instant of a pending event; None without any."""
         known = [int(part.column("known").min()) for part in self.arrivals]
         return min(known + [each.known for each in self.shown], default=None)
 
     def users(self) -> set[int]:
-        """Give the codes of the users of what waits."""
+        """Codes of the users of pending events."""
         users = {user for part in self.arrivals for user in part.column("user").tolist()}
         return users | {each.user for each in self.shown}
 
     def add(self, arrivals: EncodedEvents) -> None:
-        """Have interactions wait."""
+        """Add interactions."""
         if len(arrivals):
             self.arrivals.append(arrivals)
 

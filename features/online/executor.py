@@ -1,4 +1,4 @@
-"""Features of one request at a time, from a state that events change as they come."""
+"""The online executor: features of one request, from a state that is updated event by event."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,17 +28,17 @@ SnapshotSource = Callable[[int], Snapshot | None]
 
 
 class OnlineFeatures:
-    """Computes what the batch executor would, for a request at any moment from the clock on.
+    """Features of a request at any moment from the clock on, equal to the batch executor's.
 
-    The clock moves with the requests (`read`) and with `advance`. What it has not passed waits:
+    The clock moves with requests (`read`) and with `advance`. Events after it are pending:
     a request sees only what was known before its moment. A request from before the clock is
     answered as of the clock.
 
     Args:
-        state: What is known.
+        state: Counters and histories.
         catalogue: The items.
         features: What is computed.
-        settings: Cadence of snapshots, and what is remembered how long.
+        settings: Cadence of snapshots, and retention.
         snapshot: The last one taken.
         snapshots: Where the next ones come from; without it the last one stays.
         silence: Microseconds a request may move the clock beyond the last arrival;
@@ -79,12 +79,12 @@ class OnlineFeatures:
         first_day: int,
         snapshots: SnapshotSource | None = None,
     ) -> "OnlineFeatures":
-        """Begin before the first event.
+        """Executor before the first event.
 
         Args:
             catalogue: The items.
             features: What is computed.
-            settings: Cadence of snapshots, and what is remembered how long.
+            settings: Cadence of snapshots, and retention.
             kinds: Kinds of interaction, weakest first.
             first_day: Day number at whose midnight the clock begins.
             snapshots: Where snapshots come from.
@@ -111,14 +111,14 @@ class OnlineFeatures:
         snapshots: SnapshotSource | None = None,
         silence: int | None = None,
     ) -> "OnlineFeatures":
-        """Begin at the midnight of a batch state.
+        """Executor at the midnight of a batch state.
 
         Args:
             state: What the batch executor left, with its snapshot.
             catalogue: The items.
             user_ids: The users, in the order of their codes.
             features: What is computed.
-            settings: Cadence of snapshots, and what is remembered how long.
+            settings: Cadence of snapshots, and retention.
             snapshots: Where the next snapshots come from.
             silence: Microseconds a request may move the clock beyond the last arrival.
 
@@ -141,13 +141,13 @@ class OnlineFeatures:
         snapshots: SnapshotSource | None = None,
         silence: int | None = None,
     ) -> "OnlineFeatures":
-        """Read what `save` wrote.
+        """Load what `save` wrote.
 
         Args:
             folder: Where to read.
             catalogue: The items.
             features: What is computed.
-            settings: Cadence of snapshots, and what is remembered how long.
+            settings: Cadence of snapshots, and retention.
             kinds: Kinds of interaction, weakest first.
             snapshot: The last one taken at or before the saved clock.
             snapshots: Where the next ones come from.
@@ -163,7 +163,7 @@ class OnlineFeatures:
         return cls(state, catalogue, features, settings, snapshot, snapshots, silence)
 
     def save(self, folder: Path) -> None:
-        """Write all that is known but the catalogue and the snapshot, whole or not at all.
+        """Write the state, without the catalogue and the snapshot, atomically.
 
         Args:
             folder: Where to write; it is replaced.
@@ -177,7 +177,7 @@ class OnlineFeatures:
 
     @property
     def counts(self) -> EventCounts:
-        """What became of the events so far."""
+        """Numbers of events counted and left out so far."""
         return self.state.counts
 
     @property
@@ -186,10 +186,10 @@ class OnlineFeatures:
         return self.state.users.codes
 
     def fold(self, events: IncomingEvents) -> None:
-        """Take interactions in; they count once the clock has passed the instant they were known.
+        """Fold interactions in; they count once the clock has passed the instant they were known.
 
-        Events of one call may stand in any order. Those of kinds no feature reads are passed by,
-        those that arrived too late are set aside, and further copies of one are dropped: all are
+        Events of one call may be in any order. Those of kinds no feature reads are ignored,
+        those that arrived too late and further copies of an event are dropped: all are
         counted in `counts`.
 
         Args:
@@ -198,7 +198,7 @@ class OnlineFeatures:
         self.state.pending.add(self._encoder.encode(events))
 
     def mark_seen(self, events: IncomingEvents) -> None:
-        """Take note of interactions that the state has counted already, as after `hydrate`.
+        """Mark interactions as counted already, as after `hydrate`.
 
         Further copies of them will be dropped, and their visits are not counted again.
 
@@ -209,7 +209,7 @@ class OnlineFeatures:
         self.state.mark_seen(self._encoder.encode(events))
 
     def fold_shown(self, rows: Rows, user_id: str | None) -> None:
-        """Take the impressions of one request in; they count from just after its moment.
+        """Fold the impressions of one request in; they count from just after its moment.
 
         Args:
             rows: The request, from `rows`.
@@ -220,7 +220,7 @@ class OnlineFeatures:
         self.state.pending.shown.append(slate)
 
     def advance(self, now: int) -> None:
-        """Move the clock to an instant, unless it stands there or later.
+        """Move the clock forward to an instant.
 
         Args:
             now: UTC microseconds.

@@ -1,4 +1,4 @@
-"""The last interactions of every user: a ring of fixed length for each."""
+"""The online executor's histories: a ring of the last interactions of every user."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class OnlineHistory:
         self.count = np.zeros(_LEAST_USERS, np.int32)
 
     def make_room(self, users: int) -> None:
-        """Have a ring for every user of a code below `users`."""
+        """Allocate a ring for every code below `users`."""
         self.item, self.kind = grown(self.item, users, 0), grown(self.kind, users, 0)
         self.time = grown(self.time, users, 0)
         self.newest, self.count = grown(self.newest, users, 0), grown(self.count, users, 0)

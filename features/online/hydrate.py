@@ -75,7 +75,7 @@ def _take_tile(tiles: Tiles, counter: Counter, day: int, table: CounterTable) ->
 
 
 def _take_histories(histories: OnlineHistory, recent: RecentHistory, users: int) -> None:
-    """Copy the last interactions, which stand in the order in which they became known."""
+    """Copy the last interactions, in the order in which they became known."""
     histories.make_room(users)
     events = recent.events
     histories.add(events.user, events.item, events.kind, events.time)

@@ -43,7 +43,7 @@ class OnlineReader(Reader):
         return column
 
     def _gathered(self, key: Key) -> tuple[np.ndarray, np.ndarray]:
-        """Give the totals and the days since the ends of a key's tracks, by column, then row."""
+        """Totals and the days since the ends of a key's tracks, by column, then row."""
         read = self._read.get(key)
         if read is None:
             codes, moment = self.key_codes(key), int(self.moment[0])

@@ -1,4 +1,4 @@
-"""All that the online executor knows as of its clock, and how events and time change it."""
+"""The online executor's state at its clock, updated by events and by time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FEW = 12
 
 @dataclass
 class EventCounts:
-    """Events by what became of them.
+    """Numbers of events counted and left out.
 
     Attributes:
         counted: Interactions that changed the state.
@@ -43,7 +43,7 @@ class EventCounts:
 
 
 class ItemFacts:
-    """What counters read of items; the last place stands for unknown ones, where -1 looks."""
+    """Item facts that counters read; the last place is for unknown items, index -1."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.count = len(catalogue)
@@ -59,7 +59,7 @@ class ItemFacts:
 
 @dataclass(frozen=True)
 class Retention:
-    """How much is remembered of users and events.
+    """Retention of users and events.
 
     Attributes:
         history: Interactions kept per user.
@@ -78,7 +78,7 @@ class Retention:
 
 
 class OnlineState:
-    """Counters, histories and what was counted already, as of a moving clock.
+    """Counters, histories and deduplication at a moving clock.
 
     Args:
         specs: The counters.
@@ -94,7 +94,7 @@ class OnlineState:
         ids: Identifiers of events counted, by day of the event.
         visits: Visits counted, by their day.
         pending: Events the clock has not passed.
-        counts: What became of all events.
+        counts: Numbers of events counted and left out.
         items: What counters read of the items.
     """
 
@@ -146,7 +146,7 @@ class OnlineState:
         self._move(now)
 
     def _next_midnight(self, now: int) -> int:
-        """Give the day number of the next midnight that must be stopped at.
+        """Day number of the next midnight that must be stopped at.
 
         Without an event in between, what is forgotten at one midnight would be at a later one.
         """
@@ -162,7 +162,7 @@ class OnlineState:
         self.clock = now
 
     def _forget(self) -> None:
-        """Forget what is too old as of the clock, which stands at a midnight."""
+        """Forget what is too old as of the clock, which is at a midnight."""
         cutoff = (self.day - self.retention.forget_days) * DAY
         for table in self.tables.values():
             table.forget(self.day, self.retention.forget_days)
@@ -173,11 +173,11 @@ class OnlineState:
 
     @property
     def oldest_day(self) -> int:
-        """First day whose events may still come in time."""
+        """First day whose events may still arrive in time."""
         return self.day - self.retention.late_days - 1
 
     def mark_seen(self, arrivals: EncodedEvents) -> None:
-        """Take note of identifiers and visits of interactions that are counted already."""
+        """Mark identifiers and visits of interactions as counted already."""
         arrivals = arrivals.in_order()
         user, time = arrivals.column("user"), arrivals.column("time")
         self.ids.add(time, arrivals.column("id_hash"))
@@ -218,7 +218,7 @@ class OnlineState:
         self.history.add(user[past], item[past], kind[past], time[past])
 
     def _count_one(self, numbers: Sequence[int]) -> None:
-        """Count one interaction: what `_count` does for one, many times quicker."""
+        """Count one interaction as `_count` does, four times as fast."""
         _, time, id_hash, visit_hash, user, item, kind, value = numbers
         if not self.ids.add_one(time, id_hash):
             self.counts.duplicates += 1

@@ -1,4 +1,4 @@
-"""The codes of users: given as they appear, and given anew once a user is forgotten."""
+"""Codes of users: assigned as they appear, and reused once a user is forgotten."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _LEAST_USERS = 16
 
 
 class Users:
-    """Which code each user has.
+    """Code of each user.
 
     Args:
         user_ids: Users in the order of their codes; None for a code that is free.
@@ -40,11 +40,11 @@ class Users:
         return len(self._ids)
 
     def find(self, user_id: str) -> int:
-        """Give a user's code, `UNKNOWN` for one without any event."""
+        """User's code, `UNKNOWN` for one without any event."""
         return self.codes.get(user_id, UNKNOWN)
 
     def add(self, user_id: str) -> int:
-        """Give a user's code, a free or new one for a user that has none."""
+        """User's code, a free or new one for a user that has none."""
         code = self.codes.get(user_id)
         if code is None:
             if self.free:

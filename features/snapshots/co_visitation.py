@@ -1,4 +1,4 @@
-"""How often items meet in one visit, or with one user, beyond how often each is met at all."""
+"""Co-visitation: how often two items share a visit or a user, against their popularity."""
 
 import numpy as np
 from scipy import sparse
@@ -14,14 +14,14 @@ _ITEMS_PER_GROUP = 200
 def co_visitation(
     group: np.ndarray, item: np.ndarray, n_items: int, neighbours: int
 ) -> sparse.csr_array:
-    """Say how often two items meet in one group, beyond how often each is met at all.
+    """Co-visitation of items: how often two share a group, against their popularity.
 
     The measure is a cosine shrunk towards nought for rare items: n_ij / sqrt((n_i + 5)(n_j + 5)).
     Of a group's items the last 200 count, so that one huge group cannot decide everything.
 
     Args:
-        group: int [n_events], the visit or user; negative is passed by.
-        item: int32 [n_events], in order of time; negative is passed by.
+        group: int [n_events], the visit or user; negative is ignored.
+        item: int32 [n_events], in order of time; negative is ignored.
         n_items: Size of the catalogue.
         neighbours: The strongest kept per item; ties go to the earlier item.
 
@@ -160,10 +160,10 @@ def _strongest(
 def _choose(met: np.ndarray, strength: np.ndarray, best: np.ndarray) -> int:
     """Find the strongest; of equal ones the earlier.
 
-    `best` is a heap whose root is the weakest kept, so that most are passed by after one look.
+    `best` is a heap whose root is the weakest kept, so that most are rejected after one comparison.
 
     Args:
-        met: int32 [n], the candidates; those without strength are passed by.
+        met: int32 [n], the candidates; those without strength are ignored.
         strength: float32 [n_items].
         best: int32 [keep], receives the chosen in any order.
 

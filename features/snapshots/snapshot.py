@@ -1,4 +1,4 @@
-"""Slow aggregates taken at a cadence: co-visitation, repeat rates, and the priors of rates."""
+"""Slow aggregates recomputed at a cadence: co-visitation, repeat rates, and priors of rates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from features.arrays.compiled import compiled
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was known of the items as of a midnight.
+    """Aggregates over all users at a midnight.
 
     Attributes:
         day: Day number of that midnight; only events of earlier days are in.
@@ -36,7 +36,7 @@ class Snapshot:
     def strength(
         self, how: str, past: np.ndarray, item: np.ndarray, place: np.ndarray | None = None
     ) -> np.ndarray:
-        """Give the co-visitation of candidates with the items of one history.
+        """Co-visitation of candidates with the items of one history.
 
         Walks over what the few past items met, which is quicker than to look up every pair.
 
@@ -56,7 +56,7 @@ class Snapshot:
         return strength.T
 
     def places(self, item: np.ndarray) -> np.ndarray:
-        """Give the place of each item among candidates, int32 [n_items + 1]; -1 for others.
+        """Place of each item among candidates, int32 [n_items + 1]; -1 for others.
 
         There is one place more than there are items, so that an unknown candidate has its own.
         """
@@ -67,7 +67,7 @@ class Snapshot:
     def strengths(
         self, how: str, past: np.ndarray, item: np.ndarray, offsets: np.ndarray
     ) -> np.ndarray:
-        """Give the same for many requests.
+        """Co-visitation as `strength` gives it, for many requests.
 
         Args:
             how: How items met: `session` or `user`.
@@ -110,7 +110,7 @@ def _meetings(
             elif before >= 0:
                 _take_met(indptr[before : before + 2], indices, data, place, strength[column])
         for row in range(low, high):
-            # Where an item stands twice in the slate, the last place was met.
+            # An item that is twice in the slate has its strength at its last place.
             if item[row] >= 0 and place[item[row]] != row:
                 strength[:, row] = strength[:, place[item[row]]]
         _mark(place, item[low:high], -1, 0)
@@ -159,7 +159,7 @@ def _meet(
             if row >= 0:
                 strength[column, row] = data[entry]
     for row in range(len(item)):
-        # An item that stands twice has its values at its last place.
+        # An item that is twice in the slate has its values at its last place.
         own = place[item[row]]
         if own != row:
             strength[:, row] = strength[:, own]

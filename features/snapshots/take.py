@@ -1,4 +1,4 @@
-"""Computes a snapshot from the interactions of its window."""
+"""Computation of a snapshot from the interactions of its window."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def snapshot(
     neighbours: int,
     rates: Mapping[str, float],
 ) -> Snapshot:
-    """Take a snapshot from the interactions of its window.
+    """Compute a snapshot from the interactions of its window.
 
     Args:
         events: Interactions before `day`, in order of time.
@@ -63,7 +63,7 @@ def _repeats(taken: Events, n_items: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_pair(pair: np.ndarray, day: np.ndarray) -> np.ndarray:
-    """Sort by pair, then day; events stand by day already, but for late ones."""
+    """Sort by pair, then day; events are by day already, but for late ones."""
     if (day[1:] >= day[:-1]).all():
         return np.argsort(pair, kind="stable")
     return np.lexsort((day, pair))
@@ -106,7 +106,7 @@ def _takings(
 def empty_snapshot(
     day: int, n_items: int, values: Mapping[str, int], rates: Mapping[str, float]
 ) -> Snapshot:
-    """Give the snapshot of a log that has not begun: nothing met, every share alike."""
+    """Snapshot before the first event: no co-visitation, every share alike."""
     none = sparse.csr_array((n_items, n_items), dtype=np.float32)
     return Snapshot(
         day,

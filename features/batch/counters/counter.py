@@ -1,4 +1,4 @@
-"""Windowed counters: totals per key as of a midnight, and how a day's arrivals change them.
+"""Windowed counters: totals per key at a midnight, and their advance by a day's events.
 
 A counter counts the events of one kind per key. Its windows end just before the instant asked for
 and begin at `floor(instant - window, tile)`. The state holds, per key and window, the total over
@@ -61,11 +61,11 @@ class Counter:
         self._size = len(self.codes)
 
     def find(self, codes: np.ndarray) -> np.ndarray:
-        """Give the row of each key in the state, int64 [n]; -1 for keys without events."""
+        """Row of each key in the state, int64 [n]; -1 for keys without events."""
         return self._keys.find(codes)
 
     def place(self, codes: np.ndarray) -> np.ndarray:
-        """Give the row of each key in the state, int64 [n]; keys without one get the next rows."""
+        """Row of each key in the state, int64 [n]; keys without one get the next rows."""
         rows = self._keys.add(codes)
         if self._keys.rows_used > self._size:
             low, self._size = self._size, self._keys.rows_used
@@ -78,7 +78,7 @@ class Counter:
         return rows
 
     def number(self, codes: np.ndarray) -> np.ndarray:
-        """Number keys in the order in which they stand first, int64 [n]; they are given rows."""
+        """Number keys in the order in which they first occur, int64 [n]; they are given rows."""
         rows = self.place(codes)
         return _numbered(rows, self.slots)
 
@@ -89,7 +89,7 @@ class Counter:
 
     @property
     def slots(self) -> np.ndarray:
-        """A number per row that is -1 between any two uses, int32; room to mark rows in."""
+        """Scratch array of -1 per row, int32; callers reset what they mark."""
         self._scratch = grown(self._scratch, self._size, -1)
         return self._scratch
 
@@ -106,7 +106,7 @@ class Counter:
             self._keep_rows(kept)
 
     def sort(self) -> None:
-        """Put the keys in order, whatever way led to this state."""
+        """Sort the keys, so that equal states have equal bytes."""
         self.tidy()
         self._keep_rows(np.argsort(self.codes[: self._size], kind="stable"))
 
@@ -116,16 +116,16 @@ class Counter:
         self._index, self._size = None, len(rows)
 
     def leaving(self, days: int) -> Tile:
-        """Give the tile of the day on which the window of that length begins."""
+        """Tile of the day on which the window of that length begins."""
         return self.tile_of(self.day - days)
 
     def tile_of(self, day: int) -> Tile:
-        """Give all that happened on a day and is known by now, to be taken off."""
+        """Tile of a day's known events, on time and late, for subtraction."""
         tile = self.tiles.get(day, EMPTY_TILE)
         return tile.joined(self.late[day]) if day in self.late else tile
 
     def advance(self, arrivals: DayEvents, forget_days: int) -> None:
-        """Fold what became known on the day in, and go on to the next midnight.
+        """Fold the day's events in; the counter is then that of the next midnight.
 
         Args:
             arrivals: What became known on the day.
@@ -189,7 +189,7 @@ class Counter:
 
 @compiled
 def _numbered(rows: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """Number rows in the order in which they stand first; `slots` is -1 per row."""
+    """Number rows in the order in which they first occur; `slots` is -1 per row."""
     numbers = np.empty(len(rows), np.int64)
     count = 0
     for n in range(len(rows)):

@@ -1,4 +1,4 @@
-"""Answers from one counter for some rows: the state at midnight, and what the day made known."""
+"""Point-in-time reads of one counter: the total at midnight, the day's events before each row."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,7 +40,7 @@ class TileRows(NamedTuple):
 
 @dataclass
 class Reading:
-    """Reads one counter for some rows, as of each row's time on the state's day.
+    """Reads of one counter as of each row's time on the state's day.
 
     Attributes:
         counter: The state as of the day's midnight; keys that came on the day are given rows.
@@ -62,11 +62,11 @@ class Reading:
         self._rows = self.counter.find(self.codes)
 
     def read_ahead(self) -> None:
-        """Read all there is to ask for; the state may move on afterwards."""
+        """Read totals and times, after which the state may advance."""
         _ = self._totals, self._ends
 
     def total(self, days: int) -> np.ndarray:
-        """Give the total of a window of the counter, int64 [n]."""
+        """Total of a window of the counter, int64 [n]."""
         return self._totals[self.counter.spec.windows.index(days)]
 
     @cached_property
@@ -102,7 +102,7 @@ class Reading:
 
     @cached_property
     def _places(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Where each row stands among the events of its key, for each of the day's tiles."""
+        """Position of each row among the events of its key, for each of the day's tiles."""
         slots = self.counter.slots
         return [places_before(self._rows, self._of_day, slots, tile) for tile in self._tiles]
 
@@ -116,11 +116,11 @@ class Reading:
         return first, last
 
     def last(self) -> np.ndarray:
-        """Give the time of the last event, int64 [n]; `NO_TIME` where there is none."""
+        """Time of the last event, int64 [n]; `NO_TIME` where there is none."""
         return self._ends[1]
 
     def first(self) -> np.ndarray:
-        """Give the time of the first event, int64 [n]; `NO_TIME` where there is none."""
+        """Time of the first event, int64 [n]; `NO_TIME` where there is none."""
         return self._ends[0]
 
 
@@ -160,12 +160,12 @@ def known_ends(
 def places_before(
     rows: np.ndarray, moment: np.ndarray, slots: np.ndarray, tile: TileRows
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find each question's place among a tile's events of its key.
+    """Position of each query among a tile's events of its key.
 
-    Each key has a pointer into its events that goes on with the questions, which stand by time.
+    Each key has a pointer into its events that advances with the queries, ordered by time.
 
     Args:
-        rows: int64 [n], the state's row of each question; -1 for none.
+        rows: int64 [n], the state's row of each query; -1 for none.
         moment: int64 [n], microseconds since midnight UTC, at most a day.
         slots: int32 [n_rows] of -1.
         tile: The events.
@@ -205,7 +205,7 @@ def _past(moments: np.ndarray, low: int, high: int, moment: int) -> int:
 
 @compiled
 def add(found: np.ndarray, tile: TileRows, key: np.ndarray, end: np.ndarray, sign: int) -> None:
-    """Add what a tile's events before each question make up.
+    """Add the total of a tile's events before each query.
 
     Args:
         found: int64 [n_windows, n], changed.
@@ -230,7 +230,7 @@ def widen(
     end: np.ndarray,
     midnight: int,
 ) -> None:
-    """Move first and last times by a tile's events before each question.
+    """Update first and last times with a tile's events before each query.
 
     Args:
         first: int64 [n], UTC microseconds or `NO_TIME`, changed.

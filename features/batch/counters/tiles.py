@@ -1,4 +1,4 @@
-"""What became known of a counter on one day: tiles, the events of each key by moment.
+"""Tiles: one day's events of a counter, by key and moment.
 
 An event is on time when it became known in the hour it happened; then one tile answers for every
 window, since windows begin at full hours. A late event is written, per window, as a signed pair:
@@ -48,7 +48,7 @@ class Tile:
         times: np.ndarray | None = None,
         number: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> "Tile":
-        """Sort a day's events by key and moment; keys stand in the order of their first moment.
+        """Sort a day's events by key and moment; keys are in the order of their first moment.
 
         Args:
             codes: int64 [n_events], the key of each event.
@@ -56,7 +56,7 @@ class Tile:
             values: int64 [n_events], what each event adds.
             times: int64 [n_events], when the events happened, UTC microseconds, where that may
                 differ from the moment.
-            number: Numbers keys in the order in which they stand first, where someone knows them.
+            number: Numbers keys in the order in which they first occur; a hash table when absent.
 
         Returns:
             The tile.
@@ -76,7 +76,7 @@ class Tile:
         return totals
 
     def ends(self, midnight: int) -> tuple[np.ndarray, np.ndarray]:
-        """Give the time of each key's first and last event, int64 [n_keys], UTC microseconds."""
+        """Time of each key's first and last event, int64 [n_keys], UTC microseconds."""
         last = self.starts[1:] - 1
         if len(self.newest):
             return self.oldest[last], self.newest[last]
@@ -84,7 +84,7 @@ class Tile:
         return midnight + first, midnight + self.moments[last] % DAY
 
     def by(self, unit: int) -> "Tile":
-        """Give the tile for taking totals off, which is asked at whole hours or days only.
+        """Coarser tile for subtraction, which is read at whole hours or days only.
 
         Args:
             unit: Microseconds of an hour or a day; what happens within one becomes one event.
@@ -95,7 +95,7 @@ class Tile:
         return Tile(self.codes, *_coarser(self.moments, self.running, self.starts, unit))
 
     def joined(self, other: "Tile") -> "Tile":
-        """Give the events of both tiles, without times."""
+        """Events of both tiles, without times."""
         if not len(other.codes):
             return self
         if not len(self.codes):
@@ -105,7 +105,7 @@ class Tile:
         return Tile.of(codes, moments, values)
 
     def events(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give the key, the moment of the day and the value of each event, int64 [n_events]."""
+        """Key, the moment of the day and the value of each event, int64 [n_events]."""
         rank = np.repeat(np.arange(len(self.codes)), np.diff(self.starts))
         return self.codes[rank], self.moments - rank * DAY, np.diff(self.running)
 
@@ -118,7 +118,7 @@ def _gathered(
 
     Args:
         codes: int64 [n], keys.
-        key: int64 [n], their numbers, in the order in which the keys stand first.
+        key: int64 [n], their numbers, in the order in which the keys first occur.
         moment: int64 [n], ascending.
         values: int64 [n].
         times: int64 [n], or nothing when they are the moments.
@@ -201,7 +201,7 @@ class LateEvents:
 
 @dataclass(frozen=True)
 class DayEvents:
-    """What became known of a counter on one day.
+    """Events of a counter that became known on one day.
 
     Attributes:
         tile: The events on time.

@@ -1,4 +1,4 @@
-"""The loops over a table of counters: adding events to its rows, and reading rows of a request."""
+"""Compiled loops over a counter table: adding events, reading the rows of a request."""
 
 import numpy as np
 

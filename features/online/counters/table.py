@@ -1,4 +1,4 @@
-"""The counters of one key: running totals of every kind and window, side by side in one row.
+"""A counter table: running totals of every kind and window of a key, in one row.
 
 A row's totals are right as of the clock: an event is added to the windows it lies in, and noted in
 the tiles of its time; a tile that leaves a window is subtracted from it in one operation.
@@ -22,7 +22,7 @@ _LEAST_ROWS = 16
 
 @dataclass(frozen=True)
 class CountedEvents:
-    """Events as counters see them, in the order in which they became known.
+    """Times and amounts of events, in the order in which they became known.
 
     Attributes:
         time: int64 [n], UTC microseconds.
@@ -130,7 +130,7 @@ class CounterTable:
         return ends
 
     def make_room(self) -> None:
-        """Give every row of the keys its place in the columns."""
+        """Grow the columns to the rows of the keys."""
         rows, had = self.keys.rows_used, len(self.ends)
         if rows > had:
             self.totals = grown(self.totals, rows, 0)
@@ -170,7 +170,7 @@ class CounterTable:
                 tiles.add(self.clock, counted.time, rows, counted.amounts[series.measure])
 
     def add_one(self, kind: str, code: int, time: int, amounts: np.ndarray) -> None:
-        """Count one event of amounts int64 [n_measures]: what `add` does for one, quicker."""
+        """Count one event of amounts int64 [n_measures], faster than `add`."""
         row = self.keys.add_one(code)
         if row >= len(self.ends):
             self.make_room()
@@ -197,7 +197,7 @@ class CounterTable:
         self._set_starts()
 
     def _set_starts(self) -> None:
-        """Say where the windows begin, by kind; windows without a beginning hold every event."""
+        """Update where the windows begin, by kind; windows without a beginning hold every event."""
         now = np.array([self.clock])
         days_of = {days for _, _, days in self.column}
         start_of = {
@@ -224,7 +224,7 @@ class CounterTable:
             self._compact(self.keys)
 
     def _compact(self, keys: HashedKeys) -> None:
-        """Give the rows of forgotten keys back once they are half of all."""
+        """Rows of forgotten keys back once they are half of all."""
         used = keys.rows_used
         alive: np.ndarray = self.ends[:used, 0::2].max(axis=1) > -NEVER
         alive[0] = False

@@ -1,4 +1,4 @@
-"""What each tile added to its keys, kept until the tile has left every window."""
+"""Tiles of the online executor: what each added per key, kept until it has left every window."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,7 +11,7 @@ _LEAST = 8
 
 
 class Deltas:
-    """What one tile added: rows of the table, and how much to each.
+    """Amounts that one tile added, by row of the table.
 
     Additions to one row are put together before the arrays grow, so that their length stays within
     twice the number of rows, however many events the tile has.
@@ -24,16 +24,16 @@ class Deltas:
 
     @property
     def rows(self) -> np.ndarray:
-        """Rows of the table, int32 [n]; some may stand more than once."""
+        """Rows of the table, int32 [n]; with repetitions."""
         return self._rows[: self._used]
 
     @property
     def amounts(self) -> np.ndarray:
-        """What was added to each, int64 [n]."""
+        """Amount added to each, int64 [n]."""
         return self._amounts[: self._used]
 
     def add(self, rows: np.ndarray, amounts: np.ndarray) -> None:
-        """Add to some rows; a row may stand more than once."""
+        """Add to some rows; rows may repeat."""
         self._make_room(len(rows))
         end = self._used + len(rows)
         self._rows[self._used : end] = rows
@@ -79,11 +79,11 @@ class Tiles:
         self.tiles: dict[int, Deltas] = {}
 
     def first_tile(self, time: int, days: int) -> int:
-        """Give the number of the first tile inside a window that ends at `time`."""
+        """Number of the first tile inside a window that ends at `time`."""
         return (time - days * DAY) // self.length
 
     def add(self, now: int, time: np.ndarray, rows: np.ndarray, amounts: np.ndarray) -> None:
-        """Note what events added, in the tiles of their times, unless these have left already."""
+        """Add the amounts of events to the tiles of their times, unless these have left already."""
         tile = time // self.length
         oldest = self.first_tile(now, max(self.windows))
         low, high = int(tile.min()), int(tile.max())
@@ -96,13 +96,13 @@ class Tiles:
             self._of(each).add(rows[inside], amounts[inside])
 
     def add_one(self, now: int, time: int, row: int, amount: int) -> None:
-        """Note what one event added."""
+        """Add the amount of one event."""
         tile = time // self.length
         if tile >= self.first_tile(now, max(self.windows)):
             self._of(tile).add_one(row, amount)
 
     def leaving(self, before: int, now: int, days: int) -> Iterator[Deltas]:
-        """Give the tiles that leave a window as its end moves from `before` to `now`."""
+        """Tiles that leave a window as its end moves from `before` to `now`."""
         start, end = self.first_tile(before, days), self.first_tile(now, days)
         if end - start > len(self.tiles):
             yield from (deltas for tile, deltas in self.tiles.items() if start <= tile < end)
@@ -144,7 +144,7 @@ class Tiles:
 
 
 def tiles_of(windows: Sequence[int]) -> list[Tiles]:
-    """Give the tiles a counter of these windows needs: of hours, of days, of both or none."""
+    """Tiles for a counter of these windows: of hours, of days, of both or none."""
     bounded = [days for days in windows if days != EVER]
     lengths = sorted({tile_length(days) for days in bounded})
     return [

@@ -13,7 +13,6 @@ from features.log.requests import Rows
 from features.online.reader import OnlineReader
 from recsys.bundle.bundle import Bundle, Scorer
 from recsys.ranker.ranker import text_columns
-from recsys.text.signals import INTEREST_MATCH, SIGNALS
 
 Vectors = Mapping[str, np.ndarray]
 
@@ -65,9 +64,8 @@ def rank(
     clock.lap("features")
     matrix, scorer, match = behaviour, bundle.no_text, None
     if rung != "no_text":
-        signals = text_signals(bundle, slate, rows, reader, vectors)
-        match = signals[:, SIGNALS.index(INTEREST_MATCH)]
-        matrix = np.hstack([behaviour, text_columns(signals, rows.request)])
+        match = interest_match(bundle, slate, rows, reader, vectors)
+        matrix = np.hstack([behaviour, text_columns(match, rows.request)])
         scorer = bundle.full
         clock.lap("match")
     scores = scorer.ranker.score(matrix)
@@ -93,7 +91,7 @@ def rank(
     )
 
 
-def text_signals(
+def interest_match(
     bundle: Bundle, slate: Slate, rows: Rows, reader: OnlineReader, vectors: Vectors
 ) -> np.ndarray:
     """Score how well each candidate's text fits the user's history and query.
@@ -106,7 +104,7 @@ def text_signals(
         vectors: Text vectors of texts the bundle has none of.
 
     Returns:
-        float32 [n_candidates, n_signals]; NaN for candidates without text.
+        float32 [n_candidates], higher is better; NaN for candidates without text.
     """
     query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
     return bundle.signals.read(

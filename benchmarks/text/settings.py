@@ -33,7 +33,7 @@ from data_contracts.errors import UsageError
 from recsys.labels.split import Period
 from recsys.ranker.ranker import text_columns
 from recsys.text.settings import TextSettings
-from recsys.text.signals import signal_rows
+from recsys.text.signals import match_rows
 from recsys.training.data import TrainingData
 from recsys.training.rows import RankingRows
 from recsys.training.text_model import TextRun, train_text
@@ -86,7 +86,7 @@ class Trainer:
         signals, vectors = data.signals(model.model), data.texts.vectors.queries
         return {
             part: text_columns(
-                signal_rows(signals, each.slates, vectors),
+                match_rows(signals, each.slates, vectors),
                 each.slates.rows.request,
             )
             for part, each in rows.items()

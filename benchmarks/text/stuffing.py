@@ -90,7 +90,7 @@ class Stage:
         )
         history = self.slates.history.take(np.array([request]))
         time = int(self.slates.rows.request_time[request])
-        slate = self.signals.read(item, {}, history, time, None)[:, 0]
+        slate = self.signals.read(item, {}, history, time, None)
         interest = self.signals.interest
         unknown = np.full(len(titles), -1, np.int32)
         candidates = interest.candidates(unknown, dict(enumerate(vectors)))

@@ -20,7 +20,7 @@ from recsys.text.encoder.base import Encoder
 from recsys.text.encoder.open import load_weights, open_backend
 from recsys.text.encoder.settings import Backend, EncodingSettings
 from recsys.text.head import InterestModel
-from recsys.text.signals import signal_rows
+from recsys.text.signals import match_rows
 from recsys.training.data import TrainingData
 from recsys.training.rows import RankingRows
 from recsys.training.scorers import fit_scorer
@@ -75,12 +75,12 @@ class _Judge:
         workspace = Workspace(self.data.workspace.root, config)
         data = replace(self.data, workspace=workspace, texts=encode_texts(workspace))
         vectors = data.texts.vectors.queries
-        found = signal_rows(data.signals(self.model), self.rows.slates, vectors)
+        match = match_rows(data.signals(self.model), self.rows.slates, vectors)
         request = self.rows.slates.rows.request
-        rows = replace(self.rows, text=text_columns(found, request))
-        match = np.where(np.isnan(rows.match), -np.inf, rows.match)
+        rows = replace(self.rows, text=text_columns(match, request))
+        score = np.where(np.isnan(match), -np.inf, match)
         full = self.ranker.score(rows.for_ranker(with_text=True).matrix)
-        return self._mean(match), self._mean(full)
+        return self._mean(score), self._mean(full)
 
     def _mean(self, score: np.ndarray) -> float:
         slates = self.rows.slates

@@ -13,26 +13,23 @@ from features.kinds.slate import slate_percentile
 from recsys.metrics.ranking import NDCG_AT_10, ndcg_at_k, rank_rows
 from recsys.ranker.forest import Forest
 from recsys.ranker.settings import RankerSettings
-from recsys.text.signals import RANKED_SIGNALS, SIGNALS
+from recsys.text.signals import INTEREST_MATCH
 
-TEXT_COLUMNS = (*SIGNALS, *(f"slate_percentile_{name}" for name in RANKED_SIGNALS))
+TEXT_COLUMNS = (INTEREST_MATCH, f"slate_percentile_{INTEREST_MATCH}")
 
 
-def text_columns(signals: np.ndarray, request: np.ndarray) -> np.ndarray:
-    """Give the ranker's text columns: the signals, and where some of them stand in their slate.
+def text_columns(match: np.ndarray, request: np.ndarray) -> np.ndarray:
+    """Give the ranker's text columns: the interest match, and its percentile within the slate.
 
     Args:
-        signals: float32 [n_rows, n_signals] in the order of `SIGNALS`; NaN where there is none.
+        match: float32 [n_rows]; NaN for items without text.
         request: Request of each row, int64 [n_rows], ascending.
 
     Returns:
         float32 [n_rows, n_columns] in the order of `TEXT_COLUMNS`.
     """
-    places = [
-        slate_percentile(signals[:, SIGNALS.index(name)].astype(np.float64), request)
-        for name in RANKED_SIGNALS
-    ]
-    return np.column_stack([signals, *places]).astype(np.float32)
+    percentile = slate_percentile(match.astype(np.float64), request)
+    return np.column_stack([match, percentile]).astype(np.float32)
 
 
 @dataclass(frozen=True)

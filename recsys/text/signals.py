@@ -1,8 +1,4 @@
-"""What the text says of each candidate: the signals that the ranker's text columns come from.
-
-There is one, the interest match. Companions that were tried beside it added nothing once it looked
-at the whole history (docs/text.md).
-"""
+"""The interest match of requests: of one that is served, and of many that are in the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,18 +11,15 @@ from recsys.labels.slates import LabelledSlates
 from recsys.text.interest import InterestTable
 
 INTEREST_MATCH = "interest_match"
-SIGNALS = (INTEREST_MATCH,)
-RANKED_SIGNALS = (INTEREST_MATCH,)
-"""Those whose place in the slate is a column of the ranker too."""
 
 
 @dataclass(frozen=True)
 class TextSignals:
-    """The catalogue as the text model sees it: what a request needs is a look-up.
+    """A table of the catalogue, and how much of a history is matched with it.
 
     Attributes:
-        interest: For the interest match.
-        newest: Interactions that make the profile of the interest match.
+        interest: The catalogue in the space of matches.
+        newest: Interactions of a history that are read, at the most.
     """
 
     interest: InterestTable
@@ -40,7 +33,7 @@ class TextSignals:
         time: int,
         query: np.ndarray | None,
     ) -> np.ndarray:
-        """Give the signals of one request.
+        """Give the interest match of one request's candidates.
 
         Args:
             item: int32 [n], places in the catalogue; negative for unknown items.
@@ -50,41 +43,40 @@ class TextSignals:
             query: Text vector of the query, float32 [dim]; None or NaN without one.
 
         Returns:
-            float32 [n, n_signals] in the order of `SIGNALS`; NaN for candidates without text.
+            float32 [n], higher is better; NaN for candidates without text.
         """
         candidates = self.interest.candidates(item, inline)
-        match = self.interest.match(candidates, item, history.newest(self.newest), time, query)
-        return match[:, None]
+        return self.interest.match(candidates, item, history.newest(self.newest), time, query)
 
 
-def signal_rows(
+def match_rows(
     signals: TextSignals,
     slates: LabelledSlates,
     query_vectors: np.ndarray,
     track: Track = silent,
 ) -> np.ndarray:
-    """Give the signals of every row of some requests.
+    """Give the interest match of every row of some requests.
 
     Args:
-        signals: The catalogue as the text model sees it.
+        signals: The catalogue.
         slates: The requests, with at least `signals.newest` interactions of each history; their
-            grades are not looked at.
+            grades are not read.
         query_vectors: float32 [n_queries, dim].
-        track: Shows progress.
+        track: Shows progress, a step a request.
 
     Returns:
-        float32 [n_rows, n_signals] in the order of `SIGNALS`; NaN for items without text.
+        float32 [n_rows], higher is better; NaN for items without text.
     """
     rows = slates.rows
-    found = np.empty((len(rows), len(SIGNALS)), np.float32)
+    match = np.empty(len(rows), np.float32)
     for request in track(range(len(slates)), "Matching texts", len(slates)):
         span = slice(int(rows.offsets[request]), int(rows.offsets[request + 1]))
         asked = slates.query[request]
-        found[span] = signals.read(
+        match[span] = signals.read(
             rows.item[span],
             {},
             slates.history.take(np.array([request])),
             int(rows.request_time[request]),
             query_vectors[asked] if asked >= 0 else None,
         )
-    return found
+    return match

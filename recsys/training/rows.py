@@ -13,7 +13,7 @@ from features.backfill.rows import feature_columns
 from recsys.labels.slates import LabelledSlates
 from recsys.labels.split import require_time_forward
 from recsys.ranker.ranker import RankerRows, text_columns
-from recsys.text.signals import INTEREST_MATCH, SIGNALS, TextSignals, signal_rows
+from recsys.text.signals import TextSignals, match_rows
 from recsys.training.slates import Requests
 from recsys.workspace.feature_sets import EvaluationColumns, features_of
 from recsys.workspace.workspace import Workspace
@@ -43,7 +43,7 @@ class RankingRows:
     @property
     def match(self) -> np.ndarray:
         """Interest match, float32 [n_rows]; NaN for items without text."""
-        return self.text[:, SIGNALS.index(INTEREST_MATCH)]
+        return self.text[:, 0]
 
     def only(self, kept: np.ndarray) -> "RankingRows":
         """Keep some rows, bool [n_rows]; requests without any are left out."""
@@ -95,11 +95,11 @@ def ranking_rows(
     require_time_forward(trained_until, int(slates.rows.request_time[0]))
     columns = _feature_rows(workspace, requests)
     evaluated = [feature.name for feature in EvaluationColumns.of(workspace.config).features]
-    found = signal_rows(signals, slates, query_vectors, track)
+    match = match_rows(signals, slates, query_vectors, track)
     return RankingRows(
         requests,
         columns.select(features_of(workspace.config).names).to_numpy(),
-        text_columns(found, slates.rows.request),
+        text_columns(match, slates.rows.request),
         {name: columns[name].to_numpy() for name in evaluated},
     )
 

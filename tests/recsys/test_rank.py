@@ -16,7 +16,7 @@ from recsys.bundle.bundle import Bundle, load_bundle
 from recsys.labels.slates import LabelledSlates
 from recsys.rank import rank, texts_to_encode
 from recsys.ranker.ranker import text_columns
-from recsys.text.signals import INTEREST_MATCH, SIGNALS, signal_rows
+from recsys.text.signals import match_rows
 from recsys.training.texts import Texts
 
 RANKED: tuple[Rung, ...] = ("full", "cached_text", "no_text")
@@ -220,13 +220,12 @@ def test_a_request_is_scored_as_the_evaluation_scores_its_rows(
         rows, np.zeros(len(item), np.uint8), history, np.array([MISSING]), int(time[0])
     )
     dim = tiny_bundle.signals.interest.dim
-    signals = signal_rows(tiny_bundle.signals, slates, np.zeros((0, dim), np.float32))
-    match = signals[:, SIGNALS.index(INTEREST_MATCH)]
+    match = match_rows(tiny_bundle.signals, slates, np.zeros((0, dim), np.float32))
     ranked = rank(tiny_bundle, slate, {})
     found = by_item(ranked, ranked.interest_match)
     np.testing.assert_array_equal(match, np.array([found[each] for each in slate.item_ids], "f4"))
     matrix, _ = tiny_bundle.features.read(rows)
-    wide = np.hstack([matrix, text_columns(signals, rows.request)])
+    wide = np.hstack([matrix, text_columns(match, rows.request)])
     scores = by_item(ranked, ranked.scores)
     np.testing.assert_array_equal(
         tiny_bundle.full.ranker.score(wide), [scores[each] for each in slate.item_ids]

@@ -52,7 +52,7 @@ def test_a_title_that_is_not_stuffed_stays_where_it_is(
         stage.slates.history.take(np.array([request])),
         int(stage.slates.rows.request_time[request]),
         None,
-    )[:, 0]
+    )
     assert match[0] == pytest.approx(expected[row - low], abs=1e-3)
     np.testing.assert_allclose(others, np.delete(expected, row - low), atol=1e-5)
 

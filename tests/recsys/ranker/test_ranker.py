@@ -7,7 +7,6 @@ from data_contracts.errors import BundleError
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
 from recsys.ranker.ranker import TEXT_COLUMNS, Ranker, RankerRows, fit_ranker, text_columns
 from recsys.ranker.settings import RankerSettings
-from recsys.text.signals import RANKED_SIGNALS, SIGNALS
 
 GAIN = (0.0, 1.0, 3.0)
 NAMES = ("good", "noise", "often_missing")
@@ -116,17 +115,15 @@ def test_a_file_that_is_no_model_is_refused(content: str, tmp_path: Path) -> Non
         Ranker.load(tmp_path / "ranker.txt")
 
 
-@pytest.mark.parametrize("ranked", RANKED_SIGNALS)
-def test_text_columns_are_the_signals_and_their_places_in_the_slate(ranked: str) -> None:
-    signals = np.full((5, len(SIGNALS)), np.nan, np.float32)
-    signals[:, SIGNALS.index(ranked)] = [0.5, np.nan, 0.9, 0.1, 0.1]
+def test_text_columns_are_the_match_and_its_percentile_in_the_slate() -> None:
+    match = np.array([0.5, np.nan, 0.9, 0.1, 0.1], np.float32)
     request = np.array([0, 0, 0, 1, 1])
-    columns = text_columns(signals, request)
+    columns = text_columns(match, request)
     assert columns.shape == (5, len(TEXT_COLUMNS))
     assert columns.dtype == np.float32
-    np.testing.assert_array_equal(columns[:, : len(SIGNALS)], signals)
+    np.testing.assert_array_equal(columns[:, 0], match)
     assert np.isnan(columns[1]).all()
-    place = columns[:, TEXT_COLUMNS.index(f"slate_percentile_{ranked}")]
+    place = columns[:, TEXT_COLUMNS.index("slate_percentile_interest_match")]
     assert place[2] != place[0]
     assert place[3] == place[4]
 

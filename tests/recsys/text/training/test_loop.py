@@ -8,9 +8,10 @@ from data_contracts.errors import DataError
 from recsys.labels.slates import LabelledSlates
 from recsys.text.head import InterestModel, table_of
 from recsys.text.settings import TextSettings
+from recsys.text.signals import TextSignals, match_rows
 from recsys.text.training.loop import Run, TextTraining, finetune
 from recsys.text.training.text_source import FrozenSource
-from recsys.text.training.validation import match_rows, validation_ndcg
+from recsys.text.training.validation import validation_ndcg
 from tests.worlds import FailingTrack, InterruptionError, Taste, planted_taste
 
 GAINS = (0.0, 1.0)
@@ -98,9 +99,9 @@ def test_without_a_positive_to_judge_by_training_is_refused(taste: Taste) -> Non
 
 
 def test_matching_rows_does_not_look_at_the_grades(taste: Taste, training: TextTraining) -> None:
-    table = table_of(training.model, taste.vectors.items)
+    signals = TextSignals(table_of(training.model, taste.vectors.items), SETTINGS.history)
     blind = replace(taste.slates, grade=1 - taste.slates.grade)
-    both = [match_rows(table, slates, taste.vectors.queries) for slates in (taste.slates, blind)]
+    both = [match_rows(signals, slates, taste.vectors.queries) for slates in (taste.slates, blind)]
     np.testing.assert_array_equal(both[0], both[1])
 
 

@@ -75,24 +75,6 @@ class InterestModel(nn.Module):
         recency = self.recency[0] * age + self.recency[1] * age.square() / 5
         return self.kind[kind.clamp(min=0)] + recency
 
-    def history(
-        self, vectors: Tensor, kind: Tensor, age: Tensor, there: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Bring histories into the space of matches.
-
-        Args:
-            vectors: Text vectors of past items, [b, k, dim].
-            kind: Place of the interaction's kind, int64 [b, k].
-            age: log(1 + days) since the interaction, [b, k].
-            there: Which past items are real, bool [b, k]; here each item stands for itself, so
-                that the others need not be known.
-
-        Returns:
-            The past items, [b, k, space], and their logits, [b, k].
-        """
-        past = self.tower(self.past, vectors)
-        return past, self.attention(past, kind, age)
-
     def pool(self, similarity: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
         """Weigh the similarities of a candidate to the history.
 

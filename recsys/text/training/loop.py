@@ -82,11 +82,6 @@ class TextTraining:
     trained_until: int
     slates_per_second: float = 0.0
 
-    @property
-    def best(self) -> float:
-        """The best validation nDCG@10."""
-        return max(point.validation_ndcg_at_10 for point in self.curve)
-
 
 def finetune(
     slates: LabelledSlates,

@@ -141,9 +141,8 @@ def slate_loss(
     """
     z = model.tower(model.item, batch.candidates)
     past_item = batch.past_item[mine]
-    past, logits = model.history(
-        batch.past[mine], batch.kind[mine], batch.age[mine], past_item >= 0
-    )
+    past = model.tower(model.past, batch.past[mine])
+    logits = model.attention(past, batch.kind[mine], batch.age[mine])
     user = BatchUsers(past, logits, past_item, batch.query[mine])
     item, gain = batch.item[mine], batch.gain[mine]
     own = own_scores(model, user, z[mine], item)

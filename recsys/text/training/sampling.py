@@ -89,7 +89,7 @@ class Sampler:
             The slates and what was drawn of each.
         """
         random = np.random.default_rng([self.seed, number])
-        requests = self._requests(random)
+        requests = random.choice(self.requests, self.settings.batch_slates, replace=False)
         rows = self.slates.rows
         chosen, valid = self._candidates(requests, random)
         past = self.slates.history.take(requests)
@@ -107,10 +107,6 @@ class Sampler:
             ages(past, rows.request_time[requests]),
             self.slates.query[requests].astype(np.int64),
         )
-
-    def _requests(self, random: np.random.Generator) -> np.ndarray:
-        """Draw slates: the first thing that is asked of a draw's generator."""
-        return random.choice(self.requests, self.settings.batch_slates, replace=False)
 
     def _candidates(
         self, requests: np.ndarray, random: np.random.Generator

@@ -149,11 +149,8 @@ def as_frozen(source: TextSource, texts: np.ndarray, vectors: np.ndarray) -> Fro
         The vectors; NaN rows for items and queries whose text is not among them.
     """
     table = np.vstack([vectors, np.full((1, source.dim), np.nan, np.float32)])
-
-    def rows(wanted: np.ndarray) -> np.ndarray:
-        place = np.searchsorted(texts, wanted).clip(max=max(len(texts) - 1, 0))
-        there = (wanted >= 0) & (len(texts) > 0)
-        there &= texts[place] == wanted if len(texts) else False
-        return table[np.where(there, place, len(texts))]
-
-    return FrozenVectors(rows(source.item_text), rows(source.query_text))
+    last = max(source.item_text.max(initial=-1), source.query_text.max(initial=-1))
+    # Its last entry, the NaN row, is for -1 too.
+    row = np.full(last + 2, len(texts))
+    row[texts] = np.arange(len(texts))
+    return FrozenVectors(table[row[source.item_text]], table[row[source.query_text]])

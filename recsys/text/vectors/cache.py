@@ -12,17 +12,6 @@ from recsys.text.encoder.settings import Precision
 from recsys.text.vectors.store import SHARD_ROWS, VectorStore, text_key
 
 
-def vectors_of(
-    texts: Sequence[str],
-    encoder: Encoder,
-    cache: Path | None,
-    track: Track = silent,
-    precision: Precision = "float32",
-) -> np.ndarray:
-    """Give the vector of each text, as `encoded_of` does, float32 [n_texts, dim]."""
-    return encoded_of(texts, encoder, cache, track, precision).vectors
-
-
 def encoded_of(
     texts: Sequence[str],
     encoder: Encoder,

@@ -47,7 +47,8 @@ def random_batch(seed: int) -> SlateBatch:
 
 def scores(model: InterestModel, batch: SlateBatch) -> tuple[np.ndarray, np.ndarray]:
     """Every user's scores of its own candidates, [b, m], and of all candidates, [b, b m]."""
-    past, logits = model.history(batch.past, batch.kind, batch.age, batch.past_item >= 0)
+    past = model.tower(model.past, batch.past)
+    logits = model.attention(past, batch.kind, batch.age)
     user = BatchUsers(past, logits, batch.past_item, batch.query)
     z = model.tower(model.item, batch.candidates)
     with torch.no_grad():

@@ -7,7 +7,7 @@ import pytest
 
 from data_contracts.progress import Track, silent
 from recsys.text.encoder.base import Encoded
-from recsys.text.vectors.cache import vectors_of
+from recsys.text.vectors.cache import encoded_of
 
 DIM = 4
 
@@ -40,7 +40,7 @@ class CountingEncoder:
 
 
 def call(texts: list[str], encoder: CountingEncoder, cache: Path | None) -> np.ndarray:
-    return vectors_of(texts, encoder, cache)
+    return encoded_of(texts, encoder, cache).vectors
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -60,7 +60,7 @@ def load_bundle_model(settings: ServiceSettings) -> Model:
 
 def load_bundle_encoder(settings: ServiceSettings) -> LoadedEncoder:
     """Load the bundle's encoder in an encoder replica."""
-    from serving.ranking.loading import load_encoder  # noqa: PLC0415 - only a replica pays for torch
+    from serving.ranking.loading import load_encoder  # noqa: PLC0415 - only a replica pays for LightGBM
 
     return load_encoder(settings)
 

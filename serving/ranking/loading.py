@@ -11,6 +11,7 @@ from recsys.bundle.bundle import ENCODER, Bundle, load_bundle
 from recsys.bundle.manifest import read_manifest
 from recsys.rank import rank, texts_to_encode
 from recsys.text.encoder.backends import usable_backend
+from recsys.text.encoder.open_saved import open_saved
 from recsys.workspace.config import CONFIG_NAME, read_config
 from serving.ranking.model import LoadedEncoder
 from serving.settings import ServiceSettings
@@ -85,8 +86,6 @@ def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
     Raises:
         BundleError: The weights, the tokenizer or the text length are others.
     """
-    from recsys.text.encoder.open import open_saved  # noqa: PLC0415 - ranking replicas need no torch
-
     manifest = read_manifest(settings.bundle)
     config = read_config(settings.bundle / CONFIG_NAME)
     # Ray gives an actor one thread per whole CPU set aside for it, and that may be half a one.

@@ -1,11 +1,11 @@
-"""From settings to the encoder that computes the vectors."""
+"""Opens the encoder that `[text]` names on the backend that `[encoding]` chooses."""
 
 from pathlib import Path
 
 import torch
 
-from data_contracts.errors import BundleError, UsageError
-from recsys.text.encoder.backends import ONNX, missing_packages, usable_backend, usable_threads
+from data_contracts.errors import UsageError
+from recsys.text.encoder.backends import missing_packages, usable_threads
 from recsys.text.encoder.base import Encoder
 from recsys.text.encoder.bert import TextEncoder, encoder_folder
 from recsys.text.encoder.settings import EncodingSettings
@@ -68,42 +68,3 @@ def open_backend(weights: TextEncoder, settings: EncodingSettings, cache: Path) 
 
         export_onnx(weights, path, int8=settings.backend == "onnx-int8")
     return OnnxEncoder.load(path, weights.text_tokenizer, threads=settings.threads)
-
-
-def open_saved(
-    folder: Path, text: TextSettings, encoding: EncodingSettings, fingerprint: str
-) -> Encoder:
-    """Open the encoder that a bundle holds.
-
-    Args:
-        folder: Weights, tokenizer, and the exported model when the backend has one.
-        text: Settings of the bundle.
-        encoding: The same, with the device and the threads of this machine.
-        fingerprint: Of the encoder whose vectors the bundle holds.
-
-    Returns:
-        The encoder; the weights in float32 where the bundle's backend cannot be used, as
-        `usable_backend` says. Their vectors differ from those of the backend by less than the
-        loss that was allowed when it was chosen.
-
-    Raises:
-        BundleError: The weights, the tokenizer or the text length are others.
-    """
-    choice = usable_backend(encoding.backend, encoding.device)
-    if choice.in_use in ONNX:
-        from recsys.text.encoder.onnx.encoder import OnnxEncoder, onnx_file  # noqa: PLC0415
-
-        path = folder / onnx_file(choice.in_use)
-        found: Encoder = OnnxEncoder.load(path, threads=encoding.threads)
-    else:
-        torch.set_num_threads(usable_threads(encoding.threads))
-        weights = TextEncoder.load(folder, max_tokens=text.max_tokens, device=encoding.device)
-        found = weights.in_bfloat16() if choice.in_use == "torch-bf16" else weights
-    expected = fingerprint if choice.reason is None else fingerprint.partition("-")[0]
-    if found.fingerprint != expected:
-        raise BundleError(
-            f"encoder {found.fingerprint} in {folder}",
-            f"encoder {expected}, whose vectors the bundle holds",
-            "copy the bundle again, or train it anew",
-        )
-    return found

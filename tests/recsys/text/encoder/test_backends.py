@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -20,11 +21,13 @@ from recsys.text.encoder.onnx.encoder import OnnxEncoder
 from recsys.text.encoder.onnx.export import export_onnx
 from recsys.text.encoder.onnx.quantise import quantise_products, quantised_columns
 from recsys.text.encoder.onnx.runtime import onnx_runtime
-from recsys.text.encoder.open import open_backend, open_saved
+from recsys.text.encoder.open import open_backend
+from recsys.text.encoder.open_saved import open_saved
 from recsys.text.encoder.settings import EncodingSettings
 from recsys.text.encoder.tokenizer import TextTokenizer
 from recsys.text.settings import TextSettings
 from tests.recsys.text.encoders_made import ARCHITECTURES
+from tests.test_imports import run_python
 from tests.worlds import WORDS
 
 MAX_TOKENS = 32
@@ -42,6 +45,18 @@ ODD = [
     "red scarf",
     "\ud800 broken",
 ]
+
+OPEN_SAVED = f"""
+import json, sys
+from pathlib import Path
+from recsys.text.encoder.open_saved import open_saved
+from recsys.text.encoder.settings import EncodingSettings
+from recsys.text.settings import TextSettings
+
+text, encoding = TextSettings(max_tokens={MAX_TOKENS}), EncodingSettings(backend="onnx")
+open_saved(Path(sys.argv[1]), text, encoding, sys.argv[2]).encode(["red scarf"])
+print(json.dumps([name for name in ("torch", "transformers", "onnx") if name in sys.modules]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +179,19 @@ def test_what_a_bundle_holds_is_the_same_encoder(
     np.testing.assert_allclose(again.encode(ODD), encoder.encode(ODD), atol=1e-6)
     with pytest.raises(BundleError, match="whose vectors"):
         open_saved(tmp_path, text, encoding, "another")
+
+
+def test_an_exported_encoder_opens_and_encodes_without_torch(
+    weights: TextEncoder, cache: Path, tmp_path: Path
+) -> None:
+    encoder = open_backend(weights, EncodingSettings(backend="onnx"), cache)
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    weights.save(saved)
+    encoder.save(saved)
+    done = run_python(tmp_path, OPEN_SAVED, str(saved), encoder.fingerprint)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
 
 
 def test_without_onnx_runtime_a_bundle_falls_back_to_its_weights(

@@ -1,6 +1,8 @@
-"""The Ray engine; the one place that joins or starts a cluster."""
+"""Ray clusters: the one way to join or start one, and the pool of backfill workers on it."""
 
-from collections.abc import Callable, Iterator
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +10,49 @@ from typing import Any
 from data_contracts.errors import UsageError
 from features.backfill.days import BackfillJob, DayResult, walk_block
 from features.backfill.engines import Block, Pool
+
+
+@contextmanager
+def join_cluster(
+    address: str | None = None,
+    *,
+    show_logs: bool = False,
+    local: Mapping[str, Any] | None = None,
+) -> Iterator[Any]:
+    """Join a Ray cluster for the length of a block, or start one on this machine.
+
+    A cluster that this process has joined before is used as it is, and is not left at the end. The
+    nodes of a cluster need the same packages as this machine; nothing is uploaded.
+
+    Args:
+        address: Of the cluster, or `local` for a new one; when absent, what `RAY_ADDRESS` says, or
+            else a new one.
+        show_logs: Whether the workers' output is shown here.
+        local: Further arguments of `ray.init` for a cluster that is started here.
+
+    Yields:
+        The package `ray`, connected.
+
+    Raises:
+        UsageError: Ray is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray  # noqa: PLC0415 - an extra, and takes a second
+    except ImportError as error:
+        raise UsageError(
+            "no package ray", "Ray, to compute on a cluster", "pip install 'ray[default]'"
+        ) from error
+    if ray.is_initialized():
+        yield ray
+        return
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    options = {"include_dashboard": False, **(local or {})} if address == "local" else {}
+    try:
+        ray.init(address, logging_level=logging.WARNING, log_to_driver=show_logs, **options)
+        yield ray
+    finally:
+        ray.shutdown()
 
 
 @contextmanager
@@ -24,31 +69,8 @@ def ray_pool(job: BackfillJob, workers: int) -> Iterator[Pool]:
     Raises:
         UsageError: Ray is not installed.
     """
-    try:
-        import ray  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError(
-            "no package ray", "Ray, to compute on a cluster", "pip install 'ray[default]'"
-        ) from error
-    begun = not ray.is_initialized()
-    if begun:
-        _join_cluster(ray, workers)
-    try:
+    with join_cluster(local={"num_cpus": workers}) as ray:
         yield _RayPool(ray, ray.remote(walk_block), ray.put(job))
-    finally:
-        if begun:
-            ray.shutdown()
-
-
-def _join_cluster(ray: Any, workers: int) -> None:
-    """Join the cluster that RAY_ADDRESS names, or begin one of this machine's processes."""
-    import os  # noqa: PLC0415
-
-    quiet = {"include_dashboard": False, "logging_level": "warning", "log_to_driver": False}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level="warning", log_to_driver=False)
-    else:
-        ray.init(num_cpus=workers, **quiet)
 
 
 @dataclass(frozen=True)

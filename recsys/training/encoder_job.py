@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_contracts.errors import DataError, UsageError
 from data_contracts.progress import Track, silent
+from features.backfill.cluster import join_cluster
 from recsys.text.settings import Mode
 from recsys.text.training.model import TextModel, load_text_model
 from recsys.text.training.modes.encoder_source import require_precision
@@ -125,8 +126,6 @@ def _by_several(root: Path, asked: EncoderTraining) -> None:
     Raises:
         UsageError: Ray Train is not installed.
     """
-    import ray  # noqa: PLC0415 - training with one process needs no Ray
-
     try:
         from ray.train import RunConfig, ScalingConfig  # noqa: PLC0415
         from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415
@@ -138,10 +137,7 @@ def _by_several(root: Path, asked: EncoderTraining) -> None:
         ) from error
 
     gpu = torch.device(asked.place).type == "cuda"
-    running = ray.is_initialized()
-    if not running:
-        ray.init(include_dashboard=False, log_to_driver=False)
-    with tempfile.TemporaryDirectory() as results:
+    with join_cluster(), tempfile.TemporaryDirectory() as results:
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"root": str(root.absolute()), "asked": asked.model_dump()},
@@ -149,11 +145,7 @@ def _by_several(root: Path, asked: EncoderTraining) -> None:
             torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpu else "gloo"),
             run_config=RunConfig(name="text-model", storage_path=results),
         )
-        try:
-            trainer.fit()
-        finally:
-            if not running:
-                ray.shutdown()
+        trainer.fit()
 
 
 def _worker(config: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Starting the service on Ray, waiting until it answers, and taking it down again."""
+"""Starts the service on Ray, waits until it is ready, and takes it down."""
 
 import os
 import signal
@@ -6,14 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType, TracebackType
-from typing import Self
+from types import FrameType
 
 import httpx
 
 from data_contracts.errors import UsageError
+from features.backfill.cluster import join_cluster
 from serving.api import READY
 from serving.runtime.haproxy import (
     end_orphans,
@@ -29,7 +29,7 @@ POLL_S = 0.1
 
 
 @dataclass
-class RunningService:
+class RunningService(AbstractContextManager["RunningService"]):
     """A service that answers; leaving its context, or `stop`, takes it down.
 
     Attributes:
@@ -43,17 +43,7 @@ class RunningService:
         """Take the service down; a second call does nothing."""
         self._stop.close()
 
-    def __enter__(self) -> Self:
-        """Give the service itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Take the service down."""
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -72,9 +62,9 @@ def serve_bundle(
     the bundle.
 
     Args:
-        settings: What to serve, and where.
+        settings: Bundle and addresses.
         blocking: Whether to stay until SIGINT or SIGTERM and take the service down then.
-        build: Makes the Serve application; `serving.app.build_app` unless told.
+        build: Makes the Serve application; `serving.app.build_app` when absent.
         announce: Called with the address once the service is ready.
 
     Returns:
@@ -89,7 +79,7 @@ def serve_bundle(
         if build is None:
             _require_bundle(settings)
     with ExitStack() as on_failure:
-        _start_ray(settings, on_failure)
+        _join_ray(settings, on_failure)
         _run_application(settings, build, on_failure)
         _wait_until_ready(url, settings.startup_timeout_s)
         running = RunningService(url, on_failure.pop_all())
@@ -141,32 +131,24 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _start_ray(settings: ServiceSettings, cleanup: ExitStack) -> None:
-    import ray  # noqa: PLC0415 - takes a second, and reads the environment
-
+def _join_ray(settings: ServiceSettings, cleanup: ExitStack) -> None:
+    logs = settings.log_to_console
     if settings.ray_address is not None:
-        cleanup.callback(ray.shutdown)
-        ray.init(address=settings.ray_address, log_to_driver=settings.log_to_console)
+        cleanup.enter_context(join_cluster(settings.ray_address, show_logs=logs))
         return
     # Ranking takes a few milliseconds and the encoder has threads of its own, so that handlers may
     # run in the replica's own loop: in a thread of Serve's, each message of a request costs a hop.
-    changes = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
-    }
+    changes = {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}
     if settings.haproxy:
         changes |= haproxy_environment(cleanup.enter_context(haproxy_folder()))
+    local = {
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "_node_ip_address": "127.0.0.1",
+        "_metrics_export_port": settings.metrics_port,
+    }
     # The processes of a local Ray take over the environment of the process that starts them.
     with _environment(changes):
-        cleanup.callback(ray.shutdown)
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=settings.log_to_console,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            _metrics_export_port=settings.metrics_port,
-        )
+        cleanup.enter_context(join_cluster("local", show_logs=logs, local=local))
 
 
 def _run_application(

@@ -7,10 +7,10 @@ runs may be encoded by several workers; its first vector counts.
 from pathlib import Path
 
 import polars as pl
-import ray
 from ray.util import ActorPool
 
 from data_contracts.progress import Track, silent
+from features.backfill.cluster import join_cluster
 from recsys.text.encoder.base import Encoder
 from recsys.text.encoder.open import open_encoder
 from recsys.text.encoder.settings import EncodingSettings
@@ -51,7 +51,7 @@ def embed_on_ray(
         encoding: Where a worker encodes; `threads` is what Ray sets aside for it.
         cache: Folder of stores, on storage that all nodes see.
         workers: How many encode at once.
-        address: Of the cluster; a local Ray is started, and stopped, when absent.
+        address: Of the cluster; see `join_cluster`.
         track: Shows progress, a step 8192 items.
 
     Returns:
@@ -60,10 +60,7 @@ def embed_on_ray(
     total = items.select(pl.len()).collect().item()
     # The exported model is made once, here, and not by every worker at the same time.
     open_encoder(text, encoding, cache)
-    started = not ray.is_initialized()
-    if started:
-        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False)
-    try:
+    with join_cluster(address) as ray:
         on_gpu = encoding.device.startswith("cuda")
         worker = ray.remote(_Worker).options(
             num_cpus=encoding.threads or 1, num_gpus=1 if on_gpu else 0
@@ -75,6 +72,3 @@ def embed_on_ray(
         )
         steps = track(reports, "Embedding items on Ray", len(starts))
         return sum(steps, EmbedReport())
-    finally:
-        if started:
-            ray.shutdown()

@@ -1,4 +1,4 @@
-"""Why an item matches a user: the past items that speak for it, and the words of its text.
+"""Explanation of an interest match: the shares of the past items, and of the words of the text.
 
 The match is what the ranker's text columns come from. It is the sum of what the default profile
 says, the query, and every past item; and again the sum of what each word of the candidate's text
@@ -48,7 +48,7 @@ class Word(BaseModel):
 
 
 class Explanation(BaseModel):
-    """What the match of an item with a user is made of, in two ways."""
+    """The match of an item with a user, as a sum over past items and as a sum over words."""
 
     model_config = ConfigDict(frozen=True)
 

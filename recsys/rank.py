@@ -1,4 +1,4 @@
-"""The heart: a slate comes in, a ranked slate goes out.
+"""Ranking: a slate comes in, a ranked slate goes out.
 
 Match the text, build the matrix, score, order.
 """

@@ -26,7 +26,7 @@ SCHEMAS = "#/components/schemas/"
 
 
 class Api(FastAPI):
-    """FastAPI with the wire models in its contract, though the handlers read and write bytes."""
+    """FastAPI with the wire models in its OpenAPI document; the handlers read and write bytes."""
 
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document."""
@@ -63,7 +63,7 @@ def build_api(service: RankingService) -> FastAPI:
         return await service.answer(request)
 
     async def model() -> Response:
-        """Tell what is being served."""
+        """Give the policy and the manifest of the bundle."""
         return _json(
             {
                 "policy": service.model.name,
@@ -73,11 +73,11 @@ def build_api(service: RankingService) -> FastAPI:
         )
 
     async def healthz() -> Response:
-        """Tell that the process lives."""
+        """Answer 200 while the process lives."""
         return _json({"status": "alive"})
 
     async def readyz() -> Response:
-        """Tell whether the bundle is loaded and warm."""
+        """Answer 200 once the bundle is loaded and warm, 503 before."""
         if not service.is_warm:
             return problem_response(
                 problems.problem(503, "Not ready", "The bundle is being loaded; try again."),

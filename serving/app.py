@@ -70,12 +70,12 @@ def build_app(
     load_model: LoadModel = load_bundle_model,
     load_encoder: LoadEncoder = load_bundle_encoder,
 ) -> serve.Application:
-    """Put the application together; nothing is loaded before Serve runs it.
+    """Build the Serve application; nothing is loaded before Serve runs it.
 
     Args:
-        settings: Where it runs and what it allows.
-        load_model: How a replica gets its model; from the bundle unless told.
-        load_encoder: How an encoder replica gets its encoder.
+        settings: Bundle, replicas, limits.
+        load_model: Loads the model in a ranking replica.
+        load_encoder: Loads the encoder in an encoder replica.
 
     Returns:
         The application, for `serve.run`.

@@ -1,8 +1,7 @@
 """A small typed client of the ranking service."""
 
 import time
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractContextManager
 
 import httpx
 
@@ -28,7 +27,7 @@ class ProblemError(Exception):
         self.problem = problem
 
 
-class RankingClient:
+class RankingClient(AbstractContextManager["RankingClient"]):
     """Ranks slates over HTTP on one keep-alive connection.
 
     Args:
@@ -36,7 +35,7 @@ class RankingClient:
         timeout_s: Time allowed per attempt, in seconds.
         attempts: How often a call is tried when the service is overloaded or cannot be reached.
         longest_wait_s: Longest wait between two attempts, in seconds.
-        transport: How requests travel; the network unless told.
+        transport: Of httpx; the network when absent.
     """
 
     def __init__(
@@ -52,17 +51,7 @@ class RankingClient:
         self._attempts = attempts
         self._longest_wait_s = longest_wait_s
 
-    def __enter__(self) -> Self:
-        """Give the client itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the connection."""
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the service runs and what it allows."""
+"""Settings of the service: bundle, addresses, limits, replicas."""
 
 from pathlib import Path
 from typing import Literal

@@ -29,7 +29,7 @@ class CutOffs(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What `manifest.json` says."""
+    """The content of `manifest.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,7 +73,7 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read what a bundle says of itself, without its parts.
+    """Read the manifest of a bundle, without its parts.
 
     Args:
         folder: The bundle.

@@ -1,4 +1,4 @@
-"""From a ranker's score to a probability."""
+"""Calibration: a ranker's score to a probability, by isotonic regression."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _KNOTS = 100
 
 @dataclass(frozen=True)
 class Calibration:
-    """A rising line through points; flat beyond its ends.
+    """A piecewise linear, non-decreasing function of the score; constant beyond its ends.
 
     Attributes:
         scores: float64 [n_points], ascending.

@@ -32,7 +32,7 @@ _SEQUENCE_64 = np.uint64(_SEQUENCE)
 
 
 class Forest(NamedTuple):
-    """Trees with numbers to compare and codes to look up.
+    """The trees of a LightGBM model as flat arrays.
 
     Attributes:
         width: Columns of a matrix to score.
@@ -123,7 +123,7 @@ class _Node:
 
 
 class _Tree:
-    """Nodes in the order in which they are met, and leaves from left to right."""
+    """One tree: its nodes in pre-order, its leaves from left to right."""
 
     def __init__(self) -> None:
         self.nodes: list[_Node] = []
@@ -202,7 +202,7 @@ def _add_leaves(forest: Forest, columns: np.ndarray, scores: np.ndarray) -> None
 
 @compiled
 def _has(words: np.ndarray, value: np.float32) -> bool:
-    """Tell whether a set of codes has a value's whole part; a missing one is in no set."""
+    """Whether a set of codes has a value's whole part; a missing value is in no set."""
     if not -1 < value < 32 * len(words):
         return False
     code = int(value)

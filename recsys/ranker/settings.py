@@ -1,4 +1,4 @@
-"""How the ranker is trained."""
+"""Settings `[ranker]`: LightGBM's parameters."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

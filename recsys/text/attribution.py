@@ -1,8 +1,8 @@
-"""Which words of a text made a score what it is: integrated gradients (Sundararajan et al., 2017).
+"""Word attribution of a score by integrated gradients (Sundararajan et al., 2017).
 
 The path goes from the text with every word blanked to the text as it is, in the space of the
-encoder's word embeddings; captum integrates the gradients along it. What the words are given adds
-up to the difference of the score between the two ends.
+encoder's word embeddings; captum integrates the gradients along it. The shares of the words add up
+to the difference of the score between the two ends.
 """
 
 import importlib.util
@@ -30,10 +30,10 @@ Score = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class WordShares:
-    """What each word of a text adds to a score.
+    """The share of each word of a text in a score.
 
     Attributes:
-        words: As they stand in the text, in order; those beyond the encoder's length are left out.
+        words: In the order of the text; those beyond the encoder's length are left out.
         shares: float64 [n_words]; with `blank` they sum to `score`, but for `error`.
         score: Of the text.
         blank: Of the text with every word blanked.
@@ -46,12 +46,12 @@ class WordShares:
 
     @property
     def error(self) -> float:
-        """What the sum misses because the path is walked in steps, in units of the score."""
+        """Error of the numerical integration, in units of the score."""
         return float(self.score - self.blank - self.shares.sum())
 
 
 def require_captum() -> None:
-    """Refuse to go on without the library that integrates.
+    """Check that captum is installed.
 
     Raises:
         UsageError: captum is not installed.
@@ -65,7 +65,7 @@ def require_captum() -> None:
 
 
 def word_shares(encoder: TextEncoder, text: str, score: Score, steps: int = STEPS) -> WordShares:
-    """Share a score of a text out among its words.
+    """Attribute a score of a text to its words.
 
     Args:
         encoder: Any BERT-like model that takes word embeddings.

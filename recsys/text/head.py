@@ -1,4 +1,4 @@
-"""The head that is trained on frozen text vectors; `interest` has what it computes in numpy."""
+"""The trainable head of the interest match, in torch; `interest` scores with it in numpy."""
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class InterestModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def begin_along(self, vectors: np.ndarray) -> None:
-        """Let every tower begin with the directions in which texts differ most.
+        """Initialise every tower with the directions in which texts differ most.
 
         An untrained match is then nearly the cosine of the text vectors. Where the space is as wide
         as the vectors the towers begin as they are, with all directions.
@@ -165,8 +165,8 @@ def head_of(table: InterestTable) -> InterestModel:
         table: From `table_of`, or from a bundle.
 
     Returns:
-        The head without what made the table's past items: its tower for them and its attention
-        to them stand as they begin.
+        The head; its tower `past` and the attention's logits of items, which only made the table,
+        are untrained.
     """
     weights = {name: torch.from_numpy(array) for name, array in table.weights.items()}
     scales = dict(

@@ -1,4 +1,4 @@
-"""How item text is put together and the text model trained."""
+"""Settings `[text]`: the template of an item's text, and the training of the text model."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Mode = Literal["head", "top_layers", "lora", "full"]
 
 
 class TextLimits(BaseModel):
-    """What an item's text may hold: a bound on stuffing, no cure."""
+    """Limits of an item's text: a bound on keyword stuffing, no cure."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,7 +28,7 @@ class TextLimits(BaseModel):
 
 
 class TextSettings(BaseModel):
-    """The part `[text]` of `recsys.toml`: what is learned from, and how."""
+    """The part `[text]` of `recsys.toml`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""The text of an item, put together from its columns, and limits that stuffing runs into.
+"""The text of an item, put together from its columns, with limits against keyword stuffing.
 
 Whoever writes a title may fill it with words that many users like. So a word counts only so often
 and a column has only so many words, as `TextLimits` says; ordinary texts stay as they are.
@@ -55,7 +55,7 @@ def item_texts(
 
 
 def limit_words(text: str, words: int, repeats: int) -> str:
-    """Take out what only stuffing has.
+    """Cut a text to the limits against stuffing.
 
     Control and invisible characters become spaces, a word is kept `repeats` times and a phrase of
     a script without spaces that is repeated on the spot once, and the text ends after `words`

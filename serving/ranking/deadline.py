@@ -39,7 +39,7 @@ class Deadline:
 
 @dataclass
 class RungCosts:
-    """What ranking costs, learned from what it cost, by rung and slate size.
+    """Expected time of ranking by rung and slate size, an exponential moving average.
 
     Explanations come on top, by how many there are. Sizes are told apart by powers of two.
     `cached_text` costs what `full` does, since both run the same model, and `given_order` costs
@@ -51,7 +51,7 @@ class RungCosts:
     def observe(
         self, rung: Rung, candidates: int, rank_ms: float, explained: int = 0, explain_ms: float = 0
     ) -> None:
-        """Take in what ranking so many candidates and explaining some of them took."""
+        """Update the averages with the time of one ranking and of its explanations."""
         if rung == "given_order":
             return
         self._learn(_key(_RANK, rung, candidates), rank_ms)

@@ -1,4 +1,4 @@
-"""How the replicas get their model and their encoder: from the bundle's folder."""
+"""Loads the model of a ranking replica, or the encoder of an encoder replica, from a bundle."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ from serving.telemetry.metrics import make_log
 
 @dataclass(frozen=True)
 class BundleModel:
-    """A bundle as the service calls it.
+    """A bundle behind the interface `Model`.
 
     Attributes:
         bundle: The bundle.
-        encoder_device: Device the service encodes on.
+        encoder_device: Device of the encoder replicas.
     """
 
     bundle: Bundle

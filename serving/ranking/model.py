@@ -1,4 +1,4 @@
-"""What the service needs of a bundle and of an encoder, and how both are loaded."""
+"""Interfaces of the service to a bundle and to an encoder, and the types of their loaders."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """The policy's name, told in every answer."""
+        """The policy's name, part of every answer."""
         ...
 
     @property
@@ -62,7 +62,7 @@ class Model(Protocol):
 
 
 class BatchEncoder(Protocol):
-    """A text model that is loaded."""
+    """A loaded text encoder."""
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Encode texts to vectors, float32 [n_texts, dim]."""

@@ -1,1 +1,1 @@
-"""What the service records: log lines, metrics, served features."""
+"""Telemetry: log lines, metrics, and the features of answered requests."""

@@ -1,4 +1,4 @@
-"""What the service tells of itself: one JSON log line a request, and metrics.
+"""One JSON log line a request, and Prometheus metrics.
 
 Neither ever carries a text, a query or a user's id.
 """
@@ -19,7 +19,7 @@ BATCH_TEXTS = [1.0, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
 
 def make_log(stream: BinaryIO | None = None) -> structlog.typing.FilteringBoundLogger:
-    """Make a logger that writes one JSON object a line; to standard output unless told."""
+    """Make a logger of JSON lines; `stream` is standard output when absent."""
     log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(stream or sys.stdout.buffer),
         processors=[
@@ -37,7 +37,7 @@ def _dumps(value: object, default: object) -> bytes:
 
 
 def where(error: BaseException) -> list[str]:
-    """Tell where an error came from, without its message, which may quote a user's text."""
+    """Give the frames of an error without its message, which may quote a user's text."""
     return [
         f"{frame.filename}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
@@ -80,7 +80,7 @@ class RankingTelemetry:
         unknown: int,
         timings_ms: Mapping[str, float],
     ) -> None:
-        """Tell of a ranking call that got its order."""
+        """Record a ranking call that was answered with an order."""
         self._requests.inc(tags={"status": "200", "rung": rung})
         for stage, spent in timings_ms.items():
             if stage == "total":
@@ -97,14 +97,14 @@ class RankingTelemetry:
         )
 
     def refused(self, request_id: str, status: int, kind: str, spent_ms: float) -> None:
-        """Tell of a ranking call that was answered with a problem document."""
+        """Record a ranking call that was answered with a problem document."""
         self._requests.inc(tags={"status": str(status), "rung": "none"})
         self._log.info(
             "refused", request_id=request_id, status=status, kind=kind, spent_ms=round(spent_ms, 3)
         )
 
     def stepped_down(self, request_id: str, stage: str, cause: BaseException | str) -> None:
-        """Tell that a stage was left out, because of an error or for lack of time."""
+        """Record that a stage was skipped, after an error or for lack of time."""
         name = cause if isinstance(cause, str) else type(cause).__name__
         self._fallbacks.inc(tags={"stage": stage, "cause": name})
         frames = [] if isinstance(cause, str) else where(cause)
@@ -112,13 +112,13 @@ class RankingTelemetry:
         level("stepped down", request_id=request_id, stage=stage, cause=name, where=frames)
 
     def failed(self, request_id: str, error: BaseException) -> None:
-        """Tell of an error that nobody foresaw."""
+        """Record an unexpected error."""
         self._log.error(
             "failed", request_id=request_id, error=type(error).__name__, where=where(error)
         )
 
     def ready(self, policy: str, fingerprint: str, spent_ms: float) -> None:
-        """Tell that the bundle is loaded and warm."""
+        """Record that the bundle is loaded and warm."""
         self._log.info(
             "ready", policy=policy, fingerprint=fingerprint, warm_up_ms=round(spent_ms, 1)
         )
@@ -141,11 +141,11 @@ class EncoderTelemetry:
         )
 
     def encoded(self, texts: int, spent_ms: float) -> None:
-        """Tell of one batch."""
+        """Record a batch."""
         self._batch.observe(texts)
         self._spent.observe(spent_ms)
 
     def shared(self, texts: int) -> None:
-        """Tell how many texts of a call were in flight already."""
+        """Record the texts of a call that were in flight already."""
         if texts:
             self._shared.inc(texts)

@@ -1,4 +1,4 @@
-"""Writes the features that requests were ranked by, to be compared with the backfill's later."""
+"""A log of the features that requests were ranked by, for the parity check with the backfill."""
 
 import os
 from collections.abc import Sequence

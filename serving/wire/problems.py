@@ -12,7 +12,7 @@ FOUND_LENGTH = 80
 
 
 class FieldFault(BaseModel):
-    """What is wrong with one field of the request."""
+    """A fault of one field of the request."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,7 +41,7 @@ def problem(status: int, title: str, detail: str, errors: Sequence[FieldFault] =
 
 
 def body_too_large(found: int | None, limit: int) -> Problem:
-    """Say that the body is longer than allowed; `found` is None when reading stopped there."""
+    """413: the body is longer than allowed; `found` is None when reading stopped at the limit."""
     length = "more" if found is None else f"{found:,} bytes"
     return problem(
         413,
@@ -52,7 +52,7 @@ def body_too_large(found: int | None, limit: int) -> Problem:
 
 
 def unsupported_media_type(header: str, found: str | None) -> Problem:
-    """Say that the body is no JSON or is packed."""
+    """415: the body is not declared as JSON, or is compressed."""
     expected = "application/json" if header == "content-type" else "no encoding of the content"
     return problem(
         415,
@@ -63,7 +63,7 @@ def unsupported_media_type(header: str, found: str | None) -> Problem:
 
 
 def too_many_candidates(found: int, limit: int) -> Problem:
-    """Say that the slate is longer than allowed."""
+    """422: the slate is longer than allowed."""
     return problem(
         422,
         "Too many candidates",
@@ -73,7 +73,7 @@ def too_many_candidates(found: int, limit: int) -> Problem:
 
 
 def overloaded(limit: int) -> Problem:
-    """Say that too many requests are being answered."""
+    """503: too many requests are in flight."""
     return problem(
         503,
         "Overloaded",
@@ -82,13 +82,13 @@ def overloaded(limit: int) -> Problem:
 
 
 def unacceptable(error: RecsysError) -> Problem:
-    """Say what a layer below found wrong with the request."""
+    """422: a layer below refused the request."""
     fault = FieldFault(field="body", found=error.found, expected=error.expected)
     return problem(422, "Invalid request", error.action, [fault])
 
 
 def internal_error() -> Problem:
-    """Say that the service failed, without telling its insides."""
+    """500: the service failed; the log has the cause."""
     return problem(
         500, "Internal error", "The service failed on this request; its log tells more by instance."
     )

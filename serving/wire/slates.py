@@ -1,4 +1,4 @@
-"""From a request's bytes to a slate, and from a ranked slate to the answer's bytes."""
+"""The wire format: a request's bytes to a slate, and a ranked slate to the answer's bytes."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -101,7 +101,7 @@ def to_response(
         slate: The request.
         ranked: Its order; NaN becomes null.
         policy: Name of the bundle.
-        count: How many of the best items to tell.
+        count: How many of the best items the answer has.
         timings_ms: Milliseconds by stage.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Encoders: what turns a text into a vector, on whatever runs fastest here."""
+"""Text encoders: the interface, tokenisation, and the backends (torch, bfloat16, ONNX, int8)."""

@@ -1,4 +1,4 @@
-"""Which backends can be used here, found out without loading any of them."""
+"""The backends that are usable on this machine, found without loading one."""
 
 import importlib.util
 import os
@@ -13,12 +13,12 @@ _EXPORTING = ("onnxruntime", "onnx", "onnxscript")
 
 @dataclass(frozen=True)
 class BackendChoice:
-    """What was chosen, and what will do here.
+    """The configured backend, and the one that is used on this machine.
 
     Attributes:
         chosen: The backend that the settings name.
-        in_use: The one that is used: the same, or torch.
-        reason: Why it is another one; None when it is not.
+        in_use: The same, or `torch` where that one cannot be used.
+        reason: Why it cannot be used; None when it can.
     """
 
     chosen: Backend
@@ -30,8 +30,8 @@ def missing_packages(backend: Backend, *, exported: bool) -> list[str]:
     """List the packages that a backend needs and that are not installed.
 
     Args:
-        backend: Which one.
-        exported: Whether its file is there already, so that it only has to be run.
+        backend: The backend.
+        exported: Whether its file exists, so that it only has to be run.
 
     Returns:
         Names of packages.
@@ -43,11 +43,11 @@ def missing_packages(backend: Backend, *, exported: bool) -> list[str]:
 
 
 def usable_backend(chosen: Backend, device: str) -> BackendChoice:
-    """Find out whether a backend can be used here, and what does in its place.
+    """Choose a backend, or torch in float32 where the configured one cannot be used.
 
     Args:
         chosen: The backend that the settings name.
-        device: Where torch would compute.
+        device: Device of the torch backends.
 
     Returns:
         The choice.

@@ -1,4 +1,4 @@
-"""What every encoder promises, whatever computes its vectors."""
+"""The interface of text encoders, the same for every backend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,9 +45,9 @@ class Encoder(Protocol):
         ...
 
     def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
-        """Encode texts and tell which of them were cut."""
+        """Encode texts, and mark those that were cut."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write all that is needed to encode elsewhere into a folder that exists."""
+        """Write the files that `open_saved` reads into an existing folder."""
         ...

@@ -1,4 +1,4 @@
-"""Texts as batches of tokens: those of one length together, so that hardly anything is padding.
+"""Batches of tokens: texts of like length together, so that little of a batch is padding.
 
 Texts are tokenised a window at a time; while a window's batches are computed, a thread tokenises
 the next one.
@@ -19,17 +19,17 @@ from recsys.text.encoder.tokenizer import (
 )
 
 RUN_COST = 1 / 24
-"""What a batch costs beside its tokens, as a share of the tokens that it may hold."""
+"""Fixed cost of a batch, as a share of the tokens that it may hold."""
 
 LABEL = "Encoding texts"
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Texts that are computed together.
+class TokenBatch:
+    """Token ids of the texts that are encoded together.
 
     Attributes:
-        places: Where they stand among all texts, int64 [b].
+        places: Places of the texts among all, int64 [b].
         ids: Token ids, padded to the longest, int64 [b, w].
         mask: 1 where there is a token, int64 [b, w].
     """
@@ -76,12 +76,12 @@ def batch_bounds(lengths: np.ndarray, token_budget: int) -> list[tuple[int, int]
 
 @compiled
 def _cheapest_ends(lengths: np.ndarray, token_budget: int, run_cost: float) -> np.ndarray:
-    """Tell where a run that begins at each text ends best.
+    """Give the end of the cheapest run that begins at each text, by dynamic programming.
 
     Args:
         lengths: Tokens of each text, longest first, int64 [n].
         token_budget: Tokens of a run at the most, padding included.
-        run_cost: What a run costs beside its tokens, in tokens.
+        run_cost: Fixed cost of a run, in tokens.
 
     Returns:
         int64 [n].
@@ -114,7 +114,7 @@ def _windows(
             yield low, tokens
 
 
-def _batches(tokens: Tokens, start: int, pad_id: int, token_budget: int) -> Iterator[Batch]:
+def _batches(tokens: Tokens, start: int, pad_id: int, token_budget: int) -> Iterator[TokenBatch]:
     lengths = tokens.lengths
     order = np.argsort(-lengths, kind="stable")
     for low, high in batch_bounds(lengths[order], token_budget):
@@ -123,14 +123,14 @@ def _batches(tokens: Tokens, start: int, pad_id: int, token_budget: int) -> Iter
         mask = (np.arange(width) < lengths[places][:, None]).astype(np.int64)
         ids = np.full(mask.shape, pad_id, np.int64)
         ids[mask > 0] = np.concatenate([tokens.ids[place] for place in places])
-        yield Batch(start + places, ids, mask)
+        yield TokenBatch(start + places, ids, mask)
 
 
 def encode_in_batches(
     texts: Sequence[str],
     tokenizer: TextTokenizer,
     dim: int,
-    compute: Callable[[Batch], np.ndarray],
+    compute: Callable[[TokenBatch], np.ndarray],
     *,
     token_budget: int,
     window: int,

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
 from recsys.text.encoder.base import Encoded
-from recsys.text.encoder.batching import Batch, encode_in_batches
+from recsys.text.encoder.batching import TokenBatch, encode_in_batches
 from recsys.text.encoder.device import require_bfloat16, require_device
 from recsys.text.encoder.tokenizer import TextTokenizer
 
@@ -179,7 +179,7 @@ class TextEncoder:
         return TextEncoder(model, self.tokenizer, self.max_tokens, self.device, fingerprint)
 
     @torch.inference_mode()
-    def _compute(self, batch: Batch) -> np.ndarray:
+    def _compute(self, batch: TokenBatch) -> np.ndarray:
         inputs = {"input_ids": batch.ids, "attention_mask": batch.mask}
         if "token_type_ids" in self.tokenizer.model_input_names:
             inputs["token_type_ids"] = np.zeros_like(batch.ids)

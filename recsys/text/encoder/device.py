@@ -1,4 +1,4 @@
-"""What this machine can compute on."""
+"""Checks of the device: is it there, and does it have units for bfloat16."""
 
 import torch
 

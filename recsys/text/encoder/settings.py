@@ -1,4 +1,4 @@
-"""Where texts are encoded and how, apart from what is learned."""
+"""Settings of encoding: backend, device, threads, precision; none changes what is learned."""
 
 from typing import Literal
 

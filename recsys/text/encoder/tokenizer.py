@@ -1,4 +1,4 @@
-"""Cuts texts into tokens."""
+"""Tokenisation: texts to token ids, cut to the encoder's length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class TextTokenizer:
         return Tokens([tokens.ids for tokens in found], np.array(cut, bool))
 
     def pieces(self, text: str) -> Pieces:
-        """Tokenise one text and tell where in it each token stands."""
+        """Tokenise one text, with the span of each token."""
         readable = _readable(text, self.max_tokens * CHARACTERS_PER_TOKEN)
         found = self._tokenizer.encode(readable)
         return Pieces(

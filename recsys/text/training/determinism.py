@@ -1,4 +1,4 @@
-"""What makes a training come out the same every time: seeds and rates by step, exact sums."""
+"""Determinism of a training: seed and learning rate by step, torch's deterministic algorithms."""
 
 import math
 import os
@@ -12,7 +12,7 @@ from recsys.text.settings import TextSettings
 
 
 def learning_rate_factor(step: int, settings: TextSettings) -> float:
-    """Give the share of the peak: a straight warm-up, then a cosine down to almost nothing.
+    """Give the learning rate as a share of its peak: linear warm-up, then cosine decay.
 
     Args:
         step: From 1.
@@ -29,17 +29,17 @@ def learning_rate_factor(step: int, settings: TextSettings) -> float:
 
 
 def step_seed(*numbers: int) -> int:
-    """Give one seed for several numbers, as good as independent of that of others."""
+    """Hash numbers to one seed, 0..2**63 - 1; other numbers give an independent one."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 @contextmanager
 def exact(*, one_thread: bool) -> Iterator[None]:
-    """Let torch compute the same on every run.
+    """Run a block with torch's deterministic algorithms.
 
     Args:
-        one_thread: The matrices of a head alone are too small to gain from more threads, which
-            lose much where cores are shared and wait for each other.
+        one_thread: Compute with one CPU thread: the matrices of a head alone are too small to gain
+            from more, which lose much where cores are shared.
 
     Yields:
         Nothing.

@@ -49,7 +49,7 @@ _VALIDATION_SLATES = 1_000
 
 @dataclass(frozen=True)
 class Run:
-    """How a training is run; only the seed is part of what is learned.
+    """Seed, folder and workers of a training; only the seed changes what is learned.
 
     Attributes:
         seed: Seeds the draws, the dropout and the initial weights.
@@ -68,7 +68,7 @@ class Run:
 
 @dataclass(frozen=True)
 class TextTraining:
-    """What fine-tuning gives; a source that is trained is left at its best as well.
+    """The result of a fine-tuning; a trainable source keeps its best weights too.
 
     Attributes:
         model: The head with the best validation nDCG@10.
@@ -132,7 +132,7 @@ def finetune(
 def fingerprint_of(
     slates: LabelledSlates, gains: Sequence[float], settings: TextSettings, run: Run
 ) -> str:
-    """Hash all that decides the result of a training."""
+    """Hash everything that the result of a training depends on, 16 hexadecimal digits."""
     digest = hashlib.sha256(f"{settings.model_dump_json()} {list(gains)} {run.seed}".encode())
     digest.update(run.inputs.encode())
     rows, history = slates.rows, slates.history
@@ -145,7 +145,7 @@ def fingerprint_of(
 
 
 class _Loop:
-    """The state of a training and its steps."""
+    """A training under way: weights, optimiser, learning curve, early stopping."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The loss of fine-tuning: a slate softmax, within slates and across them."""
+"""The loss of fine-tuning: a softmax within each slate and across the slates of a batch."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class SlateBatch:
 
 @dataclass(frozen=True)
 class DrawTexts:
-    """The distinct texts of a draw, and where each stands in it.
+    """The distinct texts of a draw, and their places in it.
 
     Attributes:
         texts: int64 [u], distinct texts, in order.
@@ -59,7 +59,7 @@ class DrawTexts:
 
     @classmethod
     def of(cls, draw: Draw, item_text: np.ndarray, query_text: np.ndarray) -> "DrawTexts":
-        """Find them.
+        """Find the distinct texts of a draw.
 
         Args:
             draw: What was drawn.
@@ -143,7 +143,7 @@ def slate_loss(
     past_item = batch.past_item[mine]
     past = model.tower(model.past, batch.past[mine])
     logits = model.attention(past, batch.kind[mine], batch.age[mine])
-    user = BatchUsers(past, logits, past_item, batch.query[mine])
+    user = UserBatch(past, logits, past_item, batch.query[mine])
     item, gain = batch.item[mine], batch.gain[mine]
     own = own_scores(model, user, z[mine], item)
     weight = gain / gain.sum(1, keepdim=True).clamp(min=1e-6)
@@ -183,12 +183,12 @@ def _softmax_loss(score: Tensor, weight: Tensor, others: Tensor, against: Tensor
 
 
 @dataclass(frozen=True)
-class BatchUsers:
-    """The users of a batch.
+class UserBatch:
+    """The users of a batch, as the head sees them.
 
     Attributes:
         past: Past items in the space of matches, [b, k, dim].
-        logits: What the attention thinks of them, [b, k].
+        logits: Their logits of the attention, [b, k].
         past_item: Their places in the catalogue, [b, k]; -1 beyond the end.
         query: Text vectors of the queries, [b, dim]; 0 without one.
     """
@@ -199,27 +199,27 @@ class BatchUsers:
     query: Tensor
 
 
-def own_scores(model: InterestModel, user: BatchUsers, z: Tensor, item: Tensor) -> Tensor:
+def own_scores(model: InterestModel, user: UserBatch, z: Tensor, item: Tensor) -> Tensor:
     """Score each slate's own candidates z, [b, m, dim], at places `item`, [b, m]: [b, m]."""
     similarity = z @ user.past.transpose(1, 2)
     wish = z @ _wish(model, user)[:, :, None]
     return _pooled(model, user, similarity, item) + z @ model.default + wish.squeeze(-1)
 
 
-def shared_scores(model: InterestModel, user: BatchUsers, z: Tensor, item: Tensor) -> Tensor:
+def shared_scores(model: InterestModel, user: UserBatch, z: Tensor, item: Tensor) -> Tensor:
     """Score the same candidates z, [n, dim], at places `item`, [n], for every user: [b, n]."""
     similarity = (user.past @ z.T).transpose(1, 2)
     shared = item.expand(len(user.past), -1)
     return _pooled(model, user, similarity, shared) + z @ model.default + _wish(model, user) @ z.T
 
 
-def _pooled(model: InterestModel, user: BatchUsers, similarity: Tensor, item: Tensor) -> Tensor:
+def _pooled(model: InterestModel, user: UserBatch, similarity: Tensor, item: Tensor) -> Tensor:
     past_item = user.past_item[:, None, :]
     mask = (past_item >= 0) & (past_item != item[:, :, None])
     return model.pool(similarity, user.logits[:, None, :], mask)
 
 
-def _wish(model: InterestModel, user: BatchUsers) -> Tensor:
+def _wish(model: InterestModel, user: UserBatch) -> Tensor:
     """Bring the queries into the space of matches, scaled, [b, dim]; 0 without a query."""
     asked = user.query.abs().sum(1, keepdim=True) > 0
     return model.query_scale * torch.where(asked, model.tower(model.query, user.query), 0.0)

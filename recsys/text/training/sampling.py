@@ -1,4 +1,4 @@
-"""What one step of fine-tuning looks at: slates, and of each some positives and negatives."""
+"""Sampling of training batches: slates, and some positives and negatives of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where the vectors of texts come from in training: computed once, or by layers being trained."""
+"""Text vectors in training: frozen ones, or the interface to an encoder that is trained."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from recsys.labels.slates import LabelledSlates
 
 @dataclass(frozen=True)
 class FrozenVectors:
-    """What an encoder says of every text.
+    """Text vectors of items and queries.
 
     Attributes:
         items: float32 [n_items, dim]; NaN rows for items without text.
@@ -26,7 +26,7 @@ class FrozenVectors:
 
 
 class TextSource(Protocol):
-    """Gives the vectors of texts to the training loop, and lets it train what makes them."""
+    """Text vectors for the training loop, and the parameters that make them."""
 
     @property
     def item_text(self) -> np.ndarray:
@@ -45,23 +45,16 @@ class TextSource(Protocol):
 
     @property
     def device(self) -> str:
-        """Where vectors come out."""
+        """Device of the vectors."""
         ...
 
     @property
     def trainable(self) -> Mapping[str, nn.Parameter]:
-        """What is trained, by name; nothing where vectors are frozen."""
+        """Parameters that are trained, by name; none where vectors are frozen."""
         ...
 
     def lengths(self, texts: np.ndarray) -> np.ndarray:
-        """Tell what each text costs to encode.
-
-        Args:
-            texts: int64 [n], places of texts.
-
-        Returns:
-            Tokens, int64 [n]; 0 for what is only looked up.
-        """
+        """Give the tokens of texts at places int64 [n], int64 [n]; 0 where vectors are frozen."""
         ...
 
     def vectors(self, texts: np.ndarray, *, training: bool) -> Tensor:
@@ -115,7 +108,7 @@ class FrozenSource:
         return torch.from_numpy(np.nan_to_num(both)).to(self.device)
 
     def lengths(self, texts: np.ndarray) -> np.ndarray:
-        """Tell that nothing is encoded."""
+        """Give 0 for each text: nothing is encoded."""
         return np.zeros(len(texts), np.int64)
 
     def vectors(self, texts: np.ndarray, *, training: bool) -> Tensor:
@@ -138,10 +131,10 @@ def texts_of_slates(source: TextSource, slates: LabelledSlates) -> np.ndarray:
 
 
 def as_frozen(source: TextSource, texts: np.ndarray, vectors: np.ndarray) -> FrozenVectors:
-    """Lay the vectors of some texts out by item and query.
+    """Arrange the vectors of some texts by item and query.
 
     Args:
-        source: Knows which text is whose.
+        source: Has the text of each item and query.
         texts: int64 [n], places of texts, in order.
         vectors: float32 [n, dim].
 

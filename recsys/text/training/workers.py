@@ -17,12 +17,12 @@ from torch import Tensor, distributed
 
 @dataclass(frozen=True)
 class Workers:
-    """Which of how many workers this is; torch.distributed is running if there are several.
+    """Rank and number of the workers; torch.distributed is running if there are several.
 
     Attributes:
-        rank: From 0; the first one writes what is written.
-        count: How many there are.
-        device: Where they compute.
+        rank: Of this worker, from 0; the first one writes files.
+        count: Workers.
+        device: `cpu`, `cuda`, ...
     """
 
     rank: int = 0
@@ -36,7 +36,7 @@ class Workers:
 
     @contextmanager
     def first_alone(self) -> Iterator[None]:
-        """Let the first one go through a block alone, and the others after it.
+        """Run a block in the first worker, then in all others.
 
         Yields:
             Nothing.
@@ -63,7 +63,7 @@ class Workers:
         return np.sort(np.argsort(-lengths, kind="stable")[self.rank :: self.count])
 
     def together(self, own: Tensor, places: np.ndarray, total: int) -> Tensor:
-        """Bring the vectors of all workers together; gradients find their way back.
+        """Gather the vectors of all workers; gradients flow back to the worker of each.
 
         Args:
             own: This worker's vectors, [n, dim].

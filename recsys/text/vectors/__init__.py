@@ -1,1 +1,1 @@
-"""Vectors of texts: stored in shards, computed once, for a whole catalogue."""
+"""Text vectors on disk: the store, the cache in front of an encoder, a whole catalogue's."""

@@ -14,7 +14,7 @@ from recsys.text.vectors.store import SHARD_ROWS, VectorStore, text_key
 
 @dataclass(frozen=True)
 class EmbedReport:
-    """What became of a catalogue's texts.
+    """Counts of an embedding of a catalogue.
 
     Attributes:
         items: Items of the catalogue.

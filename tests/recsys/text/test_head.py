@@ -11,7 +11,7 @@ from features.arrays.key_index import MISSING
 from features.log.history import History
 from recsys.text.head import InterestModel, table_of
 from recsys.text.interest import InterestTable, ages
-from recsys.text.training.loss import BatchUsers, own_scores, shared_scores
+from recsys.text.training.loss import UserBatch, own_scores, shared_scores
 from tests.worlds import NOON
 
 DIM, KINDS, ITEMS, PAST = 8, 3, 12, 5
@@ -47,7 +47,7 @@ def torch_match(
     logits = model.attention(past, torch.from_numpy(history.kind.astype(np.int64)), age)
     candidate = torch.from_numpy(item.astype(np.int64))
     z = model.tower(model.item, text[candidate.clamp(min=0)])
-    user = BatchUsers(past, logits, places, torch.from_numpy(np.nan_to_num(query))[None])
+    user = UserBatch(past, logits, places, torch.from_numpy(np.nan_to_num(query))[None])
     with torch.inference_mode():
         score = own_scores(model, user, z[None], candidate[None])[0].numpy()
         shared = shared_scores(model, user, z, candidate)[0].numpy()

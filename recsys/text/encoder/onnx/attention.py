@@ -1,4 +1,4 @@
-"""Attention as one node of ONNX Runtime's own, in the place of the dozen that its formula makes."""
+"""Attention exported as one fused node of ONNX Runtime instead of a dozen."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_file
 from recsys.text.encoder.backends import usable_threads
 from recsys.text.encoder.base import Encoded
-from recsys.text.encoder.batching import Batch, encode_in_batches
+from recsys.text.encoder.batching import TokenBatch, encode_in_batches
 from recsys.text.encoder.onnx.runtime import loading_errors, onnx_runtime
 from recsys.text.encoder.tokenizer import TextTokenizer
 
@@ -122,7 +122,7 @@ class OnnxEncoder:
         with atomic_file(folder / onnx_file(self.fingerprint.partition("-")[2])) as part:
             part.write_bytes(self.path.read_bytes())
 
-    def _compute(self, batch: Batch) -> np.ndarray:
+    def _compute(self, batch: TokenBatch) -> np.ndarray:
         inputs = dict(zip(INPUTS, (batch.ids, batch.mask), strict=True))
         vectors: np.ndarray = self.session.run([OUTPUT], inputs)[0]
         return vectors

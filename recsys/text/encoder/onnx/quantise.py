@@ -20,14 +20,14 @@ _LARGEST = 127
 _LARGEST_WEIGHT = 63
 _MIDDLE = 128
 _VALUE = 2
-"""Which input of an attention node its values are."""
+"""Index of the values among the inputs of an attention node."""
 _ON_THE_WAY = ("Add", "Reshape", "Transpose")
 _TINY = np.float32(1e-12)
 
 
 @dataclass
 class _Rewriting:
-    """What is put in the place of the matrix products.
+    """The nodes and constants that replace the matrix products.
 
     Attributes:
         nodes: The new graph.

@@ -1,1 +1,1 @@
-"""What of the encoder is trained: nothing, its top layers, adapters, or all of it."""
+"""Training modes of the encoder: its top layers, LoRA adapters, or all of its weights."""

@@ -1,4 +1,4 @@
-"""The three modes that train the encoder, each from the frozen one."""
+"""Text sources of the modes `top_layers`, `lora` and `full`, built from the frozen encoder."""
 
 import copy
 import warnings
@@ -15,7 +15,7 @@ from recsys.text.encoder.bert import TextEncoder
 from recsys.text.settings import TextSettings
 from recsys.text.training.modes.encoder_source import EncoderSource, Entrance, TrainingPrecision
 from recsys.text.training.modes.hidden_states import hidden_states
-from recsys.text.training.modes.layers import freeze, layer_stack, set_dropout, states_before
+from recsys.text.training.modes.layers import layer_stack, set_dropout, states_before
 from recsys.text.training.modes.token_table import TokenTable
 
 
@@ -98,7 +98,7 @@ def top_layers_source(
         UsageError: The encoder has fewer layers, or no stack of layers.
     """
     model: nn.Module = copy.deepcopy(encoder.model)
-    freeze(model)
+    model.requires_grad_(requires_grad=False)
     stack = layer_stack(model)
     frozen = len(stack.layers) - settings.layers
     if frozen < 0:
@@ -135,7 +135,7 @@ def top_layers_source(
 
 
 def _without_pooler(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Leave out what no vector depends on: the map that was trained for the first token alone."""
+    """Leave out the pooler, which mean pooling does not use."""
     return {
         name: parameter
         for name, parameter in model.named_parameters()

@@ -25,11 +25,11 @@ same."""
 
 @dataclass(frozen=True)
 class Entrance:
-    """Where the cached output of the frozen layers goes in.
+    """The cached output of the frozen layers, and the layer that takes it.
 
     Attributes:
         layer: The first layer that is trained.
-        states: What comes before it, of every text.
+        states: Its input, of every text.
     """
 
     layer: nn.Module
@@ -41,10 +41,10 @@ class EncoderSource:
     """An encoder in training; it owns its model.
 
     Attributes:
-        encoder: What it began from; only its tokenizer and device are used.
+        encoder: The encoder before training; only its tokenizer and device are used.
         tokens: The texts.
-        model: What is run.
-        trainable: What of it is trained, by name.
+        model: The transformer that is run.
+        trainable: Its parameters that are trained, by name.
         active: Its parts with dropout on while training.
         merged: Gives the whole model as it is now, to be called when training is over.
         precision: `bf16` computes in bfloat16 where that is safe; weights stay float32.
@@ -77,11 +77,11 @@ class EncoderSource:
 
     @property
     def device(self) -> str:
-        """Where vectors come out."""
+        """Device of the vectors."""
         return self.encoder.device
 
     def lengths(self, texts: np.ndarray) -> np.ndarray:
-        """Tell what each text costs to encode, int64 [n], in tokens."""
+        """Give the tokens of each text, int64 [n]."""
         return self.tokens.lengths[texts]
 
     def vectors(self, texts: np.ndarray, *, training: bool) -> Tensor:
@@ -131,8 +131,8 @@ def require_precision(precision: TrainingPrecision, device: str) -> None:
     """Refuse bf16 where the device would only emulate it.
 
     Args:
-        precision: What is asked for.
-        device: Where it would run.
+        precision: Arithmetic of the training.
+        device: `cpu`, `cuda`, ...
 
     Raises:
         UsageError: The device has no units for it.

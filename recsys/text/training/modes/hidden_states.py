@@ -1,4 +1,4 @@
-"""What the frozen lower layers say of every text: computed once, kept on disk, memory-mapped.
+"""Hidden states of the frozen lower layers: computed once a text, kept on disk, memory-mapped.
 
 A folder for each encoder and number of frozen layers holds parts, `N.npy` (float16 [n_tokens, dim])
 with `N.safetensors` (the texts' keys and where they begin). Texts that are new go into a part of

@@ -1,11 +1,10 @@
-"""The stack of layers of any BERT-like model, and ways into its middle."""
+"""The layers of a BERT-like model: read the input of one, or replace it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from data_contracts.errors import UsageError
@@ -15,12 +14,12 @@ _STATES = "hidden_states"
 
 @dataclass(frozen=True)
 class LayerStack:
-    """Where a model keeps its layers.
+    """The list of a model's layers, and its place in the model.
 
     Attributes:
-        path: Name of the stack within the model.
+        path: Dotted name of the list within the model.
         parent: The module that owns it.
-        name: Its name there.
+        name: Its name in the parent.
         layers: The layers, the first one first.
     """
 
@@ -30,7 +29,7 @@ class LayerStack:
     layers: nn.ModuleList
 
     def hold(self, layers: nn.ModuleList) -> None:
-        """Let the model run these layers only."""
+        """Replace the list of layers."""
         setattr(self.parent, self.name, layers)
 
 
@@ -73,7 +72,7 @@ def states_before(model: nn.Module, layer: nn.Module, inputs: Mapping[str, Tenso
         inputs: input_ids and attention_mask, [b, w].
 
     Returns:
-        What goes into the layer, [b, w, dim].
+        The input of the layer, [b, w, dim].
     """
 
     def leave(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -92,11 +91,11 @@ def states_before(model: nn.Module, layer: nn.Module, inputs: Mapping[str, Tenso
 
 @contextmanager
 def entering(layer: nn.Module, states: Tensor) -> Iterator[None]:
-    """Let a layer go on from given states, whatever the model hands it.
+    """Replace the input of a layer by given states while the block runs.
 
     Args:
         layer: The layer.
-        states: What goes in instead, [b, w, dim].
+        states: Its input, [b, w, dim].
 
     Yields:
         Nothing.
@@ -121,8 +120,3 @@ def set_dropout(model: nn.Module, share: float) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = share
-
-
-def freeze(model: nn.Module) -> None:
-    """Let nothing of a model be trained."""
-    torch.nn.Module.requires_grad_(model, requires_grad=False)

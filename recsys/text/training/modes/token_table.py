@@ -1,4 +1,4 @@
-"""The distinct texts of a catalogue and its queries, as tokens."""
+"""Token ids of the distinct texts of a catalogue and its queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

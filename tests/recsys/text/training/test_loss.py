@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recsys.text.head import InterestModel
 from recsys.text.settings import TextSettings
-from recsys.text.training.loss import BatchUsers, SlateBatch, own_scores, shared_scores, slate_loss
+from recsys.text.training.loss import SlateBatch, UserBatch, own_scores, shared_scores, slate_loss
 from tests.recsys.text.test_head import DIM, KINDS, random_model
 
 SLATES, CANDIDATES, PAST, ITEMS = 3, 5, 4, 9
@@ -49,7 +49,7 @@ def scores(model: InterestModel, batch: SlateBatch) -> tuple[np.ndarray, np.ndar
     """Every user's scores of its own candidates, [b, m], and of all candidates, [b, b m]."""
     past = model.tower(model.past, batch.past)
     logits = model.attention(past, batch.kind, batch.age)
-    user = BatchUsers(past, logits, batch.past_item, batch.query)
+    user = UserBatch(past, logits, batch.past_item, batch.query)
     z = model.tower(model.item, batch.candidates)
     with torch.no_grad():
         own = own_scores(model, user, z, batch.item).double().numpy()

@@ -51,7 +51,7 @@ def embed(
     ] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Workers on Ray.")] = 2,
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join; a local one when absent.")
+        str | None, typer.Option(help="Ray cluster to join; by default RAY_ADDRESS or a local one.")
     ] = None,
 ) -> None:
     """Encode the catalogue's texts that have no vector yet; may be stopped and started again."""

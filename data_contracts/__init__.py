@@ -1,1 +1,14 @@
 """Data contracts: tables, requests and answers, errors, and files written whole."""
+
+__all__ = [
+    "array_file",
+    "errors",
+    "events",
+    "export",
+    "items",
+    "progress",
+    "reading",
+    "served",
+    "slates",
+    "storage",
+]

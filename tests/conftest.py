@@ -5,7 +5,8 @@ from hypothesis import settings
 
 from features.log.log import Log
 from recsys.bundle.bundle import Bundle, load_bundle
-from recsys.datasets.simulation import SimulationSettings, simulate
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.training.data import TrainingData
 from recsys.training.texts import Texts
 from recsys.training.train import train

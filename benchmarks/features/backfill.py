@@ -31,7 +31,7 @@ from benchmarks.features.simulated_log import configure, simulated_log
 from features.backfill.rows import feature_columns
 from features.backfill.run import ROWS
 from features.settings import FeatureSettings
-from recsys.datasets.simulation import SimulationSettings
+from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.datasets.simulation.world.sizing import (
     INTERACTIONS_PER_IMPRESSION,
     parse_count,

@@ -52,7 +52,7 @@ from features.counter_spec import ITEM, USER
 from features.kinds.counts import WindowCount
 from features.log.events import IMPRESSION, SESSION
 from features.settings import FeatureSettings
-from recsys.datasets.simulation import SimulationSettings
+from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.datasets.simulation.world.sizing import parse_count, sized_settings
 from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.feature_sets import row_features

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from features.settings import FeatureSettings
-from recsys.datasets.simulation import SimulationSettings, simulate
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.datasets.simulation.world.truth import SETTINGS_NAME, TRUTH_FOLDER
 from recsys.labels.split import SplitSettings
 from recsys.workspace.config import CONFIG_NAME, write_config

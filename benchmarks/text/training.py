@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.datasets.simulation import SimulationSettings, simulate
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.labels.slates import LabelledSlates
 from recsys.text.encoder.bert import mean_pooled
 from recsys.text.head import InterestModel

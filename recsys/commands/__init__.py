@@ -1,1 +1,3 @@
 """The commands of this layer, put together in `app`."""
+
+__all__ = ["app", "console"]

@@ -46,8 +46,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Simulate a shop with known truth; the defaults are the quickstart's."""
     from data_contracts.errors import UsageError
-    from recsys.datasets.simulation import SimulationSettings
-    from recsys.datasets.simulation import simulate as run
+    from recsys.datasets.simulation.run import simulate as run
+    from recsys.datasets.simulation.world.settings import SimulationSettings
     from recsys.datasets.simulation.world.sizing import parse_count, sized_settings
 
     asked = {

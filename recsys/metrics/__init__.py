@@ -1,1 +1,3 @@
 """Metrics per request (`ranking`), of probabilities, and their intervals over users."""
+
+__all__ = ["calibration", "intervals", "ranking"]

@@ -1,1 +1,3 @@
 """The LightGBM ranker: training, fast scoring, calibration."""
+
+__all__ = ["calibration", "ranker", "settings"]

@@ -1,1 +1,13 @@
 """Interest match: what a user's history says about the text of an item."""
+
+__all__ = [
+    "attribution",
+    "encoder",
+    "head",
+    "interest",
+    "settings",
+    "signals",
+    "template",
+    "training",
+    "vectors",
+]

@@ -1,1 +1,3 @@
 """The console command `recsys` (`cli`), and `recsys demo`."""
+
+__all__ = ["cli"]

@@ -20,7 +20,8 @@ from features.log.log import Log
 from recsys.commands.console import Terminal, import_table
 from recsys.datasets.complete_journey import import_complete_journey
 from recsys.datasets.online_retail import import_online_retail
-from recsys.datasets.simulation import SimulationSettings, simulate
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.evaluation.evaluate import evaluate
 from recsys.reports.evaluation import render_terminal, save_reports
 from recsys.text.template import item_texts

@@ -1,1 +1,3 @@
 """The encoder on ONNX Runtime: exported, quantised, run without torch."""
+
+__all__ = ["encoder", "export"]

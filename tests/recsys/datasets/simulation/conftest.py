@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys.datasets.simulation import SimulationReport, SimulationSettings, simulate
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings
 from recsys.workspace.workspace import Workspace
 
 # Large enough that a wrong probability shows beyond the noise of the draws.

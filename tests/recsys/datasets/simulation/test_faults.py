@@ -8,8 +8,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from data_contracts.events import Impressions, Interactions
-from recsys.datasets.simulation import SimulationReport, SimulationSettings, simulate
 from recsys.datasets.simulation.robots import LONGEST_VISIT, SHORTEST_VISIT, mean_robot_visits
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings
 from recsys.datasets.simulation.world.truth import (
     TruthBots,
     TruthDuplicates,

@@ -14,8 +14,9 @@ from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
 from data_contracts.progress import T
 from data_contracts.reading import check_rows
-from recsys.datasets.simulation import SimulationReport, SimulationSettings, simulate
 from recsys.datasets.simulation.day import CART, CLICK, PURCHASE, UNIFORM_POLICY
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings
 from recsys.datasets.simulation.world.truth import (
     TruthExamination,
     TruthImpressions,

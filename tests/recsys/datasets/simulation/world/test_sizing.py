@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from recsys.datasets.simulation import SimulationSettings, simulate
+from recsys.datasets.simulation.run import simulate
+from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.datasets.simulation.world.sizing import parse_count, sized_settings
 
 

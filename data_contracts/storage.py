@@ -67,6 +67,12 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with atomic_file(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a table whole or not at all."""
     with atomic_file(path) as part:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from data_contracts.errors import DataError
-from data_contracts.storage import atomic_file, file_hash
+from data_contracts.storage import atomic_file, file_hash, write_text
 from features.arrays.clock import day_name
 from features.feature_set import FeatureSet
 from features.log.log import Log
@@ -93,8 +93,7 @@ def write_rows_manifest(
     }
     if manifest == read_rows_manifest(folder):
         return
-    with atomic_file(folder / MANIFEST) as part:
-        part.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=2))
 
 
 def feature_columns(folder: Path) -> tuple[str, list[str]]:

@@ -15,10 +15,9 @@ from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.checks.parity import KEYS, ParityReport
 from features.feature_set import FeatureSet
-from features.log.catalogue import Catalogue
 from features.log.events import day_blocks, known_time
 from features.log.requests import Rows
-from features.log.tables import EncodedRequests, read_requests
+from features.log.tables import EncodedRequests, LogTables, read_requests
 from features.online.events import IncomingEvents
 from features.online.executor import OnlineFeatures
 from features.settings import FeatureSettings
@@ -28,23 +27,6 @@ from features.snapshots.snapshot import Snapshot
 BLOCK_EVENTS = 500_000
 FOLD = 5_000
 _KNOWN = "known"
-
-
-@dataclass(frozen=True)
-class Tables:
-    """A log to replay.
-
-    Attributes:
-        catalogue: The items.
-        impressions: A table that keeps the contract of impressions.
-        interactions: A table that keeps the contract of interactions.
-        kinds: Kinds of interaction the features need, weakest first.
-    """
-
-    catalogue: Catalogue
-    impressions: pl.LazyFrame
-    interactions: pl.LazyFrame
-    kinds: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +45,7 @@ class ReplayScope:
 
 
 def replay(
-    tables: Tables,
+    tables: LogTables,
     features: FeatureSet,
     settings: FeatureSettings,
     folder: Path,
@@ -122,7 +104,7 @@ def _source(folder: Path) -> Callable[[int], Snapshot | None]:
     return at
 
 
-def _events_per_day(tables: Tables) -> dict[int, int]:
+def _events_per_day(tables: LogTables) -> dict[int, int]:
     """Count what became known each day, by day number, ascending."""
     known = tables.interactions.filter(_of_kinds(tables)).select((known_time() // DAY).alias("day"))
     shown = tables.impressions.select(Impressions.timestamp.col.dt.timestamp("us") // DAY)
@@ -131,7 +113,7 @@ def _events_per_day(tables: Tables) -> dict[int, int]:
     return dict(zip(days["day"].to_list(), days["len"].to_list(), strict=True))
 
 
-def _of_kinds(tables: Tables) -> pl.Expr:
+def _of_kinds(tables: LogTables) -> pl.Expr:
     return Interactions.kind.col.is_in(list(tables.kinds))
 
 
@@ -140,7 +122,7 @@ class _Player:
 
     def __init__(
         self,
-        tables: Tables,
+        tables: LogTables,
         features: FeatureSet,
         settings: FeatureSettings,
         rows: pl.LazyFrame,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from features.arrays.clock import DAY
 from features.log.catalogue import Catalogue
 from features.log.events import EVENT_ARRAYS, SESSION, Events, day_blocks
 from features.log.prepare import BLOCK_ROWS, FORMAT, STAMP, USERS, Day, arrivals_files, prepare_log
+from features.log.tables import LogTables
 
 
 @dataclass(frozen=True)
@@ -136,26 +137,13 @@ class Log:
         return list(day_blocks({n: day.shown for n, day in self.days.items() if day.shown}, limit))
 
 
-def open_log(
-    items: pl.LazyFrame,
-    impressions: pl.LazyFrame,
-    interactions: pl.LazyFrame,
-    catalogue: Catalogue,
-    kinds: Sequence[str],
-    late_days: int,
-    folder: Path,
-    stamp: str | None = None,
-) -> Log:
+def open_log(tables: LogTables, late_days: int, folder: Path, stamp: str | None = None) -> Log:
     """Open a log: count and hash its days, number its users, and sort interactions by arrival.
 
     The result is kept in the folder, and used again while the stamp stays the same.
 
     Args:
-        items: A table that keeps the contract of items.
-        impressions: A table that keeps the contract of impressions.
-        interactions: A table that keeps the contract of interactions.
-        catalogue: What features read of the items.
-        kinds: Kinds of interaction the features need.
+        tables: The log's tables.
         late_days: Interactions that arrived later than so many days are set aside.
         folder: Where to keep what is made.
         stamp: Changes whenever a table or setting does; None makes all again.
@@ -168,15 +156,15 @@ def open_log(
     """
     if stamp is None or _stamp_of(folder) != stamp:
         with atomic_folder(folder) as new:
-            prepare_log(items, impressions, interactions, catalogue, kinds, late_days, new, stamp)
+            prepare_log(tables, late_days, new, stamp)
     scalars = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-    clustered = scalars["clustered"]
+    by_day = pl.scan_parquet(folder / "impressions" / "**/*.parquet")
     return Log(
-        catalogue,
+        tables.catalogue,
         scalars["catalogue"],
         pl.read_parquet(folder / USERS)[Impressions.user_id.name],
-        (*kinds, SESSION),
-        impressions if clustered else pl.scan_parquet(folder / "impressions" / "**/*.parquet"),
+        (*tables.kinds, SESSION),
+        tables.impressions if scalars["clustered"] else by_day,
         folder,
         {int(n): Day(**day) for n, day in scalars["days"].items()},
         scalars["late"],

@@ -13,11 +13,10 @@ import polars as pl
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
-from data_contracts.storage import atomic_file
+from data_contracts.storage import write_text
 from features.arrays.clock import DAY, day_name, day_number
-from features.log.catalogue import Catalogue
 from features.log.events import EVENT_ARRAYS, SESSION, Events, day_blocks
-from features.log.tables import encode_interactions, in_time_for, with_times
+from features.log.tables import LogTables, encode_interactions, in_time_for, with_times
 
 BLOCK_ROWS = 1_000_000
 """Rows of a table that are in memory at once, unless one day has more."""
@@ -44,24 +43,11 @@ class Day:
     digest: str
 
 
-def prepare_log(
-    items: pl.LazyFrame,
-    impressions: pl.LazyFrame,
-    interactions: pl.LazyFrame,
-    catalogue: Catalogue,
-    kinds: Sequence[str],
-    late_days: int,
-    folder: Path,
-    stamp: str | None,
-) -> None:
+def prepare_log(tables: LogTables, late_days: int, folder: Path, stamp: str | None) -> None:
     """Write the files that a log is opened from into an empty folder.
 
     Args:
-        items: A table that keeps the contract of items.
-        impressions: A table that keeps the contract of impressions.
-        interactions: A table that keeps the contract of interactions.
-        catalogue: What features read of the items.
-        kinds: Kinds of interaction the features need.
+        tables: The log's tables.
         late_days: Interactions that arrived later than so many days are set aside.
         folder: The folder.
         stamp: Of the tables and settings; stored with them.
@@ -69,6 +55,7 @@ def prepare_log(
     Raises:
         DataError: There is no interaction of any of the kinds.
     """
+    impressions, interactions, kinds = tables.impressions, tables.interactions, tables.kinds
     with ThreadPoolExecutor(1) as pool:
         shown_day = Impressions.timestamp.col.dt.epoch("d")
         digests = pool.submit(_digests, impressions, shown_day)
@@ -79,7 +66,7 @@ def prepare_log(
         users.write_parquet(folder / USERS)
         late, duplicates = _sort_arrivals(
             interactions,
-            pl.Series(catalogue.item_ids, dtype=pl.String),
+            pl.Series(tables.catalogue.item_ids, dtype=pl.String),
             users[Impressions.user_id.name],
             kinds,
             late_days,
@@ -93,14 +80,13 @@ def prepare_log(
     scalars = {
         "format": FORMAT,
         "stamp": stamp,
-        "catalogue": _table_digest(items),
+        "catalogue": _table_digest(tables.items),
         "clustered": clustered,
         "days": {str(number): vars(day) for number, day in days.items()},
         "late": late,
         "duplicates": duplicates,
     }
-    with atomic_file(folder / STAMP) as part:
-        part.write_text(json.dumps(scalars), encoding="utf-8")
+    write_text(folder / STAMP, json.dumps(scalars))
 
 
 def _require_some(arrived: pl.DataFrame, interactions: pl.LazyFrame, kinds: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -9,12 +10,36 @@ import polars as pl
 from data_contracts.events import Impressions, Interactions
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
-from features.log.catalogue import encode
+from features.log.catalogue import Catalogue, encode
 from features.log.events import FIXED_POINT, SESSION, Events, impressions_of, known_time
 from features.log.requests import Rows
 
 _VISITS_A_DAY = 1 << 32
 _TIME, _KNOWN, _LATENESS, _DAY, _VISIT = "time", "known", "lateness", "day", "visit"
+
+
+@dataclass(frozen=True)
+class LogTables:
+    """Tables of a log, each as its contract says, and what features read of them.
+
+    Attributes:
+        items: The items.
+        impressions: The impressions.
+        interactions: The interactions.
+        columns: Columns of items that features read.
+        kinds: Kinds of interaction that features need, weakest first.
+    """
+
+    items: pl.LazyFrame
+    impressions: pl.LazyFrame
+    interactions: pl.LazyFrame
+    columns: Sequence[str]
+    kinds: Sequence[str]
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What features read of the items."""
+        return Catalogue.of(self.items.collect(), self.columns)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Comparison of encoder backends: texts per second, and the nDCG@10 that rounding costs."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +7,12 @@ from time import perf_counter
 
 import numpy as np
 import polars as pl
+import tomlkit
 from rich.table import Table
 
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
-from data_contracts.storage import atomic_file
+from data_contracts.storage import write_text
 from recsys.bundle.bundle import FULL
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
 from recsys.ranker.ranker import Ranker, text_columns
@@ -26,7 +26,7 @@ from recsys.training.rows import RankingRows
 from recsys.training.scorers import fit_scorer
 from recsys.training.text_model import TextRun, train_text
 from recsys.training.texts import encode_texts
-from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config
+from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig
 from recsys.workspace.workspace import Workspace
 
 BACKENDS: tuple[Backend, ...] = ("torch", "torch-bf16", "onnx", "onnx-int8")
@@ -144,37 +144,20 @@ def bench_table(results: Sequence[BackendResult], max_loss: float) -> Table:
 
 
 def write_backend(workspace: Workspace, backend: Backend) -> Path:
-    """Write a backend into `recsys.toml`; every other line stays as it is.
+    """Write a backend into `recsys.toml`; its comments, its order and all other fields stay.
 
     Args:
         workspace: The workspace.
-        backend: Which one.
+        backend: The backend.
 
     Returns:
         The file.
-
-    Raises:
-        UsageError: The file has a form in which the line cannot be found.
     """
     path = workspace.root / CONFIG_NAME
-    content = path.read_text(encoding="utf-8")
-    line = f'backend = "{backend}"'
-    section = re.search(r"^\[encoding\][^\n]*\n(?:(?!\[).*\n?)*", content, re.MULTILINE)
-    if section is None:
-        changed = f"{content.rstrip()}\n\n[encoding]\n{line}\n"
-    else:
-        old = section.group()
-        new, count = re.subn(r"^backend\s*=.*$", line, old, flags=re.MULTILINE)
-        header, rest = old.split("\n", 1)
-        changed = content.replace(old, new if count else f"{header}\n{line}\n{rest}")
-    with atomic_file(path) as part:
-        part.write_text(changed, encoding="utf-8")
-        if read_config(part) != _with(workspace, backend).config:
-            raise UsageError(
-                f"no place for {line} in {path}",
-                "a table [encoding] of its own",
-                f"write {line} under [encoding] by hand",
-            )
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    encoding: dict[str, object] = document.setdefault("encoding", tomlkit.table())
+    encoding["backend"] = backend
+    write_text(path, tomlkit.dumps(document))
     return path
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import DataError
-from data_contracts.storage import atomic_file
+from data_contracts.storage import write_text
 from recsys.metrics.calibration import CalibrationBin
 from recsys.metrics.intervals import Estimate
 from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
@@ -122,8 +122,7 @@ class EvaluationResult(_Part):
 
 def save_result(result: EvaluationResult, path: Path) -> None:
     """Write the result as JSON, whole or not at all; what is not a number becomes null."""
-    with atomic_file(path) as part:
-        part.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_text(path, result.model_dump_json(indent=2) + "\n")
 
 
 def read_result(path: Path) -> EvaluationResult:

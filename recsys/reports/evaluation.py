@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from data_contracts.storage import atomic_file
+from data_contracts.storage import write_text
 from recsys.evaluation.result import (
     HEADLINE,
     TEXT_AND_BEHAVIOUR,
@@ -34,8 +34,7 @@ _SLATES = {
 
 def save_html(result: EvaluationResult, path: Path) -> None:
     """Write the page, whole or not at all."""
-    with atomic_file(path) as part:
-        part.write_text(render_html(result), encoding="utf-8")
+    write_text(path, render_html(result))
 
 
 def data_caption(result: EvaluationResult) -> str:

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from data_contracts.storage import atomic_file
+from data_contracts.storage import write_text
 from features.checks.quality import DIFFERS, DRIFTS, QualityReport
 from recsys.reports import quality_plots as quality_figures
 from recsys.reports.numbers import plain, share
@@ -21,10 +21,8 @@ _STYLES = {"always missing": "red", "constant": "red", "differs": "red", "drifts
 def save_quality(report: QualityReport, folder: Path) -> list[Path]:
     """Write the report as JSON and as a page, each whole or not at all; give their paths."""
     paths = [folder / "features.json", folder / "features.html"]
-    with atomic_file(paths[0]) as part:
-        part.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    with atomic_file(paths[1]) as part:
-        part.write_text(quality_page(report), encoding="utf-8")
+    write_text(paths[0], report.model_dump_json(indent=2) + "\n")
+    write_text(paths[1], quality_page(report))
     return paths
 
 

@@ -8,8 +8,8 @@ from data_contracts.progress import Track, silent
 from features.arrays.clock import DAY
 from features.backfill.provenance import digest
 from features.backfill.run import Scope, backfill
-from features.log.catalogue import Catalogue
 from features.log.log import Log, open_log
+from features.log.tables import LogTables
 from recsys.workspace.feature_sets import interaction_kinds, row_features
 from recsys.workspace.workspace import TABLES, Workspace
 
@@ -19,22 +19,19 @@ def open_workspace_log(workspace: Workspace) -> Log:
 
     What opening makes is kept under `features/log/` until a table or its settings change.
     """
-    config = workspace.config
-    items = workspace.scan("items")
-    columns = row_features(config).item_columns
-    kinds, late_days = interaction_kinds(config), config.features.late_days
+    tables, late_days = log_tables(workspace), workspace.config.features.late_days
     stamps = [_stamp(workspace.location(table)) for table in TABLES]
     known = [stamp for stamp in stamps if stamp is not None]
-    return open_log(
-        items,
-        workspace.scan("impressions"),
-        workspace.scan("interactions"),
-        Catalogue.of(items.collect(), columns),
-        kinds,
-        late_days,
-        workspace.features / "log",
-        digest(*known, *kinds, str(late_days)) if len(known) == len(TABLES) else None,
-    )
+    stamp = digest(*known, *tables.kinds, str(late_days)) if len(known) == len(TABLES) else None
+    return open_log(tables, late_days, workspace.features / "log", stamp)
+
+
+def log_tables(workspace: Workspace) -> LogTables:
+    """Tables of a workspace, with the columns and kinds that its features read."""
+    items, impressions, interactions = map(workspace.scan, TABLES)
+    config = workspace.config
+    columns, kinds = row_features(config).item_columns, interaction_kinds(config)
+    return LogTables(items, impressions, interactions, columns, kinds)
 
 
 def run_backfill(

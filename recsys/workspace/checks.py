@@ -12,9 +12,9 @@ from data_contracts.reading import scan_table
 from data_contracts.served import ServedFeatures
 from features.checks.parity import ParityReport, compare_served
 from features.checks.quality import QualityReport, feature_quality
-from features.checks.replay import ReplayScope, Tables, replay
-from features.log.catalogue import Catalogue
-from recsys.workspace.feature_sets import features_of, interaction_kinds, row_features
+from features.checks.replay import ReplayScope, replay
+from recsys.workspace.backfill import log_tables
+from recsys.workspace.feature_sets import features_of, row_features
 from recsys.workspace.workspace import Workspace
 
 _EPOCH = date(1970, 1, 1)
@@ -44,19 +44,11 @@ def check_parity(
         UsageError: A day is none.
     """
     config = workspace.config
-    features = row_features(config)
-    catalogue = Catalogue.of(workspace.scan("items").collect(), features.item_columns)
-    tables = Tables(
-        catalogue,
-        workspace.scan("impressions"),
-        workspace.scan("interactions"),
-        interaction_kinds(config),
-    )
     first = config.split.text_end.date() if since is None else _day(since)
     last = date(9000, 1, 1) if until is None else _day(until)
     compared = ReplayScope((first - _EPOCH).days, (last - _EPOCH).days + 1, limit)
-    folder = workspace.features
-    return replay(tables, features, config.executor, folder, compared, track)
+    tables, features = log_tables(workspace), row_features(config)
+    return replay(tables, features, config.executor, workspace.features, compared, track)
 
 
 def check_logged(workspace: Workspace, path: Path) -> ParityReport:
@@ -72,7 +64,7 @@ def check_logged(workspace: Workspace, path: Path) -> ParityReport:
     Raises:
         DataError: The file does not keep its contract, or there are no computed features.
     """
-    files = sorted((workspace.rows).glob("*.parquet"))
+    files = sorted(workspace.rows.glob("*.parquet"))
     if not files:
         raise DataError(
             f"no rows in {workspace.features}", "computed features", "run `recsys backfill`"

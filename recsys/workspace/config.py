@@ -11,7 +11,7 @@ from tomlkit.items import Array
 
 from data_contracts.errors import DataError
 from data_contracts.items import Items
-from data_contracts.storage import atomic_file
+from data_contracts.storage import write_text
 from features.kinds.base import declaration
 from features.kinds.columns import AnyKind
 from features.log.catalogue import PRICE_BAND
@@ -144,7 +144,7 @@ def write_config(config: WorkspaceConfig, path: Path) -> None:
     """Write a configuration as TOML, whole or not at all; fields without a value are left out."""
     content = config.model_dump(mode="python", exclude_none=True)
     content["features"] = features_table(config.features)
-    _write(tomlkit.dumps(content), path)
+    write_text(path, tomlkit.dumps(content))
 
 
 def write_columns(columns: Sequence[AnyKind], path: Path) -> None:
@@ -159,7 +159,7 @@ def write_columns(columns: Sequence[AnyKind], path: Path) -> None:
     for name in ("columns", *OF_THE_DEFAULT_SET):
         features.pop(name, None)
     features["columns"] = _columns_array(columns)
-    _write(tomlkit.dumps(document), path)
+    write_text(path, tomlkit.dumps(document))
 
 
 def features_table(settings: FeatureSettings, *, defaults: bool = True) -> dict[str, Any]:
@@ -187,8 +187,3 @@ def _columns_array(columns: Sequence[AnyKind]) -> Array:
         table.update(declaration(column))
         array.append(table)
     return array.multiline(multiline=True)
-
-
-def _write(text: str, path: Path) -> None:
-    with atomic_file(path) as part:
-        part.write_text(text, encoding="utf-8")

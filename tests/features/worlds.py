@@ -23,8 +23,9 @@ from features.kinds.counts import FirstSeen, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item import AttributeCode, AttributeNumber
 from features.kinds.slate import SlateDifference, SlateRank
-from features.log.catalogue import PRICE_BAND, Catalogue
+from features.log.catalogue import PRICE_BAND
 from features.log.log import Log, open_log
+from features.log.tables import LogTables
 from features.settings import FeatureSettings
 
 KINDS = ("click", "purchase")
@@ -136,15 +137,16 @@ class World:
         return replace(self, events=[*self.events, *events], requests=[*self.requests, *requests])
 
     def open(self, folder: Path, settings: FeatureSettings = SETTINGS) -> Log:
-        items = items_table()
-        return open_log(
-            items,
+        return open_log(self.tables(), settings.late_days, folder / "log")
+
+    def tables(self, columns: Sequence[str] | None = None) -> LogTables:
+        """Give the tables; features read all the columns of `FEATURES` unless told."""
+        return LogTables(
+            items_table(),
             impressions_table(self.requests),
             interactions_table(self.events),
-            Catalogue.of(items.collect(), FEATURES.item_columns),
+            FEATURES.item_columns if columns is None else columns,
             KINDS,
-            settings.late_days,
-            folder / "log",
         )
 
     def backfill(

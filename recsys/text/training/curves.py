@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from data_contracts.storage import atomic_file
+from data_contracts.storage import write_text
 from recsys.text.training.checkpoints import CurvePoint
 
 CURVE, TENSORBOARD = "curve.jsonl", "tensorboard"
@@ -22,8 +22,7 @@ class ShowCurve(Protocol):
 
 def write_curve(curve: Sequence[CurvePoint], path: Path) -> None:
     """Write a curve, one validation a line, whole or not at all."""
-    with atomic_file(path) as part:
-        part.write_text("".join(f"{p.model_dump_json()}\n" for p in curve), encoding="utf-8")
+    write_text(path, "".join(f"{p.model_dump_json()}\n" for p in curve))
 
 
 @contextmanager

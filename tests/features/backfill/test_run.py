@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from features.arrays.clock import DAY
 from features.backfill import run as backfill_module
 from features.backfill.rows import MANIFEST, feature_columns
 from features.backfill.run import ROWS, SNAPSHOTS, STATE, backfill
-from features.log.catalogue import Catalogue
 from features.log.log import open_log
 from tests.features.worlds import (
     BY_DAY,
@@ -24,9 +24,6 @@ from tests.features.worlds import (
     FIRST,
     SETTINGS,
     SHOP,
-    impressions_table,
-    interactions_table,
-    items_table,
     moment,
 )
 
@@ -135,12 +132,4 @@ def test_features_that_were_never_computed_say_what_to_run(tmp_path: Path) -> No
 
 def test_a_log_without_the_kinds_asked_for_names_those_it_has(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\['click'\].*\['buy'\]"):
-        open_log(
-            items_table(),
-            impressions_table(SHOP.requests),
-            interactions_table(SHOP.events),
-            Catalogue.of(items_table().collect(), ()),
-            ("buy",),
-            SETTINGS.late_days,
-            tmp_path,
-        )
+        open_log(replace(SHOP.tables(()), kinds=("buy",)), SETTINGS.late_days, tmp_path)

@@ -9,20 +9,15 @@ import pytest
 from data_contracts.errors import DataError
 from features.arrays.clock import DAY
 from features.checks.parity import ParityReport, compare_served
-from features.checks.replay import ReplayScope, Tables, replay
-from features.log.catalogue import Catalogue
+from features.checks.replay import ReplayScope, replay
 from tests.features.worlds import (
     FEATURES,
     FIRST,
-    KINDS,
     SETTINGS,
     SHOP,
     Event,
     Request,
     World,
-    impressions_table,
-    interactions_table,
-    items_table,
 )
 
 EVERY_DAY = ReplayScope(0, 10**6)
@@ -37,13 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _play(folder: Path, compared: ReplayScope = EVERY_DAY, world: World = SHOP) -> ParityReport:
-    tables = Tables(
-        Catalogue.of(items_table().collect(), FEATURES.item_columns),
-        impressions_table(world.requests),
-        interactions_table(world.events),
-        KINDS,
-    )
-    return replay(tables, FEATURES, SETTINGS, folder, compared)
+    return replay(world.tables(), FEATURES, SETTINGS, folder, compared)
 
 
 def test_the_shop_is_equal_to_the_bit(folder: Path) -> None:

@@ -14,22 +14,9 @@ from features.arrays.compiled import compiled
 
 _BITS = 16
 BUCKETS = 1 << _BITS
+_ZERO = BUCKETS // 2
 _SIGN = np.uint32(1 << 31)
 _ALL = np.uint32(0xFFFFFFFF)
-
-
-def bucket_of(values: np.ndarray) -> np.ndarray:
-    """Bucket of each value, int64, rising with the value; -0 counts as 0.
-
-    Args:
-        values: float32, none of them NaN.
-
-    Returns:
-        int64 of the same shape, 0..`BUCKETS` - 1.
-    """
-    bits = (values.astype(np.float32) + np.float32(0)).view(np.uint32)
-    ordered = bits ^ np.where(bits & _SIGN, _ALL, _SIGN)
-    return (ordered >> np.uint32(32 - _BITS)).astype(np.int64)
 
 
 def value_of(bucket: np.ndarray) -> np.ndarray:
@@ -49,14 +36,11 @@ def value_of(bucket: np.ndarray) -> np.ndarray:
     return bits.astype(np.uint32).view(np.float32).astype(np.float64)
 
 
-_ZERO = int(bucket_of(np.zeros(1, np.float32))[0])
-
-
 @compiled
 def _count(
     values: np.ndarray, bits: np.ndarray, counts: np.ndarray
 ) -> tuple[int, float, float, float]:
-    """Count values by their buckets, those of `bucket_of`.
+    """Count values by their buckets.
 
     Args:
         values: float32 [n].

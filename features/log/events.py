@@ -58,16 +58,7 @@ class Events:
 
     def take(self, rows: np.ndarray | slice) -> "Events":
         """Select rows, in the given order."""
-        return Events(
-            self.time[rows],
-            self.known[rows],
-            self.user[rows],
-            self.item[rows],
-            self.kind[rows],
-            self.session[rows],
-            self.value[rows],
-            self.kinds,
-        )
+        return Events.of([getattr(self, name)[rows] for name in EVENT_ARRAYS], self.kinds)
 
     @classmethod
     def none(cls, kinds: tuple[str, ...]) -> "Events":

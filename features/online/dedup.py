@@ -1,6 +1,6 @@
 """Deduplication: hashes of counted event ids and visits, by UTC day, while late events may come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -22,11 +22,6 @@ def hash_of(text: str) -> int:
 def visit_hash(session: str | None) -> int:
     """Hash of a visit's session, 63 bits; 0 for an event without one."""
     return 0 if session is None else hash_of(session)
-
-
-def hashes_of(texts: Sequence[str]) -> np.ndarray:
-    """Hash of each identifier, int64 [n]."""
-    return np.array([hash_of(text) for text in texts], np.int64)
 
 
 def visit_codes(user: np.ndarray, session_hash: np.ndarray) -> np.ndarray:

@@ -42,17 +42,8 @@ class IncomingEvents:
         return len(self.event_id)
 
     def between(self, start: int, end: int) -> "IncomingEvents":
-        """Run of the interactions."""
-        return IncomingEvents(
-            self.event_id[start:end],
-            self.kind[start:end],
-            self.user_id[start:end],
-            self.item_id[start:end],
-            self.session_id[start:end],
-            self.time[start:end],
-            self.ingested[start:end],
-            self.value[start:end],
-        )
+        """Interactions `start` to `end` of these."""
+        return IncomingEvents(*(getattr(self, each.name)[start:end] for each in fields(self)))
 
     def where(self, kept: Sequence[bool]) -> "IncomingEvents":
         """Select interactions by a mask."""

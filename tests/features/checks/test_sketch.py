@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.checks.sketch import Sketch, bucket_of, decile_bins, stability_index, value_of
+from features.checks.sketch import Sketch, decile_bins, stability_index, value_of
 
 FLOATS = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
@@ -17,6 +17,11 @@ def sketch_of(*parts: np.ndarray) -> Sketch:
     for part in parts:
         sketch.add([part.astype(np.float32)])
     return sketch
+
+
+def bucket_of(values: np.ndarray) -> np.ndarray:
+    """Give the bucket that each value is counted in."""
+    return np.array([np.flatnonzero(sketch_of(value).counts[0])[0] for value in values[:, None]])
 
 
 @given(st.lists(FLOATS, min_size=2, max_size=50))

@@ -46,7 +46,7 @@ def test_each_array_and_each_part_of_the_head_is_missed(folder: Path, log: Log) 
     for name in head.keys() - {"format"}:
         FORMAT.write(folder / STATE_FILE, arrays, {k: v for k, v in head.items() if k != name})
         assert name in _refusal(folder, log)
-    for name in ("histories/time", "ids/days", "shown/item", "tables/0/totals", "users/id"):
+    for name in ("history/time", "ids/days", "shown/item", "tables/0/totals", "users/id"):
         FORMAT.write(folder / STATE_FILE, {k: v for k, v in arrays.items() if k != name}, head)
         assert name.rpartition("/")[2] in _refusal(folder, log)
 

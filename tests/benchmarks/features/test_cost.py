@@ -9,7 +9,7 @@ from benchmarks.features.backfill import main as backfill_main
 from benchmarks.features.baselines import Part, main, require_equal
 from benchmarks.features.cost import measure
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_ours_and_plain_python_are_compared_and_told(

@@ -116,7 +116,7 @@ class RuleFailure:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedRows:
     """A table split by its contract's rules; good and bad together are all rows.
 
     Attributes:
@@ -130,7 +130,7 @@ class Checked:
     failures: list[RuleFailure]
 
 
-def check_rows(frame: pl.DataFrame, contract: type[dy.Schema]) -> Checked:
+def check_rows(frame: pl.DataFrame, contract: type[dy.Schema]) -> CheckedRows:
     """Split a table that `scan_table` opened by its contract's rules."""
     good, failure = contract.filter(frame)
     counts = failure.counts()
@@ -149,4 +149,4 @@ def check_rows(frame: pl.DataFrame, contract: type[dy.Schema]) -> Checked:
         )
         for rule, count in sorted(counts.items(), key=lambda pair: -pair[1])
     ]
-    return Checked(good, bad, failures)
+    return CheckedRows(good, bad, failures)

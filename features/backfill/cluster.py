@@ -9,7 +9,7 @@ from typing import Any
 
 from data_contracts.errors import UsageError
 from features.backfill.days import BackfillJob, DayResult, walk_block
-from features.backfill.engines import Block, Pool
+from features.backfill.engines import Block, WorkerPool
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def join_cluster(
 
 
 @contextmanager
-def ray_pool(job: BackfillJob, workers: int) -> Iterator[Pool]:
+def ray_pool(job: BackfillJob, workers: int) -> Iterator[WorkerPool]:
     """Workers of the Ray cluster that is joined, or of one that is started here and stopped after.
 
     Args:

@@ -22,7 +22,7 @@ _SAVE_EVERY = 6
 """Blocks between two checkpoints of the local engine."""
 
 
-class Pool(Protocol):
+class WorkerPool(Protocol):
     """Workers that compute blocks in other processes."""
 
     def submit(self, block: Block) -> Callable[[], list[DayResult]]:
@@ -63,7 +63,7 @@ def run_here(
 
 
 def run_apart(
-    job: BackfillJob, walk: DayWalk, blocks: Sequence[Block], pool: Pool, workers: int
+    job: BackfillJob, walk: DayWalk, blocks: Sequence[Block], pool: WorkerPool, workers: int
 ) -> Iterator[DayResult]:
     """Carry the state over the blocks, while a pool writes their rows.
 

@@ -77,7 +77,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Report:
+class BackfillReport:
     """Result of a backfill.
 
     Attributes:
@@ -103,7 +103,7 @@ def backfill(
     scope: Scope | None = None,
     track: Track = silent,
     tell: Callable[[str], None] = lambda line: None,
-) -> Report:
+) -> BackfillReport:
     """Bring the features of a log's impressions up to date.
 
     `rows/` gets a Parquet file a day, each with request_id, item_id, user_id, timestamp and
@@ -132,7 +132,7 @@ def backfill(
 
 def _bring_up_to_date(
     job: BackfillJob, scope: Scope, track: Track, tell: Callable[[str], None]
-) -> Report:
+) -> BackfillReport:
     rows_folder, log = job.folder / ROWS, job.provenance.log
     sweep(job.folder)
     before = read_rows_manifest(rows_folder)
@@ -148,7 +148,7 @@ def _bring_up_to_date(
     _write_manifest(job, before, done)
     rows = sum(day.rows for day in done)
     days = sum(day.file is not None for day in done)
-    return Report(plan.reasons, days, rows, log.late, log.duplicates)
+    return BackfillReport(plan.reasons, days, rows, log.late, log.duplicates)
 
 
 def _plan(job: BackfillJob, scope: Scope, before: dict[str, object]) -> Plan:
@@ -241,4 +241,4 @@ def _write_manifest(job: BackfillJob, before: dict[str, object], done: Sequence[
     write_rows_manifest(rows, provenance.log, features, files)
 
 
-__all__ = ["CARRY", "ROWS", "SNAPSHOTS", "STATE", "Report", "Scope", "backfill"]
+__all__ = ["CARRY", "ROWS", "SNAPSHOTS", "STATE", "BackfillReport", "Scope", "backfill"]

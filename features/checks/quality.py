@@ -47,7 +47,7 @@ class PeriodQuality(_Part):
     psi: Number = Field(description="Population stability index against the training window.")
 
 
-class Bars(_Part):
+class Histogram(_Part):
     """The middle 98% of a column's values, in bins of equal width.
 
     Attributes:
@@ -75,7 +75,7 @@ class ColumnQuality(_Part):
     low: Number
     high: Number
     quantiles: dict[str, Number] = Field(description="By level, to 1 in 128.")
-    bars: Bars | None = None
+    bars: Histogram | None = None
     periods: tuple[PeriodQuality, ...] = ()
 
     @property
@@ -258,10 +258,10 @@ def _column(
     )
 
 
-def _bars(reference: Sketch, last: Sketch | None, place: int) -> Bars:
+def _bars(reference: Sketch, last: Sketch | None, place: int) -> Histogram:
     low, high = reference.quantiles(place, np.array((LEVELS[0], LEVELS[-1])))
     edges = np.linspace(low, high, _BARS + 1) if high > low else np.array([low - 0.5, low + 0.5])
-    return Bars(
+    return Histogram(
         edges=tuple(edges.tolist()),
         training=_shares(reference, place, edges),
         latest=() if last is None else _shares(last, place, edges),

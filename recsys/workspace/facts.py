@@ -35,7 +35,7 @@ class ColumnFacts:
 
 
 @dataclass(frozen=True)
-class Facts:
+class WorkspaceFacts:
     """What a workspace holds.
 
     Attributes:
@@ -65,7 +65,7 @@ class Facts:
     context: Mapping[str, ColumnFacts]
 
 
-def read_facts(workspace: Workspace) -> Facts:
+def read_facts(workspace: Workspace) -> WorkspaceFacts:
     """Look at the tables of a workspace.
 
     Args:
@@ -98,7 +98,7 @@ def read_facts(workspace: Workspace) -> Facts:
             "name the kinds under [labels] grades in recsys.toml as the table does",
         )
     counts = dict(taken.group_by(Interactions.kind.name).len().collect().rows())
-    return Facts(
+    return WorkspaceFacts(
         {kind: counts.get(kind, 0) for kind in kinds},
         first,
         last,

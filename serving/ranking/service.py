@@ -39,7 +39,7 @@ class RankingService:
     """Answers ranking calls with one bundle.
 
     Ranking itself runs in the event loop: it takes a few milliseconds, and a hop to a thread costs
-    one. Live events will enter here, as a state that the model reads beside the bundle's own.
+    one.
     """
 
     def __init__(

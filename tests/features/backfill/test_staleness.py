@@ -10,7 +10,7 @@ from features.arrays.clock import DAY
 from features.backfill import run as backfill_module
 from features.backfill.days import ROWS
 from features.backfill.rows import feature_columns
-from features.backfill.run import Report, Scope, backfill
+from features.backfill.run import BackfillReport, Scope, backfill
 from features.feature_set import FeatureSet
 from features.kinds.counts import WindowCount
 from features.settings import FeatureSettings
@@ -32,7 +32,7 @@ def _run(
     features: FeatureSet = FEATURES,
     settings: FeatureSettings = SETTINGS,
     scope: Scope | None = None,
-) -> tuple[Report, Sequence[str]]:
+) -> tuple[BackfillReport, Sequence[str]]:
     told: list[str] = []
     log = world.open(folder, settings)
     return backfill(log, features, settings, folder, scope, tell=told.append), told

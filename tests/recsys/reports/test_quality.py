@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 
-from features.checks.quality import Bars, ColumnQuality, PeriodQuality, QualityReport
+from features.checks.quality import ColumnQuality, Histogram, PeriodQuality, QualityReport
 from recsys.reports.numbers import plain, share
 from recsys.reports.quality import SHOWN, quality_page, render_quality, save_quality
 
@@ -29,7 +29,9 @@ def column(name: str, psi: float, missing: float = 0.0) -> ColumnQuality:
         low=NAN if nothing else 0,
         high=NAN if nothing else 1,
         quantiles=dict.fromkeys(QUANTILES, NAN) if nothing else QUANTILES,
-        bars=None if nothing else Bars(edges=(0, 0.5, 1), training=(0.5, 0.5), latest=(0.25, 0.75)),
+        bars=None
+        if nothing
+        else Histogram(edges=(0, 0.5, 1), training=(0.5, 0.5), latest=(0.25, 0.75)),
         periods=tuple(
             PeriodQuality(period=period, rows=9, missing=missing, mean=0.5, psi=value)
             for period, value in (("2026-02", psi / 2), ("2026-03", psi))

@@ -13,7 +13,7 @@ from features.kinds.counts import Rate, WindowCount, WindowSum
 from features.kinds.item import Age, AttributeNumber, Price
 from recsys.labels.split import SplitSettings
 from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config, write_config
-from recsys.workspace.facts import ColumnFacts, Facts, read_facts
+from recsys.workspace.facts import ColumnFacts, WorkspaceFacts, read_facts
 from recsys.workspace.feature_sets import features_of
 from recsys.workspace.propose import Proposal, propose
 from recsys.workspace.workspace import Workspace
@@ -43,7 +43,7 @@ def column(coverage: float = 1.0, distinct: int = 10, numeric: bool = False) -> 
     return ColumnFacts(coverage, [f"v{n}" for n in range(min(distinct, 100))], distinct, numeric)
 
 
-FACTS = Facts(
+FACTS = WorkspaceFacts(
     kinds={"click": 9000, "cart": 3000, "purchase": 1000},
     first=START,
     last=START + 300 * DAY,
@@ -66,15 +66,17 @@ FACTS = Facts(
 )
 
 
-def columns(facts: Facts = FACTS, settings: WorkspaceConfig | None = None) -> Sequence[Feature]:
+def columns(
+    facts: WorkspaceFacts = FACTS, settings: WorkspaceConfig | None = None
+) -> Sequence[Feature]:
     return propose(facts, settings or config()).settings.columns or ()
 
 
-def names(facts: Facts = FACTS, settings: WorkspaceConfig | None = None) -> list[str]:
+def names(facts: WorkspaceFacts = FACTS, settings: WorkspaceConfig | None = None) -> list[str]:
     return [feature.name for feature in columns(facts, settings)]
 
 
-def of_items(name: str, facts: ColumnFacts) -> Facts:
+def of_items(name: str, facts: ColumnFacts) -> WorkspaceFacts:
     return replace(FACTS, columns={**FACTS.columns, name: facts})
 
 
@@ -116,7 +118,7 @@ def test_every_group_says_why() -> None:
     ],
 )
 def test_what_the_data_do_not_feed_is_left_out_with_the_reason(
-    facts: Facts, title: str, why: str
+    facts: WorkspaceFacts, title: str, why: str
 ) -> None:
     assert why in left_out(propose(facts, config()), title)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys.metrics.intervals import Estimate, bootstrap_mean
+from recsys.metrics.intervals import Estimate, bootstrap_means
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
 from recsys.ranker.ranker import TEXT_COLUMNS, fit_ranker
 from recsys.training.data import TrainingData
@@ -115,6 +115,11 @@ def per_request(
     return values
 
 
+def estimate(values: np.ndarray, clusters: np.ndarray) -> Estimate:
+    """Estimate the mean of one value per request, float64 [n_requests]."""
+    return bootstrap_means(values[:, None], clusters)[0]
+
+
 def table(scores: dict[str, dict[str, np.ndarray]], clusters: np.ndarray) -> None:
     """Print the comparison as Markdown."""
     first = next(iter(scores.values()))
@@ -123,8 +128,8 @@ def table(scores: dict[str, dict[str, np.ndarray]], clusters: np.ndarray) -> Non
     for name, values in scores.items():
         cells = []
         for part in PARTS:
-            cells.append(shown(bootstrap_mean(values[part], clusters)))
-            gain = bootstrap_mean(values[part] - first[part], clusters)
+            cells.append(shown(estimate(values[part], clusters)))
+            gain = estimate(values[part] - first[part], clusters)
             cells.append("" if values is first else shown(gain, sign="+"))
         print(f"| {name} | {' | '.join(cells)} |")
 
@@ -145,7 +150,7 @@ def summary(
     behaviour, honest, leaking = scores.values()
 
     def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, object]:
-        found = {part: bootstrap_mean(one[part] - other[part], clusters) for part in PARTS}
+        found = {part: estimate(one[part] - other[part], clusters) for part in PARTS}
         return {part: [e.mean, e.low, e.high] for part, e in found.items()}
 
     return {

@@ -83,23 +83,6 @@ def bootstrap_means(
     ]
 
 
-def bootstrap_mean(
-    values: Floats,
-    clusters: npt.ArrayLike,
-    *,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Estimate:
-    """Estimate the mean of one value per request, float64 [n_requests]; see `bootstrap_means`.
-
-    For a paired comparison of two models give the differences: what makes a request easy or hard
-    for both cancels, and the interval is far narrower than those of the two means suggest.
-    """
-    column = values[:, None]
-    return bootstrap_means(column, clusters, level=level, resamples=resamples, seed=seed)[0]
-
-
 def _by_user(values: Floats, user_of: npt.NDArray[np.intp], n_users: int) -> Floats:
     columns = [np.bincount(user_of, column, minlength=n_users) for column in values.T]
     return np.stack(columns, axis=1) if columns else np.zeros((n_users, 0))

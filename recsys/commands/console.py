@@ -1,7 +1,6 @@
 """Console output: progress bars, tables, and errors as found, expected, what to do."""
 
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
@@ -83,10 +82,9 @@ def simulation_table(report: "SimulationReport") -> Table:
     table = Table(title=f"Simulation of {report.path}", title_justify="left")
     table.add_column("what")
     table.add_column("count", justify="right")
-    counts = {field.name: getattr(report, field.name) for field in fields(report)}
-    for name, count in {"events": report.events, **counts}.items():
-        if name != "path":
-            table.add_row(name.replace("_", " "), f"{count:,}")
+    counts = {"events": report.events, **report.model_dump(exclude={"path"})}
+    for name, count in counts.items():
+        table.add_row(name.replace("_", " "), f"{count:,}")
     return table
 
 

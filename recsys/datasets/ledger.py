@@ -5,25 +5,21 @@ from collections.abc import Mapping
 from typing import Self
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 EXAMPLE_LENGTH = 160
 
 
-class ReasonCount(BaseModel):
+class ReasonCount(BaseModel, extra="forbid", frozen=True):
     """Number of rows of one ledger that share a reason."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: str = Field(min_length=1, description="Why, in words of the data.")
     rows: int = Field(ge=1, description="How many.")
     example: str = Field(description="One of them, as column=value.")
 
 
-class Ledger(BaseModel):
+class Ledger(BaseModel, extra="forbid", frozen=True):
     """Rows of one kind, from the source to the workspace."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, description="What is counted, such as `sale lines`.")
     read: dict[str, int] = Field(description="Rows read, by file or by what they come from.")
@@ -42,10 +38,8 @@ class Ledger(BaseModel):
         return self
 
 
-class ImportReport(BaseModel):
+class ImportReport(BaseModel, extra="forbid", frozen=True):
     """The account of one import, saved as `import_report.json` in the workspace."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     workspace: str = Field(min_length=1, description="Name of the data set.")
     ledgers: tuple[Ledger, ...] = Field(description="One for each kind of row read or drawn.")

@@ -8,33 +8,25 @@ from functools import cache, cached_property
 from importlib.resources import files
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 
 _FILES = ("families.toml", "styles.toml", "occasions.toml")
 
 
-class Family(BaseModel):
-    """A kind of product.
+class Family(BaseModel, extra="forbid", frozen=True):
+    """A kind of product."""
 
-    Attributes:
-        category: The shop's category, shared by several families.
-        price: Usual price, in the shop's currency.
-        nouns: Names that shops give it; the first is its name in the truth.
-        materials: Materials it is made of.
-        details: Predicates of a description, to follow `It`.
-        consumable: Whether people use it up and buy it again.
-        pack: Container of goods without a look of their own; None for others.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    category: str
-    price: float
-    nouns: tuple[str, ...]
-    materials: tuple[str, ...]
-    details: tuple[str, ...]
-    consumable: bool = False
-    pack: str | None = None
+    category: str = Field(description="The shop's category, shared by several families.")
+    price: float = Field(description="Usual price, in the shop's currency.")
+    nouns: tuple[str, ...] = Field(
+        description="Names that shops give it; the first is its name in the truth."
+    )
+    materials: tuple[str, ...] = Field(description="Materials it is made of.")
+    details: tuple[str, ...] = Field(description="Predicates of a description, to follow `It`.")
+    consumable: bool = Field(False, description="Whether people use it up and buy it again.")
+    pack: str | None = Field(
+        None, description="Container of goods without a look of their own; None for others."
+    )
 
     @property
     def name(self) -> str:
@@ -42,56 +34,31 @@ class Family(BaseModel):
         return self.nouns[0]
 
 
-class Style(BaseModel):
-    """A look, and the many ways a shop writes about it.
+class Style(BaseModel, extra="forbid", frozen=True):
+    """A look, and the many ways a shop writes about it."""
 
-    Attributes:
-        name: Name in the truth; items need not use it.
-        appeal: Relative number of users who like it.
-        adjectives: Words before the noun of a title.
-        words: Adjectives of a description.
-        motifs: Nouns after `with` in a title.
-        lines: Sentences of a description.
-        colours: The palette.
-        rare_in: Categories in which it is seldom found.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    appeal: float
-    adjectives: tuple[str, ...]
-    words: tuple[str, ...]
-    motifs: tuple[str, ...]
-    lines: tuple[str, ...]
-    colours: tuple[str, ...]
-    rare_in: tuple[str, ...] = ()
+    name: str = Field(description="Name in the truth; items need not use it.")
+    appeal: float = Field(description="Relative number of users who like it.")
+    adjectives: tuple[str, ...] = Field(description="Words before the noun of a title.")
+    words: tuple[str, ...] = Field(description="Adjectives of a description.")
+    motifs: tuple[str, ...] = Field(description="Nouns after `with` in a title.")
+    lines: tuple[str, ...] = Field(description="Sentences of a description.")
+    colours: tuple[str, ...] = Field(description="The palette.")
+    rare_in: tuple[str, ...] = Field((), description="Categories in which it is seldom found.")
 
 
-class Occasion(BaseModel):
-    """A reason to buy, and the many ways a shop writes about it.
+class Occasion(BaseModel, extra="forbid", frozen=True):
+    """A reason to buy, and the many ways a shop writes about it."""
 
-    Attributes:
-        name: Name in the truth; items need not use it.
-        endings: Ends of a title.
-        lines: Sentences of a description.
-        queries: Words of users who search for it.
-        frequent_in: Categories in which it is often found.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    endings: tuple[str, ...]
-    lines: tuple[str, ...]
-    queries: tuple[str, ...]
-    frequent_in: tuple[str, ...]
+    name: str = Field(description="Name in the truth; items need not use it.")
+    endings: tuple[str, ...] = Field(description="Ends of a title.")
+    lines: tuple[str, ...] = Field(description="Sentences of a description.")
+    queries: tuple[str, ...] = Field(description="Words of users who search for it.")
+    frequent_in: tuple[str, ...] = Field(description="Categories in which it is often found.")
 
 
-class Vocabulary(BaseModel):
+class Vocabulary(BaseModel, extra="forbid", frozen=True):
     """The families, brands, styles and occasions; items and users refer to them by index."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     families: tuple[Family, ...]
     brands: tuple[str, ...]

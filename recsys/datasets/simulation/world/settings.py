@@ -1,12 +1,11 @@
 """Settings of a simulated shop, and the counts that its simulation reports."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=0.9, allow_inf_nan=False)]
@@ -15,15 +14,13 @@ BEFORE_THE_LOG = -1
 """The day of users and items that were there when the log opens."""
 
 
-class SimulationSettings(BaseModel):
+class SimulationSettings(BaseModel, extra="forbid", frozen=True):
     """Size and seed of a simulated shop.
 
     Everything grows day by day from the seed: the same settings with more days give the same
     first days. Faults (late, duplicates, orphans, bots) are drawn apart: the rest of the log is
     the same without them.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     users: int = Field(1700, ge=1, description="Users who know the shop when the log opens.")
     new_users_per_day: Rate = Field(5, description="Users who come for the first time, per day.")
@@ -98,43 +95,28 @@ def arrivals_by_day(opening: int, per_day: float, days: int) -> Iterator[tuple[i
             yield day, fresh
 
 
-@dataclass(frozen=True)
-class SimulationReport:
-    """Counts of a simulation.
+class SimulationReport(BaseModel, extra="forbid", frozen=True):
+    """Counts of a simulation."""
 
-    Attributes:
-        path: The workspace.
-        users: Users who could have come, whether they did or not.
-        items: Items in the catalogue on the last day.
-        sessions: Visits.
-        requests: Slates shown, those to robots included.
-        impressions: Rows of the log of impressions.
-        clicks: Interactions of that kind in the log, each counted once.
-        carts: Interactions of that kind in the log, each counted once.
-        purchases: Interactions of that kind in the log, each counted once.
-        unseen_interactions: Interactions that fell after the end of the log and are not in it.
-        late: Interactions that became known after they happened.
-        duplicates: Rows that record an interaction again; not among the interactions above.
-        orphans: Interactions that name a request the log does not have.
-        bots: Robots among the users.
-        bot_requests: Slates shown to robots.
-    """
-
-    path: Path
-    users: int
-    items: int
-    sessions: int
-    requests: int
-    impressions: int
-    clicks: int
-    carts: int
-    purchases: int
-    unseen_interactions: int
-    late: int
-    duplicates: int
-    orphans: int
-    bots: int
-    bot_requests: int
+    path: Path = Field(description="The workspace.")
+    users: int = Field(description="Users who could have come, whether they did or not.")
+    items: int = Field(description="Items in the catalogue on the last day.")
+    sessions: int = Field(description="Visits.")
+    requests: int = Field(description="Slates shown, those to robots included.")
+    impressions: int = Field(description="Rows of the log of impressions.")
+    clicks: int = Field(description="Interactions of that kind in the log, each counted once.")
+    carts: int = Field(description="Interactions of that kind in the log, each counted once.")
+    purchases: int = Field(description="Interactions of that kind in the log, each counted once.")
+    unseen_interactions: int = Field(
+        description="Interactions that fell after the end of the log and are not in it."
+    )
+    late: int = Field(description="Interactions that became known after they happened.")
+    duplicates: int = Field(
+        description="Rows that record an interaction again; not among the interactions above."
+    )
+    orphans: int = Field(description="Interactions that name a request the log does not have.")
+    bots: int = Field(description="Robots among the users.")
+    bot_requests: int = Field(description="Slates shown to robots.")
 
     @property
     def events(self) -> int:

@@ -5,12 +5,10 @@ import numpy as np
 from recsys.datasets.simulation.choice import ChoiceProbabilities
 from recsys.datasets.simulation.day import Actions, SlateOutcomes
 from recsys.datasets.simulation.slates import CandidatePool, fill_slates
-from recsys.datasets.simulation.state import empty_state
 from recsys.datasets.simulation.visits import WEEKDAYS, Visits
 from recsys.datasets.simulation.words.vocabulary import vocabulary
 from recsys.datasets.simulation.world.catalogue import DAY_US, day_start_us
-from recsys.datasets.simulation.world.settings import BEFORE_THE_LOG, SimulationSettings
-from recsys.datasets.simulation.world.users import SimulatedUsers
+from recsys.datasets.simulation.world.settings import SimulationSettings
 
 _STREAM = 6
 SHORTEST_VISIT, LONGEST_VISIT = 60, 300
@@ -50,9 +48,10 @@ def robot_day(settings: SimulationSettings, pool: CandidatePool, day: int) -> Sl
     rng = np.random.default_rng((settings.seed, _STREAM, day))
     robots = robot_count(settings)
     visits = _visits(settings, robots, day, rng)
-    nothing_seen = empty_state(len(pool.catalogue.family))
+    tastes = np.zeros((robots, len(vocabulary().families)), np.float32)
+    nothing_seen = np.empty(0, np.int64)
     slate = (
-        fill_slates(pool, _robot_tastes(robots), nothing_seen, visits, settings.slate_size, rng)
+        fill_slates(pool, tastes, nothing_seen, visits, settings.slate_size, rng)
         if len(visits)
         else np.zeros((0, settings.slate_size), np.int64)
     )
@@ -98,20 +97,4 @@ def _visits(
         query_draws=np.zeros((total, 8)),
         uniform=np.zeros(total, bool),
         robots=True,
-    )
-
-
-def _robot_tastes(robots: int) -> SimulatedUsers:
-    number, words = np.zeros(robots, np.float32), vocabulary()
-    return SimulatedUsers(
-        families=np.zeros((robots, len(words.families)), np.float32),
-        styles=np.zeros((robots, len(words.styles)), np.float32),
-        occasions=np.zeros((robots, len(words.occasions)), np.float32),
-        brands=np.zeros((robots, 3), np.int16),
-        price_level=number,
-        price_sensitivity=number,
-        novelty=number,
-        activity=number,
-        on_mobile=number,
-        joined_day=np.full(robots, BEFORE_THE_LOG, np.int32),
     )

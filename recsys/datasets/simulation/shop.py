@@ -91,6 +91,6 @@ class Shop:
         self, pool: CandidatePool, visits: Visits, rng: np.random.Generator
     ) -> SlateOutcomes:
         size = self.settings.slate_size
-        slate = fill_slates(pool, self.users, self._state, visits, size, rng)
+        slate = fill_slates(pool, self.users.families, self._state.clicked.keys, visits, size, rng)
         choices = choice_probabilities(self.catalogue, self.users, self._state, visits, slate)
         return SlateOutcomes(visits, slate, choices, draw_actions(choices, rng))

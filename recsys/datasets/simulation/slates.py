@@ -7,7 +7,6 @@ import numpy as np
 from recsys.datasets.simulation.state import ShopState, items_of, pair_keys
 from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.world.catalogue import DAY_US, SimulatedCatalogue
-from recsys.datasets.simulation.world.users import SimulatedUsers
 
 # Shares of the sources a candidate of a house slate comes from.
 _POPULAR, _LIKED, _NEW, _AGAIN, _RANDOM = range(5)
@@ -60,7 +59,7 @@ def candidate_pool(
     return CandidatePool(
         catalogue,
         listed,
-        state.popularity(catalogue, listed),
+        state.clicks[:listed] + catalogue.fame[:listed],
         np.argsort(family, kind="stable"),
         np.searchsorted(np.sort(family), np.arange(family.max() + 2)),
         opening + int(fresh),
@@ -69,8 +68,8 @@ def candidate_pool(
 
 def fill_slates(
     pool: CandidatePool,
-    users: SimulatedUsers,
-    state: ShopState,
+    tastes: np.ndarray,
+    clicked: np.ndarray,
     visits: Visits,
     slate_size: int,
     rng: np.random.Generator,
@@ -83,8 +82,8 @@ def fill_slates(
 
     Args:
         pool: Items that can be shown.
-        users: Their tastes, of which the policy knows the families only.
-        state: Clicks before the day.
+        tastes: float32 [n_users, n_families], log odds; all the policy knows of users.
+        clicked: int64, sorted keys of users and the items they clicked before the day.
         visits: The requests.
         slate_size: Candidates per request.
         rng: Source of randomness.
@@ -92,10 +91,10 @@ def fill_slates(
     Returns:
         int [n_requests, slate_size], items in shown order, none twice in a row.
     """
-    drawn = _draw(pool, users, state, visits, slate_size * _OVERSAMPLING, rng)
+    drawn = _draw(pool, tastes[visits.user], clicked, visits, slate_size * _OVERSAMPLING, rng)
     slate = _first_distinct(drawn, slate_size, pool.listed, rng)
     order_noise = rng.gumbel(size=slate.shape)
-    taste = users.families[visits.user[:, None], pool.catalogue.family[slate]]
+    taste = tastes[visits.user[:, None], pool.catalogue.family[slate]]
     score = 0.3 * np.log(pool.popularity[slate]) + 0.3 * taste + order_noise
     order = np.argsort(-score, axis=1)
     for row in np.nonzero(visits.uniform)[0]:
@@ -106,25 +105,25 @@ def fill_slates(
 
 def _draw(
     pool: CandidatePool,
-    users: SimulatedUsers,
-    state: ShopState,
+    tastes: np.ndarray,
+    clicked: np.ndarray,
     visits: Visits,
     width: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Draw candidates with repetitions; int [n_requests, width]."""
-    shape = (len(visits.user), width)
+    shape = (len(visits), width)
     source = rng.choice(len(_SOURCE_SHARES), size=shape, p=_SOURCE_SHARES)
     cumulative = np.cumsum(pool.popularity)
     popular = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
     anything = rng.integers(pool.listed, size=shape)
     newest = min(pool.newest, pool.listed - 1)
     fresh = rng.integers(newest, pool.listed, size=shape)
-    family = _liked_families(users.families[visits.user], shape, rng)
+    family = _liked_families(tastes, shape, rng)
     searched = (visits.query[:, :1] >= 0) & (rng.random(shape) < _SEARCHED_SHARE)
     family = np.where(searched, visits.query[:, :1], family)
     of_family = _of_family(pool, family, anything, rng)
-    again = _clicked_before(state, visits.user, anything, rng)
+    again = _clicked_before(clicked, visits.user, anything, rng)
     drawn = np.choose(source, [popular, of_family, fresh, again, anything])
     return np.where(searched, of_family, drawn)
 
@@ -151,11 +150,10 @@ def _of_family(
 
 
 def _clicked_before(
-    state: ShopState, user: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
+    clicked: np.ndarray, user: np.ndarray, otherwise: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw one earlier click of the user per place; users without clicks get `otherwise`."""
     draw = rng.random(otherwise.shape)
-    clicked = state.clicked.keys
     if len(clicked) == 0:
         return otherwise
     nothing = np.zeros(len(user), np.int64)

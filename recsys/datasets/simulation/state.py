@@ -4,10 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.datasets.simulation.world.catalogue import SimulatedCatalogue
-
 _DAILY_DECAY = 0.95
-_FAME_CLICKS = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,6 @@ class ShopState:
     clicks: np.ndarray
     clicked: UserItemPairs
     bought: UserItemPairs
-
-    def popularity(self, catalogue: SimulatedCatalogue, listed: int) -> np.ndarray:
-        """Give the weight of each of the first `listed` items among the popular; float64."""
-        return self.clicks[:listed] + _FAME_CLICKS * catalogue.fame[:listed]
 
     def after(
         self, day: int, clicked: np.ndarray, bought: np.ndarray, remembered_days: int

@@ -36,7 +36,7 @@ class SimulatedCatalogue:
         occasion: int, index into its occasions; -1 for none.
         brand: int, index into its brands; -1 for none.
         quality: float, log odds that every user adds, mean 0.
-        fame: float, relative weight among popular items before anyone clicks.
+        fame: float, weight among popular items before anyone clicks, in clicks.
         price: float, in the shop's currency.
         price_ratio: float, log of the price against the family's usual one.
         listed_us: int, microseconds since the epoch.

@@ -25,6 +25,8 @@ _EXAMINATION_POWER = 0.4
 class ChoiceProbabilities:
     """Utilities and probabilities of shown items; float64 [n_requests, slate_size].
 
+    The fields are columns of `TruthImpressions`.
+
     Attributes:
         utility: Log odds of a click on an item that is looked at.
         examination: Probability that the position is looked at.
@@ -41,7 +43,7 @@ class ChoiceProbabilities:
 
 
 def examination(slate_size: int) -> np.ndarray:
-    """Give the probability that each position is looked at, 1 / sqrt(position); float64.
+    """Give the probability that each position is looked at, position^-0.4; float64.
 
     The power-law form is that of Joachims, Swaminathan, Schnabel: Unbiased Learning-to-Rank with
     Biased Feedback, WSDM 2017.
@@ -72,15 +74,17 @@ def choice_probabilities(
     off_price = np.abs(catalogue.price_ratio[slate] - users.price_level[user])
     price = users.price_sensitivity[user] * (0.35 - off_price)
     looks = users.styles[user, catalogue.style[slate]]
+    occasion, brand = catalogue.occasion[slate], catalogue.brand[slate][..., None]
+    age = visits.time_us[:, None] - catalogue.listed_us[slate]
     utility = (
         _BASE
         + users.families[user, catalogue.family[slate]]
         + looks
-        + _of_occasion(users, catalogue, user, slate)
+        + np.where(occasion >= 0, users.occasions[user, np.maximum(occasion, 0)], 0.0)
         + price
         + catalogue.quality[slate]
-        + _brand(users, catalogue, user, slate)
-        + _novelty(users, catalogue, visits, slate)
+        + _FAVOURITE_BRAND * (users.brands[user] == brand).any(axis=-1)
+        + users.novelty[user] * (age < _NEW_DAYS * DAY_US)
         + _history(catalogue, state, user, slate)
         + _search(catalogue, visits, slate)
     )
@@ -92,27 +96,6 @@ def choice_probabilities(
         p_cart=_sigmoid(-1.3 + 0.4 * looks + 1.0 * price),
         p_purchase=_sigmoid(-0.5 + 0.8 * catalogue.quality[slate] + 1.5 * price),
     )
-
-
-def _of_occasion(
-    users: SimulatedUsers, catalogue: SimulatedCatalogue, user: np.ndarray, slate: np.ndarray
-) -> np.ndarray:
-    occasion = catalogue.occasion[slate]
-    return np.where(occasion >= 0, users.occasions[user, np.maximum(occasion, 0)], 0.0)
-
-
-def _brand(
-    users: SimulatedUsers, catalogue: SimulatedCatalogue, user: np.ndarray, slate: np.ndarray
-) -> np.ndarray:
-    brand = catalogue.brand[slate]
-    return _FAVOURITE_BRAND * (users.brands[user] == brand[..., None]).any(axis=-1)
-
-
-def _novelty(
-    users: SimulatedUsers, catalogue: SimulatedCatalogue, visits: Visits, slate: np.ndarray
-) -> np.ndarray:
-    age = visits.time_us[:, None] - catalogue.listed_us[slate]
-    return users.novelty[visits.user[:, None]] * (age < _NEW_DAYS * DAY_US)
 
 
 def _history(

@@ -179,21 +179,14 @@ def interaction_table(
 
 def truth_table(day: int, outcomes: SlateOutcomes) -> pl.DataFrame:
     """Give the rows of `TruthImpressions`, aligned with `impression_table`."""
-    visits, slate, choices = outcomes.visits, outcomes.slate, outcomes.choices
+    visits, slate, numbers = outcomes.visits, outcomes.slate, vars(outcomes.choices)
     request = np.repeat(np.arange(len(slate)), slate.shape[1])
-    numbers = {
-        TruthImpressions.utility: choices.utility,
-        TruthImpressions.examination: choices.examination,
-        TruthImpressions.p_click: choices.p_click,
-        TruthImpressions.p_cart: choices.p_cart,
-        TruthImpressions.p_purchase: choices.p_purchase,
-    }
     return pl.DataFrame(
         [
             _request_ids(day, visits).gather(request),
             item_ids(slate.ravel()),
             _persons(visits).gather(request).alias(TruthImpressions.person.name),
-            *(pl.Series(c.name, values.ravel(), pl.Float32) for c, values in numbers.items()),
+            *(pl.Series(name, values.ravel(), pl.Float32) for name, values in numbers.items()),
         ]
     )
 

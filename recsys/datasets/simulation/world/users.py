@@ -130,24 +130,13 @@ def _tastes(
 def user_truth(users: SimulatedUsers, settings: SimulationSettings) -> pl.DataFrame:
     """Give the tastes, as `TruthUsers` says."""
     joined_us = day_start_us(settings, 0) + users.joined_day.astype(np.int64) * DAY_US
-    joined = as_instants(TruthUsers.joined_at.name, joined_us)
-    since_log = pl.Series(users.joined_day) != BEFORE_THE_LOG
+    joined_at = TruthUsers.joined_at
     frame = pl.DataFrame(
-        [
-            user_ids(np.arange(len(users.activity))),
-            joined,
-            pl.Series(TruthUsers.activity.name, users.activity),
-            _lists(TruthUsers.families.name, users.families),
-            _lists(TruthUsers.styles.name, users.styles),
-            _lists(TruthUsers.occasions.name, users.occasions),
-            _lists(TruthUsers.brands.name, users.brands),
-            pl.Series(TruthUsers.price_level.name, users.price_level),
-            pl.Series(TruthUsers.price_sensitivity.name, users.price_sensitivity),
-            pl.Series(TruthUsers.novelty.name, users.novelty),
-        ]
+        {
+            **vars(users),
+            TruthUsers.user_id.name: user_ids(np.arange(len(users.activity))),
+            joined_at.name: as_instants(joined_at.name, joined_us),
+        }
     )
-    return frame.with_columns(pl.when(since_log).then(TruthUsers.joined_at.col))
-
-
-def _lists(name: str, array: np.ndarray) -> pl.Series:
-    return pl.Series(name, array).arr.to_list()
+    since_log = pl.col("joined_day") != BEFORE_THE_LOG
+    return TruthUsers.cast(frame.with_columns(pl.when(since_log).then(joined_at.col)))

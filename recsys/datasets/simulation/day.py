@@ -9,7 +9,6 @@ from data_contracts.events import Impressions, Interactions
 from recsys.datasets.simulation.choice import ChoiceProbabilities
 from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.words.grammar import write_query
-from recsys.datasets.simulation.world.arrays import between
 from recsys.datasets.simulation.world.catalogue import as_instants, identifiers, item_ids
 from recsys.datasets.simulation.world.truth import TruthImpressions
 from recsys.datasets.simulation.world.users import robot_ids, user_ids
@@ -47,21 +46,14 @@ class SlateOutcomes:
         slate: int [n_requests, slate_size], items in shown order.
         choices: Probabilities of the actions.
         actions: Actions drawn from them.
+        listed: Number of items that could be shown.
     """
 
     visits: Visits
     slate: np.ndarray
     choices: ChoiceProbabilities
     actions: Actions
-
-    def between(self, first: int, end: int) -> "SlateOutcomes":
-        """Slice the requests."""
-        return SlateOutcomes(
-            between(self.visits, first, end),
-            self.slate[first:end],
-            between(self.choices, first, end),
-            between(self.actions, first, end),
-        )
+    listed: int
 
 
 def draw_actions(choices: ChoiceProbabilities, rng: np.random.Generator) -> Actions:
@@ -80,24 +72,14 @@ def draw_actions(choices: ChoiceProbabilities, rng: np.random.Generator) -> Acti
     return Actions(clicked, carted, bought, (after_s * 1e6).astype(np.int64))
 
 
-def _request_ids(day: int, visits: Visits) -> pl.Series:
-    return identifiers(f"r{day:04d}-", visits.number).alias(Impressions.request_id.name)
-
-
-def impression_table(day: int, outcomes: SlateOutcomes, listed: int) -> pl.DataFrame:
+def impression_table(outcomes: SlateOutcomes) -> pl.DataFrame:
     """Give the rows of impressions, by time, then position.
 
-    Args:
-        day: Day of the log, from 0.
-        outcomes: Requests of the day.
-        listed: Number of items that could be shown.
-
-    Returns:
-        One row an impression. Slates of the uniform policy carry their propensity, 1 / `listed`:
-        any item is as likely at any place. That of the house policy is not known in closed form.
+    Slates of the uniform policy carry their propensity, 1 / `listed`: any item is as likely at any
+    place. That of the house policy is not known in closed form.
     """
     slate, size = outcomes.slate, outcomes.slate.shape[1]
-    requests = _request_table(day, outcomes.visits, listed)
+    requests = _request_table(outcomes.visits, outcomes.listed)
     shown = pl.DataFrame(
         [
             item_ids(slate.ravel()).alias(Impressions.item_id.name),
@@ -110,7 +92,7 @@ def impression_table(day: int, outcomes: SlateOutcomes, listed: int) -> pl.DataF
     return pl.concat([rows, shown], how="horizontal").select(Impressions.column_names())
 
 
-def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
+def _request_table(visits: Visits, listed: int) -> pl.DataFrame:
     """Give what all impressions of a request share, one row a request."""
     words = [
         write_query(family, style, occasion, draws) if family >= 0 else None
@@ -119,15 +101,9 @@ def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
     device = pl.when(pl.Series(visits.mobile)).then(pl.lit("mobile")).otherwise(pl.lit("desktop"))
     page = pl.when(pl.Series(visits.query[:, 0] >= 0)).then(pl.lit("search"))
     uniform = pl.Series(visits.uniform)
-    return pl.DataFrame(
-        [
-            _request_ids(day, visits),
-            _known_users(visits).alias(Impressions.user_id.name),
-            _session_ids(day, visits).alias(Impressions.session_id.name),
-            as_instants(Impressions.timestamp.name, visits.time_us),
-            pl.Series(Impressions.query.name, words, pl.String),
-        ]
-    ).with_columns(
+    return _origins(visits).with_columns(
+        as_instants(Impressions.timestamp.name, visits.time_us),
+        pl.Series(Impressions.query.name, words, pl.String),
         pl.concat_list(
             pl.struct(key=pl.lit("device"), value=device),
             pl.struct(key=pl.lit("page"), value=page.otherwise(pl.lit("home"))),
@@ -140,13 +116,10 @@ def _request_table(day: int, visits: Visits, listed: int) -> pl.DataFrame:
     )
 
 
-def interaction_table(
-    day: int, first: int, outcomes: SlateOutcomes, price: np.ndarray
-) -> pl.DataFrame:
+def interaction_table(first: int, outcomes: SlateOutcomes, price: np.ndarray) -> pl.DataFrame:
     """Give the rows of interactions, by time; some fall on the next day.
 
     Args:
-        day: Day of the log, from 0.
         first: Number within the day of the first interaction.
         outcomes: Requests of the day.
         price: float64 [n_items].
@@ -162,28 +135,24 @@ def interaction_table(
     item = outcomes.slate[request, place]
     paid = np.where(kind == 2, price[item], np.nan)
     number = first + np.arange(len(kind))
-    return pl.DataFrame(
-        [
-            identifiers(f"e{day:04d}-", number).alias(Interactions.event_id.name),
-            pl.Series([CLICK, CART, PURCHASE]).gather(kind).alias(Interactions.kind.name),
-            _known_users(visits).gather(request).alias(Interactions.user_id.name),
-            _session_ids(day, visits).gather(request).alias(Interactions.session_id.name),
-            item_ids(item).alias(Interactions.item_id.name),
-            _request_ids(day, visits).gather(request).alias(Interactions.request_id.name),
-            as_instants(Interactions.timestamp.name, time_us),
-            pl.Series(Interactions.value.name, paid).fill_nan(None),
-            pl.Series(Interactions.ingested_at.name, [None] * len(kind), pl.Datetime("us", "UTC")),
-        ]
-    ).select(Interactions.column_names())
+    rows = _origins(visits)[request].with_columns(
+        identifiers(f"e{visits.day:04d}-", number).alias(Interactions.event_id.name),
+        pl.Series([CLICK, CART, PURCHASE]).gather(kind).alias(Interactions.kind.name),
+        item_ids(item).alias(Interactions.item_id.name),
+        as_instants(Interactions.timestamp.name, time_us),
+        pl.Series(Interactions.value.name, paid).fill_nan(None),
+        pl.lit(None, Interactions.ingested_at.dtype).alias(Interactions.ingested_at.name),
+    )
+    return rows.select(Interactions.column_names())
 
 
-def truth_table(day: int, outcomes: SlateOutcomes) -> pl.DataFrame:
+def truth_table(outcomes: SlateOutcomes) -> pl.DataFrame:
     """Give the rows of `TruthImpressions`, aligned with `impression_table`."""
     visits, slate, numbers = outcomes.visits, outcomes.slate, vars(outcomes.choices)
     request = np.repeat(np.arange(len(slate)), slate.shape[1])
     return pl.DataFrame(
         [
-            _request_ids(day, visits).gather(request),
+            _request_ids(visits).gather(request),
             item_ids(slate.ravel()),
             _persons(visits).gather(request).alias(TruthImpressions.person.name),
             *(pl.Series(name, values.ravel(), pl.Float32) for name, values in numbers.items()),
@@ -191,14 +160,21 @@ def truth_table(day: int, outcomes: SlateOutcomes) -> pl.DataFrame:
     )
 
 
+def _request_ids(visits: Visits) -> pl.Series:
+    return identifiers(f"r{visits.day:04d}-", visits.number).alias(Impressions.request_id.name)
+
+
 def _persons(visits: Visits) -> pl.Series:
     return robot_ids(visits.user) if visits.robots else user_ids(visits.user)
 
 
-def _known_users(visits: Visits) -> pl.Series:
-    ids = _persons(visits)
-    return ids.zip_with(pl.Series(~visits.guest), pl.Series([None] * len(ids), dtype=pl.String))
-
-
-def _session_ids(day: int, visits: Visits) -> pl.Series:
-    return identifiers(f"s{day:04d}-", visits.session)
+def _origins(visits: Visits) -> pl.DataFrame:
+    """Give the request, user (null for a guest) and session of each request."""
+    known = _persons(visits).set(pl.Series(visits.guest), None)
+    return pl.DataFrame(
+        [
+            _request_ids(visits),
+            known.alias(Impressions.user_id.name),
+            identifiers(f"s{visits.day:04d}-", visits.session).alias(Impressions.session_id.name),
+        ]
+    )

@@ -1,7 +1,6 @@
 """Faults of a log: interactions that arrive late, are recorded twice, or name no known request."""
 
-from dataclasses import dataclass
-
+import dataframely as dy
 import numpy as np
 import polars as pl
 
@@ -20,29 +19,10 @@ _LONGEST_DELAY_US = 90 * 24 * 60 * _MINUTE_US
 _REPEAT_MEDIAN_S, _REPEAT_SIGMA = 120.0, 2.0
 _REPEAT_RANGE_S = (1.0, 3 * 86_400.0)
 
-_COPY = "copy"
-
-
-@dataclass(frozen=True)
-class LoggedInteractions:
-    """Interactions of a day as they are logged.
-
-    Attributes:
-        rows: As `Interactions` says, by time, event and arrival.
-        late: As `TruthLate` says.
-        duplicates: As `TruthDuplicates` says.
-        orphans: As `TruthOrphans` says.
-    """
-
-    rows: pl.DataFrame
-    late: pl.DataFrame
-    duplicates: pl.DataFrame
-    orphans: pl.DataFrame
-
 
 def add_faults(
     interactions: pl.DataFrame, settings: SimulationSettings, day: int
-) -> LoggedInteractions:
+) -> tuple[pl.DataFrame, dict[type[dy.Schema], pl.DataFrame]]:
     """Make a share of a day's interactions late, duplicated or orphaned.
 
     Each fault has random numbers of its own: more of one leaves the others as they are.
@@ -53,20 +33,22 @@ def add_faults(
         day: Day of the log, from 0.
 
     Returns:
-        The logged rows and the truth of their faults.
+        The rows as logged, by time, event and arrival; and the truth table of each fault that the
+        settings ask for, by its contract.
     """
     rows, orphans = _orphaned(interactions, settings, day)
     rows, late = _delayed(rows, settings, day)
     copies = _repeated(rows, settings, day)
-    duplicates = copies.select(TruthDuplicates.column_names())
     if copies.height:
         keys = (Interactions.timestamp.name, Interactions.event_id.name)
-        both = [
-            rows.with_columns(pl.lit(0).alias(_COPY)),
-            copies.with_columns(pl.lit(1).alias(_COPY)),
-        ]
-        rows = pl.concat(both).sort(*keys, _COPY).drop(_COPY)
-    return LoggedInteractions(rows, late, duplicates, orphans)
+        rows = pl.concat([rows, copies]).sort(keys, maintain_order=True)
+    faults: tuple[tuple[type[dy.Schema], float, pl.DataFrame], ...] = (
+        (TruthLate, settings.late, late),
+        (TruthDuplicates, settings.duplicates, copies),
+        (TruthOrphans, settings.orphans, orphans),
+    )
+    truth = {table: found.select(table.column_names()) for table, share, found in faults if share}
+    return rows, truth
 
 
 def _orphaned(
@@ -77,9 +59,7 @@ def _orphaned(
     number = pl.int_range(pl.len()).cast(pl.String).str.zfill(6)
     request = Interactions.request_id.name
     other = pl.when(lost).then(f"r{day:04d}-lost" + number).otherwise(pl.col(request))
-    return rows.with_columns(other.alias(request)), rows.filter(lost).select(
-        TruthOrphans.column_names()
-    )
+    return rows.with_columns(other.alias(request)), rows.filter(lost)
 
 
 def _delayed(
@@ -96,7 +76,7 @@ def _delayed(
         with_delay.with_columns(
             pl.when(late).then(known).alias(Interactions.ingested_at.name)
         ).drop(delay),
-        with_delay.filter(late).select(TruthLate.column_names()),
+        with_delay.filter(late),
     )
 
 

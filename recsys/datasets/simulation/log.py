@@ -1,8 +1,6 @@
 """The files of a simulated log, written day by day, and the counts of what went into them."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import dataframely as dy
@@ -23,9 +21,9 @@ from recsys.datasets.simulation.day import (
 )
 from recsys.datasets.simulation.faults import add_faults
 from recsys.datasets.simulation.robots import FIRST_NUMBER, robot_count
-from recsys.datasets.simulation.shop import RequestBatch, Shop
+from recsys.datasets.simulation.shop import Shop
 from recsys.datasets.simulation.world.catalogue import as_instants, day_start_us
-from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings
+from recsys.datasets.simulation.world.settings import SimulationReport
 from recsys.datasets.simulation.world.truth import (
     TruthBots,
     TruthDuplicates,
@@ -74,84 +72,69 @@ class LogWriter:
 
     Args:
         folder: Of the workspace.
-        settings: Of the shop.
-        stack: Closes the files.
+        shop: Whose log it is.
+        files: Closes what is written.
     """
 
-    def __init__(self, folder: Path, settings: SimulationSettings, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, shop: Shop, files: ExitStack) -> None:
         def table(path: Path) -> ParquetAppender:
-            return stack.enter_context(closing(ParquetAppender(path)))
+            return files.enter_context(closing(ParquetAppender(path)))
 
-        def truth(wanted: float, contract: type[dy.Schema]) -> ParquetAppender | None:
-            return table(truth_path(folder, contract)) if wanted else None
-
-        names = TableSettings()
-        self._settings = settings
-        self._impressions = table(folder / names.impressions)
-        self._interactions = table(folder / names.interactions)
-        self._truth = table(truth_path(folder, TruthImpressions))
-        self._late = truth(settings.late, TruthLate)
-        self._duplicates = truth(settings.duplicates, TruthDuplicates)
-        self._orphans = truth(settings.orphans, TruthOrphans)
+        self._shop = shop
+        self._impressions = table(folder / TableSettings().impressions)
+        self._interactions = table(folder / TableSettings().interactions)
+        self._truth: dict[type[dy.Schema], ParquetAppender] = {
+            contract: table(truth_path(folder, contract))
+            for contract in (TruthImpressions, TruthLate, TruthDuplicates, TruthOrphans)
+        }
         self._pending: list[pl.DataFrame] = []
-        self._robot_requests = np.zeros(robot_count(settings), np.int64)
-        self._robot_clicks = np.zeros(robot_count(settings), np.int64)
+        self._robot_requests = np.zeros(robot_count(shop.settings), np.int64)
+        self._robot_clicks = np.zeros_like(self._robot_requests)
         self._counts = dict.fromkeys((CLICK, CART, PURCHASE), 0)
         self._sessions = self._requests = 0
 
-    def write_day(self, day: int, batches: Iterable[RequestBatch], price: np.ndarray) -> None:
-        """Write a day's impressions, and the interactions that fell on it.
-
-        Args:
-            day: Day of the log, from 0.
-            batches: Requests of the day.
-            price: float64 [n_items].
-        """
-        people, robots = _InteractionNumbers(0), _InteractionNumbers(FIRST_NUMBER)
-        for batch in batches:
-            self._write_shown(batch)
-            done = people.interactions(day, batch.people, price)
-            clicks = robots.interactions(day, batch.robots, price)
-            self._pending += [done, clicks] if clicks.height else [done]
-            self._requests += len(batch.people.visits) + len(batch.robots.visits)
-            self._count_robots(batch.robots)
-        self._sessions += people.sessions + robots.sessions
+    def write_day(self, day: int) -> None:
+        """Simulate the next day; write its impressions, and the interactions that fell on it."""
+        # Of people, then of robots: the numbers that the next interaction and session get.
+        interaction, session = [0, FIRST_NUMBER], [0, FIRST_NUMBER]
+        for people, robots in self._shop.simulate_day(day):
+            self._write_shown([part for part in (people, robots) if len(part.visits)])
+            self._count_robots(robots)
+            for group, part in enumerate((people, robots)):
+                done = interaction_table(interaction[group], part, self._shop.catalogue.price)
+                self._pending.append(done)
+                interaction[group] += done.height
+                session[group] = part.visits.session.max(initial=session[group] - 1) + 1
+                self._requests += len(part.visits)
+        self._sessions += int(sum(session)) - FIRST_NUMBER
         self._write_done(day)
 
-    def _write_shown(self, batch: RequestBatch) -> None:
-        parts = [batch.people, batch.robots] if len(batch.robots.visits) else [batch.people]
-        shown = pl.concat([impression_table(batch.day, part, batch.listed) for part in parts])
-        truth = pl.concat([truth_table(batch.day, part) for part in parts])
+    def _write_shown(self, parts: list[SlateOutcomes]) -> None:
+        shown, truth = (pl.concat(map(table, parts)) for table in (impression_table, truth_table))
         if len(parts) > 1:
             time = shown[Impressions.timestamp.name].to_physical().to_numpy()
             order = np.argsort(time, kind="stable")
             shown, truth = shown[order], truth[order]
         self._impressions.write(shown)
-        self._truth.write(truth)
+        self._truth[TruthImpressions].write(truth)
 
     def _count_robots(self, robots: SlateOutcomes) -> None:
-        robot, clicks = robots.visits.user, robots.actions.clicked.sum(axis=1)
-        self._robot_requests += np.bincount(robot, minlength=len(self._robot_requests))
-        self._robot_clicks += np.bincount(robot, clicks, len(self._robot_clicks)).astype(np.int64)
+        np.add.at(self._robot_requests, robots.visits.user, 1)
+        np.add.at(self._robot_clicks, robots.visits.user, robots.actions.clicked.sum(axis=1))
 
     def _write_done(self, day: int) -> None:
         order = (Interactions.timestamp.name, Interactions.event_id.name)
-        midnight = as_instants("", np.array([day_start_us(self._settings, day + 1)]))[0]
+        midnight = as_instants("", np.array([day_start_us(self._shop.settings, day + 1)]))[0]
         over = Interactions.timestamp.col < midnight
         done = pl.concat(self._pending).sort(order)
         past = done.filter(over)
         self._pending = [done.filter(~over)]
         for kind in self._counts:
             self._counts[kind] += past.filter(Interactions.kind.col == kind).height
-        logged = add_faults(past, self._settings, day)
-        self._interactions.write(logged.rows)
-        for table, rows in (
-            (self._late, logged.late),
-            (self._duplicates, logged.duplicates),
-            (self._orphans, logged.orphans),
-        ):
-            if table is not None:
-                table.write(rows)
+        logged, faults = add_faults(past, self._shop.settings, day)
+        self._interactions.write(logged)
+        for contract, rows in faults.items():
+            self._truth[contract].write(rows)
 
     def robot_truth(self) -> pl.DataFrame:
         """Give the robots that came, as `TruthBots` says."""
@@ -164,20 +147,12 @@ class LogWriter:
             ]
         )
 
-    def report(self, path: Path, shop: Shop) -> SimulationReport:
-        """Count what was written.
-
-        Args:
-            path: The workspace.
-            shop: Whose log it is.
-
-        Returns:
-            The counts.
-        """
+    def report(self, path: Path) -> SimulationReport:
+        """Count what was written to the workspace at `path`."""
         return SimulationReport(
             path=path,
-            users=len(shop.users.activity),
-            items=len(shop.catalogue.texts),
+            users=len(self._shop.users.activity),
+            items=len(self._shop.catalogue.texts),
             sessions=self._sessions,
             requests=self._requests,
             impressions=self._impressions.rows,
@@ -185,38 +160,9 @@ class LogWriter:
             carts=self._counts[CART],
             purchases=self._counts[PURCHASE],
             unseen_interactions=sum(rows.height for rows in self._pending),
-            late=_rows(self._late),
-            duplicates=_rows(self._duplicates),
-            orphans=_rows(self._orphans),
-            bots=int((self._robot_requests > 0).sum()),
+            late=self._truth[TruthLate].rows,
+            duplicates=self._truth[TruthDuplicates].rows,
+            orphans=self._truth[TruthOrphans].rows,
+            bots=np.count_nonzero(self._robot_requests),
             bot_requests=int(self._robot_requests.sum()),
         )
-
-
-def _rows(table: ParquetAppender | None) -> int:
-    return 0 if table is None else table.rows
-
-
-@dataclass
-class _InteractionNumbers:
-    """Numbers of the interactions of people or robots within a day, and the count of sessions."""
-
-    first: int
-    interactions_so_far: int = 0
-    sessions: int = 0
-
-    def interactions(self, day: int, outcomes: SlateOutcomes, price: np.ndarray) -> pl.DataFrame:
-        rows = interaction_table(day, self.first + self.interactions_so_far, outcomes, price)
-        self.interactions_so_far += rows.height
-        session = outcomes.visits.session
-        self.sessions = max(
-            self.sessions, int(session.max(initial=self.first - 1)) - self.first + 1
-        )
-        return rows
-
-
-@contextmanager
-def open_log(folder: Path, settings: SimulationSettings) -> Iterator[LogWriter]:
-    """Open the tables of a log; they are complete when the block ends."""
-    with ExitStack() as stack:
-        yield LogWriter(folder, settings, stack)

@@ -67,7 +67,7 @@ def robot_day(settings: SimulationSettings, pool: CandidatePool, day: int) -> Sl
     delays_us = (rng.uniform(*_CLICK_S, (3, *slate.shape)) * 1e6).astype(np.int64)
     nothing = never.astype(bool)
     actions = Actions(clicked, nothing, nothing, np.moveaxis(delays_us, 0, -1))
-    return SlateOutcomes(visits, slate, choices, actions)
+    return SlateOutcomes(visits, slate, choices, actions, pool.listed)
 
 
 def _visits(
@@ -96,5 +96,6 @@ def _visits(
         query=np.full((total, 3), -1),
         query_draws=np.zeros((total, 8)),
         uniform=np.zeros(total, bool),
+        day=day,
         robots=True,
     )

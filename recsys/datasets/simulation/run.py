@@ -1,5 +1,6 @@
 """`recsys simulate`: simulates a shop and writes its log, catalogue and truth as a workspace."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_folder, write_parquet
 from features.settings import FeatureSettings
 from recsys.datasets.simulation.choice import examination
-from recsys.datasets.simulation.log import open_log
+from recsys.datasets.simulation.log import LogWriter
 from recsys.datasets.simulation.shop import Shop
 from recsys.datasets.simulation.world.catalogue import item_table, item_truth
 from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings
@@ -65,10 +66,11 @@ def simulate(
     check_target(target, overwrite=overwrite)
     shop = Shop(settings)
     with atomic_folder(target) as folder:
-        with open_log(folder, settings) as log:
+        with ExitStack() as files:
+            log = LogWriter(folder, shop, files)
             for day in track(range(settings.days), "simulating days", settings.days):
-                log.write_day(day, shop.simulate_day(day), shop.catalogue.price)
-        report = log.report(target, shop)
+                log.write_day(day)
+        report = log.report(target)
         write_parquet(item_table(shop.catalogue), folder / TableSettings().items)
         write_parquet(item_truth(shop.catalogue), truth_path(folder, TruthItems))
         write_parquet(user_truth(shop.users, settings), truth_path(folder, TruthUsers))

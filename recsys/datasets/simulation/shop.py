@@ -1,7 +1,6 @@
 """The simulation of a shop day by day: requests, slates, actions, and the state they leave."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,23 +24,6 @@ _STREAM = 5
 BATCH_REQUESTS = 8192
 
 
-@dataclass(frozen=True)
-class RequestBatch:
-    """Some requests of a day in order of time.
-
-    Attributes:
-        day: Day of the log, from 0.
-        listed: Number of items that could be shown.
-        people: Requests of users.
-        robots: Requests of robots in the same time.
-    """
-
-    day: int
-    listed: int
-    people: SlateOutcomes
-    robots: SlateOutcomes
-
-
 class Shop:
     """A simulated shop.
 
@@ -55,14 +37,14 @@ class Shop:
         self.users: SimulatedUsers = make_users(settings)
         self._state: ShopState = empty_state(len(self.catalogue.texts))
 
-    def simulate_day(self, day: int) -> Iterator[RequestBatch]:
+    def simulate_day(self, day: int) -> Iterator[tuple[SlateOutcomes, SlateOutcomes]]:
         """Simulate the next day; the shop's state changes after its last batch.
 
         Args:
             day: Day of the log: 0, then 1, and so on.
 
         Yields:
-            The day's requests in order of time.
+            Requests of users in order of time, and those of robots in the same time.
         """
         settings, start_us = self.settings, day_start_us(self.settings, day)
         pool = candidate_pool(self.catalogue, self._state, settings.items, start_us)
@@ -81,8 +63,7 @@ class Shop:
             keys = pair_keys(part.user[:, None], people.slate)
             clicked.append(keys[people.actions.clicked])
             bought.append(keys[people.actions.bought])
-            crawled = robots.between(edges[number], edges[number + 1])
-            yield RequestBatch(day, pool.listed, people, crawled)
+            yield people, between(robots, edges[number], edges[number + 1])
         self._state = self._state.after(
             day, np.concatenate(clicked), np.concatenate(bought), settings.memory_days
         )
@@ -93,4 +74,4 @@ class Shop:
         size = self.settings.slate_size
         slate = fill_slates(pool, self.users.families, self._state.clicked.keys, visits, size, rng)
         choices = choice_probabilities(self.catalogue, self.users, self._state, visits, slate)
-        return SlateOutcomes(visits, slate, choices, draw_actions(choices, rng))
+        return SlateOutcomes(visits, slate, choices, draw_actions(choices, rng), pool.listed)

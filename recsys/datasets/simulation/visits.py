@@ -41,6 +41,7 @@ class Visits:
             the family is -1 when nothing is searched for.
         query_draws: float [n_requests, 8], uniform, for the words of the query.
         uniform: bool, whether the slate is drawn and ordered uniformly.
+        day: Day of the log, from 0.
         robots: Whether robots make all of these requests: `user` counts robots, not users.
     """
 
@@ -53,6 +54,7 @@ class Visits:
     query: np.ndarray
     query_draws: np.ndarray
     uniform: np.ndarray
+    day: int
     robots: bool = False
 
     def __len__(self) -> int:
@@ -87,6 +89,7 @@ def make_visits(
         query=query,
         query_draws=rng.random((len(session), 8)),
         uniform=(rng.random(len(session)) < _UNIFORM_SHARE) & (query[:, 0] < 0),
+        day=day,
     )
 
 

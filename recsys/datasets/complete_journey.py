@@ -17,7 +17,6 @@ from features.settings import FeatureSettings
 from recsys.datasets.complete_journey_slates import (
     STORE,
     WEEK,
-    SlatePlan,
     draw_slates,
     read_promotions,
 )
@@ -50,24 +49,24 @@ _ATTRIBUTES = (_DEPARTMENT, _BRAND, _TYPE, _MANUFACTURER, _SIZE)
 _QUANTITY = "quantity"
 _SPENT = "spent"
 
-_PRODUCT_COLUMNS = {
-    _ITEM.name: SourceColumn(pl.Int64, ("product_id",)),
-    _MANUFACTURER: SourceColumn(pl.String, ("manufacturer_id",)),
-    _DEPARTMENT: SourceColumn(pl.String, (_DEPARTMENT,)),
-    _BRAND: SourceColumn(pl.String, (_BRAND,)),
-    _CATEGORY.name: SourceColumn(pl.String, ("product_category",)),
-    _TYPE: SourceColumn(pl.String, (_TYPE,)),
-    _SIZE: SourceColumn(pl.String, (_SIZE,)),
+_PRODUCT_COLUMNS: dict[str, SourceColumn] = {
+    _ITEM.name: (pl.Int64, "product_id"),
+    _MANUFACTURER: (pl.String, "manufacturer_id"),
+    _DEPARTMENT: (pl.String, _DEPARTMENT),
+    _BRAND: (pl.String, _BRAND),
+    _CATEGORY.name: (pl.String, "product_category"),
+    _TYPE: (pl.String, _TYPE),
+    _SIZE: (pl.String, _SIZE),
 }
-_LINE_COLUMNS = {
-    _USER.name: SourceColumn(pl.Int64, ("household_id",)),
-    STORE: SourceColumn(pl.Int32, (STORE,)),
-    _BASKET.name: SourceColumn(pl.Int64, ("basket_id",)),
-    _ITEM.name: SourceColumn(pl.Int64, ("product_id",)),
-    _QUANTITY: SourceColumn(pl.Int64, (_QUANTITY,)),
-    _SPENT: SourceColumn(pl.Float64, ("sales_value",)),
-    WEEK: SourceColumn(pl.Int32, (WEEK,)),
-    _TIME.name: SourceColumn(pl.Datetime, ("transaction_timestamp",)),
+_LINE_COLUMNS: dict[str, SourceColumn] = {
+    _USER.name: (pl.Int64, "household_id"),
+    STORE: (pl.Int32, STORE),
+    _BASKET.name: (pl.Int64, "basket_id"),
+    _ITEM.name: (pl.Int64, "product_id"),
+    _QUANTITY: (pl.Int64, _QUANTITY),
+    _SPENT: (pl.Float64, "sales_value"),
+    WEEK: (pl.Int32, WEEK),
+    _TIME.name: (pl.Datetime, "transaction_timestamp"),
 }
 _NO_PRODUCT_DEPARTMENTS = ("FUEL", "COUPON", "CHARITABLE CONT", "CNTRL/STORE SUP", "GM MERCH EXP")
 _NO_PRODUCT_CATEGORIES = ("COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "COUPON")
@@ -108,14 +107,21 @@ def import_complete_journey(
     Returns:
         Account of the rows read, kept and set aside.
     """
-    plan = SlatePlan(max_slates, slate_size, seed)
+    if max_slates < 1 or slate_size < 2:
+        raise UsageError(
+            f"max_slates {max_slates} and slate_size {slate_size}",
+            "at least 1 slate of at least 2 candidates",
+            "raise them",
+        )
     source = source or _package_folder()
     check_target(target, source, overwrite=overwrite)
     products = _read_products(source / "products.parquet")
     no_products = products.filter(_is_no_product())[_ITEM.name]
     lines, line_ledger = _clean(source / "transactions.parquet", products, no_products)
     pools, promotion_ledger = read_promotions(source / "promotions.parquet", no_products)
-    impressions, slate_ledger = draw_slates(lines, pools, plan, track)
+    impressions, slate_ledger = draw_slates(
+        lines, pools, max_slates=max_slates, slate_size=slate_size, seed=seed, track=track
+    )
     purchases = _purchases(lines)
     items, item_ledger = _items(products, purchases, impressions)
     return write_workspace(

@@ -1,13 +1,11 @@
 """Sampled slates of Complete Journey: products of a basket among its store's promotions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from data_contracts.errors import UsageError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.progress import Track
 from recsys.datasets.ledger import Ledger, Tally
@@ -28,36 +26,13 @@ _NONE = "0"
 _POOL = "pool"
 _POOL_SIZE = "promoted in the store"
 
-_PROMOTION_COLUMNS = {
-    STORE: SourceColumn(pl.Int32, (STORE,)),
-    WEEK: SourceColumn(pl.Int32, (WEEK,)),
-    _ITEM.name: SourceColumn(pl.Int64, ("product_id",)),
-    _DISPLAY: SourceColumn(pl.Categorical, (_DISPLAY,)),
-    _MAILER: SourceColumn(pl.Categorical, (_MAILER,)),
+_PROMOTION_COLUMNS: dict[str, SourceColumn] = {
+    STORE: (pl.Int32, STORE),
+    WEEK: (pl.Int32, WEEK),
+    _ITEM.name: (pl.Int64, "product_id"),
+    _DISPLAY: (pl.Categorical, _DISPLAY),
+    _MAILER: (pl.Categorical, _MAILER),
 }
-
-
-@dataclass(frozen=True)
-class SlatePlan:
-    """Number and size of the slates to draw.
-
-    Attributes:
-        max_slates: Slates at the most.
-        slate_size: Candidates of a slate at the most.
-        seed: Seed of all draws.
-    """
-
-    max_slates: int
-    slate_size: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.max_slates < 1 or self.slate_size < 2:
-            raise UsageError(
-                f"max_slates {self.max_slates} and slate_size {self.slate_size}",
-                "at least 1 slate of at least 2 candidates",
-                "raise them",
-            )
 
 
 def read_promotions(path: Path, no_products: pl.Series) -> tuple[pl.DataFrame, Ledger]:
@@ -86,7 +61,13 @@ def read_promotions(path: Path, no_products: pl.Series) -> tuple[pl.DataFrame, L
 
 
 def draw_slates(
-    lines: pl.DataFrame, pools: pl.DataFrame, plan: SlatePlan, track: Track
+    lines: pl.DataFrame,
+    pools: pl.DataFrame,
+    *,
+    max_slates: int,
+    slate_size: int,
+    seed: int,
+    track: Track,
 ) -> tuple[pl.DataFrame, Ledger]:
     """Draw slates for baskets of households that have an earlier one.
 
@@ -96,7 +77,9 @@ def draw_slates(
     Args:
         lines: One row a basket and product, in order of time.
         pools: The promotions, as `read_promotions` gives them.
-        plan: How many and how large.
+        max_slates: Slates at the most.
+        slate_size: Candidates of a slate at the most.
+        seed: Seed of all draws.
         track: Shows progress.
 
     Returns:
@@ -111,20 +94,14 @@ def draw_slates(
     bought = _ITEM.col.list.len().fill_null(0)
     baskets = tally.set_aside(baskets, bought == 0, "nothing of it was promoted")
     baskets = tally.set_aside(baskets, bought == pl.col(_POOL_SIZE), "nothing else was promoted")
-    lucky = draw_uniform(
-        np.random.default_rng(plan.seed), np.arange(baskets.height), plan.max_slates
-    )
-    is_drawn = np.zeros(baskets.height, dtype=bool)
-    is_drawn[lucky] = True
-    reason = f"not among the {plan.max_slates} drawn"
-    baskets = tally.set_aside(baskets, ~pl.lit(pl.Series(is_drawn)), reason)
-    tally.changed(
-        baskets,
-        bought > plan.slate_size // 2,
-        f"more than {plan.slate_size // 2} promoted products: so many drawn for the slate",
-    )
+    places = np.arange(baskets.height)
+    lucky = draw_uniform(np.random.default_rng(seed), places, max_slates)
+    unlucky = pl.Series(~np.isin(places, lucky))
+    baskets = tally.set_aside(baskets, pl.lit(unlucky), f"not among the {max_slates} drawn")
+    many = f"more than {slate_size // 2} promoted products: so many drawn for the slate"
+    tally.changed(baskets, bought > slate_size // 2, many)
     products = pools[_ITEM.name].explode().unique().sort()
-    slates = list(_draw(baskets, pools, products.to_numpy(), plan, track))
+    slates = list(_draw(baskets, pools, products.to_numpy(), slate_size, seed, track))
     requests = baskets.select(
         _REQUEST.name, _USER.col.cast(pl.String), _BASKET.col.cast(pl.String), _TIME.name
     )
@@ -154,17 +131,22 @@ def _baskets(lines: pl.DataFrame, pools: pl.DataFrame) -> pl.DataFrame:
 
 
 def _draw(
-    baskets: pl.DataFrame, pools: pl.DataFrame, products: np.ndarray, plan: SlatePlan, track: Track
+    baskets: pl.DataFrame,
+    pools: pl.DataFrame,
+    products: np.ndarray,
+    slate_size: int,
+    seed: int,
+    track: Track,
 ) -> Iterator[np.ndarray]:
     """Give each basket's slate as places in `products`, in the order shown."""
     ends = np.cumsum(pools[_ITEM.name].list.len().to_numpy())
     promoted = pools[_ITEM.name].explode().to_numpy()
     rows = zip(baskets[_REQUEST.name], baskets[_POOL], baskets[_ITEM.name], strict=True)
     for request_id, pool, bought in track(rows, "sampling slates", baskets.height):
-        rng = slate_generator(plan.seed, request_id)
+        rng = slate_generator(seed, request_id)
         in_store = promoted[(ends[pool - 1] if pool else 0) : ends[pool]]
         others = np.setdiff1d(in_store, bought.to_numpy(), assume_unique=True)
-        chosen = draw_uniform(rng, bought.to_numpy(), plan.slate_size // 2)
-        filled = draw_uniform(rng, others, plan.slate_size - chosen.size)
+        chosen = draw_uniform(rng, bought.to_numpy(), slate_size // 2)
+        filled = draw_uniform(rng, others, slate_size - chosen.size)
         slate = rng.permutation(np.concatenate((chosen, filled)))
         yield np.searchsorted(products, slate)

@@ -56,13 +56,6 @@ class ImportReport(BaseModel, extra="forbid", frozen=True):
                 table += [(name, f"{fate}: {c.reason}", c.rows, c.example) for c in counts]
         return table + [(name, "written", n, "") for name, n in self.tables.items()]
 
-    def lines(self) -> list[str]:
-        """Give the account as plain lines, one a row of `rows`."""
-        return [
-            f"{name}: {fate}: {count:,}" + (f" (such as {example})" if example else "")
-            for name, fate, count, example in self.rows()
-        ]
-
 
 class Tally:
     """Counts of the rows that an importer sets aside or changes, by reason.

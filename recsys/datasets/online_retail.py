@@ -40,14 +40,14 @@ _QUANTITY = "quantity"
 _FILE = "file number"
 
 # The files name three columns differently.
-_SOURCE_COLUMNS = {
-    _INVOICE.name: SourceColumn(pl.String, ("Invoice", "InvoiceNo")),
-    _CODE: SourceColumn(pl.String, ("StockCode",)),
-    _TITLE.name: SourceColumn(pl.String, ("Description",)),
-    _QUANTITY: SourceColumn(pl.Int64, ("Quantity",)),
-    _TIME.name: SourceColumn(pl.String, ("InvoiceDate",)),
-    _PRICE.name: SourceColumn(pl.Float64, ("Price", "UnitPrice")),
-    _USER.name: SourceColumn(pl.Float64, ("Customer ID", "CustomerID")),
+_SOURCE_COLUMNS: dict[str, SourceColumn] = {
+    _INVOICE.name: (pl.String, "Invoice", "InvoiceNo"),
+    _CODE: (pl.String, "StockCode"),
+    _TITLE.name: (pl.String, "Description"),
+    _QUANTITY: (pl.Int64, "Quantity"),
+    _TIME.name: (pl.String, "InvoiceDate"),
+    _PRICE.name: (pl.Float64, "Price", "UnitPrice"),
+    _USER.name: (pl.Float64, "Customer ID", "CustomerID"),
 }
 
 _NOTE = (

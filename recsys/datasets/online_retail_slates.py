@@ -1,7 +1,6 @@
 """Sampled slates of Online Retail II: items of an invoice among popular and random ones."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -29,19 +28,6 @@ _USER = Interactions.user_id
 _TIME = Interactions.timestamp
 _ITEM = Interactions.item_id
 _NUMBER = "item number"
-
-
-@dataclass(frozen=True)
-class _SlateDraw:
-    """Slate drawn for an invoice.
-
-    Attributes:
-        slate: int [n_candidates], numbers of the items in their order; empty when none was drawn.
-        on_sale: Number of the invoice's items sold in the 90 days before.
-    """
-
-    slate: np.ndarray
-    on_sale: int
 
 
 def draw_slates(purchases: pl.DataFrame, *, seed: int, track: Track) -> tuple[pl.DataFrame, Ledger]:
@@ -74,26 +60,25 @@ def draw_slates(purchases: pl.DataFrame, *, seed: int, track: Track) -> tuple[pl
     requests = tally.set_aside(requests, no_user, "no customer: no slate")
     earliest = _TIME.col == _TIME.col.min().over(_USER.name)
     requests = tally.set_aside(requests, earliest, "first invoice of its customer: no slate")
-    drawn = list(_draw(purchases, requests, item_ids.len(), seed, track))
-    slates = [result.slate for result in drawn]
+    draws = list(_draw(purchases, requests, item_ids.len(), seed, track))
     fields = [_REQUEST.name, _USER.name, _SESSION.name, _TIME.name]
     requests = requests.select(
         *fields,
-        pl.Series("on sale", [result.on_sale for result in drawn], dtype=pl.Int64),
-        pl.Series("candidates", [slate.size for slate in slates], dtype=pl.Int64),
+        pl.Series("on sale", [on_sale for _, on_sale in draws], dtype=pl.Int64),
+        pl.Series("candidates", [slate.size for slate, _ in draws], dtype=pl.Int64),
     )
     none, empty = pl.col("on sale") == 0, pl.col("candidates") == 0
     requests = tally.set_aside(requests, none, "no item of it sold in the 90 days before")
     requests = tally.set_aside(requests, empty, "nothing else sold in the 90 days before")
     many = pl.col("on sale") > MOST_BOUGHT
     tally.changed(requests, many, f"more than {MOST_BOUGHT} items: so many drawn for the slate")
-    kept = [slate for slate in slates if slate.size]
+    kept = [slate for slate, _ in draws if slate.size]
     return as_impressions(requests.select(fields), kept, item_ids), tally.close(requests.height)
 
 
 def _draw(
     purchases: pl.DataFrame, requests: pl.DataFrame, n_items: int, seed: int, track: Track
-) -> Iterator[_SlateDraw]:
+) -> Iterator[tuple[np.ndarray, int]]:
     times = purchases[_TIME.name].to_physical().to_numpy()
     items = purchases[_NUMBER].to_numpy()
     on_sale = SalesWindow(times, items, n_items, ON_SALE_DAYS * DAY)
@@ -111,15 +96,16 @@ def _draw(
 
 def _draw_one(
     rng: np.random.Generator, bought: np.ndarray, sales: np.ndarray, recent_sales: np.ndarray
-) -> _SlateDraw:
+) -> tuple[np.ndarray, int]:
+    """Draw the slate of an invoice, empty for none, and count its items sold before."""
     positives = bought[sales[bought] > 0]
     pool = sales > 0
     pool[bought] = False
     others = np.flatnonzero(pool)
     if not positives.size or not others.size:
-        return _SlateDraw(np.empty(0, dtype=np.int64), positives.size)
+        return np.empty(0, dtype=np.int64), positives.size
     popular = draw_weighted(rng, others, recent_sales[others], NEGATIVES // 2)
     pool[popular] = False
     uniform = draw_uniform(rng, np.flatnonzero(pool), NEGATIVES - popular.size)
     chosen = draw_uniform(rng, positives, MOST_BOUGHT)
-    return _SlateDraw(rng.permutation(np.concatenate((chosen, popular, uniform))), positives.size)
+    return rng.permutation(np.concatenate((chosen, popular, uniform))), positives.size

@@ -1,25 +1,14 @@
 """Parquet files of a public data set, read with checked columns and types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from data_contracts.errors import DataError
 
-
-@dataclass(frozen=True)
-class SourceColumn:
-    """A column to read.
-
-    Attributes:
-        dtype: The type it is cast to.
-        names: Its names in the files of the source; the first one found is read.
-    """
-
-    dtype: type[pl.DataType]
-    names: tuple[str, ...]
+SourceColumn = tuple[type[pl.DataType], *tuple[str, ...]]
+"""Type of a column, and its names in the files of the source: the first one found is read."""
 
 
 def read_source(path: Path, columns: Mapping[str, SourceColumn]) -> pl.DataFrame:
@@ -39,22 +28,18 @@ def read_source(path: Path, columns: Mapping[str, SourceColumn]) -> pl.DataFrame
     try:
         lazy = pl.scan_parquet(path)
         found = lazy.collect_schema().names()
-        names = {
-            name: next((option for option in column.names if option in found), None)
-            for name, column in columns.items()
-        }
-        missing = [columns[name].names for name, option in names.items() if option is None]
+        missing = [names for _, *names in columns.values() if not set(names) & set(found)]
         if not missing:
             wanted = [
-                pl.col(str(option)).cast(columns[name].dtype).alias(name)
-                for name, option in names.items()
+                pl.col(next(option for option in names if option in found)).cast(dtype).alias(name)
+                for name, (dtype, *names) in columns.items()
             ]
             frame = lazy.select(wanted).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             f"{path} cannot be read ({str(error).splitlines()[0]})",
             "a Parquet file with "
-            + ", ".join(f"{column.names[0]} ({column.dtype})" for column in columns.values()),
+            + ", ".join(f"{names[0]} ({dtype})" for dtype, *names in columns.values()),
             "fetch the file again, or give the folder that holds it",
         ) from error
     if missing:

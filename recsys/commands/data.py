@@ -24,6 +24,7 @@ imports = typer.Typer(no_args_is_help=True)
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - the options of a command
+    context: typer.Context,
     target: TargetArgument,
     events: Annotated[
         str | None, typer.Option(help="About so many rows, such as 10M; chooses the sizes.")
@@ -50,19 +51,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command
     from recsys.datasets.simulation.world.settings import SimulationSettings
     from recsys.datasets.simulation.world.sizing import parse_count, sized_settings
 
-    asked = {
-        "users": users,
-        "items": items,
-        "days": days,
-        "requests_per_day": requests_per_day,
-        "slate_size": slate_size,
-        "late": late,
-        "duplicates": duplicates,
-        "orphans": orphans,
-        "bots": bots,
-        "seed": seed,
+    # The options other than --events are named as the settings are.
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if name in SimulationSettings.model_fields and value is not None
     }
-    given = {name: value for name, value in asked.items() if value is not None}
     try:
         settings = (
             SimulationSettings.model_validate(given)

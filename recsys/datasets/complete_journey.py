@@ -167,9 +167,8 @@ def _package_folder() -> Path:
 
 
 def _is_no_product() -> pl.Expr:
-    return pl.col(_DEPARTMENT).is_in(_NO_PRODUCT_DEPARTMENTS).fill_null(
-        value=False
-    ) | _CATEGORY.col.is_in(_NO_PRODUCT_CATEGORIES).fill_null(value=False)
+    of_department = pl.col(_DEPARTMENT).is_in(_NO_PRODUCT_DEPARTMENTS)
+    return of_department | _CATEGORY.col.is_in(_NO_PRODUCT_CATEGORIES)
 
 
 def _read_products(path: Path) -> pl.DataFrame:

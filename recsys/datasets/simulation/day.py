@@ -78,18 +78,13 @@ def impression_table(outcomes: SlateOutcomes) -> pl.DataFrame:
     Slates of the uniform policy carry their propensity, 1 / `listed`: any item is as likely at any
     place. That of the house policy is not known in closed form.
     """
-    slate, size = outcomes.slate, outcomes.slate.shape[1]
     requests = _request_table(outcomes.visits, outcomes.listed)
-    shown = pl.DataFrame(
-        [
-            item_ids(slate.ravel()).alias(Impressions.item_id.name),
-            pl.Series(
-                Impressions.position.name, np.tile(np.arange(1, size + 1), len(slate)), pl.Int32
-            ),
-        ]
+    request, place = np.indices(outcomes.slate.shape)
+    rows = requests[request.ravel()].with_columns(
+        item_ids(outcomes.slate.ravel()),
+        pl.Series(Impressions.position.name, place.ravel() + 1, pl.Int32),
     )
-    rows = requests[np.repeat(np.arange(len(slate)), size)]
-    return pl.concat([rows, shown], how="horizontal").select(Impressions.column_names())
+    return rows.select(Impressions.column_names())
 
 
 def _request_table(visits: Visits, listed: int) -> pl.DataFrame:
@@ -138,7 +133,7 @@ def interaction_table(first: int, outcomes: SlateOutcomes, price: np.ndarray) ->
     rows = _origins(visits)[request].with_columns(
         identifiers(f"e{visits.day:04d}-", number).alias(Interactions.event_id.name),
         pl.Series([CLICK, CART, PURCHASE]).gather(kind).alias(Interactions.kind.name),
-        item_ids(item).alias(Interactions.item_id.name),
+        item_ids(item),
         as_instants(Interactions.timestamp.name, time_us),
         pl.Series(Interactions.value.name, paid).fill_nan(None),
         pl.lit(None, Interactions.ingested_at.dtype).alias(Interactions.ingested_at.name),

@@ -37,11 +37,7 @@ from recsys.workspace.config import TableSettings
 
 
 class ParquetAppender:
-    """A Parquet file written one row group after the other; created at the first.
-
-    Args:
-        path: The file.
-    """
+    """A Parquet file written one row group after the other; created at the first."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,12 +64,8 @@ class LogWriter:
     """The files of impressions, interactions and their truth.
 
     Rows are in order of time; every day begins a row group. An interaction is held back until
-    its day is over, since purchases follow up to a day after what led to them.
-
-    Args:
-        folder: Of the workspace.
-        shop: Whose log it is.
-        files: Closes what is written.
+    its day is over, since purchases follow up to a day after what led to them. The files in
+    `folder` are complete when the stack `files` is closed.
     """
 
     def __init__(self, folder: Path, shop: Shop, files: ExitStack) -> None:

@@ -50,11 +50,7 @@ def robot_day(settings: SimulationSettings, pool: CandidatePool, day: int) -> Sl
     visits = _visits(settings, robots, day, rng)
     tastes = np.zeros((robots, len(vocabulary().families)), np.float32)
     nothing_seen = np.empty(0, np.int64)
-    slate = (
-        fill_slates(pool, tastes, nothing_seen, visits, settings.slate_size, rng)
-        if len(visits)
-        else np.zeros((0, settings.slate_size), np.int64)
-    )
+    slate = fill_slates(pool, tastes, nothing_seen, visits, settings.slate_size, rng)
     never = np.zeros(slate.shape)
     choices = ChoiceProbabilities(
         utility=np.full(slate.shape, np.log(_P_CLICK / (1 - _P_CLICK))),
@@ -79,7 +75,7 @@ def _visits(
     session = np.repeat(np.arange(count), requests)
     after_s = np.cumsum(rng.uniform(*_GAP_S, len(session)))
     first = np.cumsum(requests) - requests
-    after_s -= after_s[first[session]] if count else 0
+    after_s -= after_s[first[session]]
     # A visit ends on the day it began on.
     latest_s = DAY_US / 1e6 - 1 - LONGEST_VISIT * _GAP_S[1]
     start_s = rng.uniform(0, latest_s, count)

@@ -25,11 +25,7 @@ BATCH_REQUESTS = 8192
 
 
 class Shop:
-    """A simulated shop.
-
-    Args:
-        settings: Size and seed.
-    """
+    """A simulated shop."""
 
     def __init__(self, settings: SimulationSettings) -> None:
         self.settings = settings

@@ -115,18 +115,10 @@ def _request_times(
 
 def _queries(users: SimulatedUsers, user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Let some requests search for something the user likes; int [n_requests, 3]."""
-    query = np.stack(
-        [
-            _by_taste(users.families[user], rng),
-            _by_taste(users.styles[user], rng),
-            _by_taste(users.occasions[user], rng),
-        ],
-        axis=1,
-    )
+    # The Gumbel trick: a draw in proportion to exp(2 x taste).
+    liked = [
+        np.argmax(2 * tastes[user] + rng.gumbel(size=(len(user), tastes.shape[1])), axis=1)
+        for tastes in (users.families, users.styles, users.occasions)
+    ]
     named = rng.random((len(user), 3)) < (_QUERY_SHARE, 0.5, 0.25)
-    return np.where(named & named[:, :1], query, -1)
-
-
-def _by_taste(tastes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw one thing per row in proportion to exp(2 x taste), by the Gumbel trick; int [n]."""
-    return np.argmax(2 * tastes + rng.gumbel(size=tastes.shape), axis=1)
+    return np.where(named & named[:, :1], np.stack(liked, axis=1), -1)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from functools import cache
 
 import numpy as np
 import polars as pl
@@ -85,8 +84,10 @@ def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedCatal
     words = vocabulary()
     family = rng.integers(len(words.families), size=count)
     category = words.family_category[family]
-    style = _pick(_style_shares()[category], rng)
-    occasion = _pick(_occasion_shares()[category], rng)
+    rare = [[name in style.rare_in for style in words.styles] for name in words.categories]
+    style = _pick(np.where(rare, 0.12, 1.0), category, rng)
+    frequent = [[name in each.frequent_in for each in words.occasions] for name in words.categories]
+    occasion = _pick(np.where(frequent, 1.0, 0.1), category, rng)
     occasion[rng.random(count) < _WITHOUT_OCCASION_SHARE] = -1
     # Neighbouring categories share half their brands.
     brand = category * (_BRANDS_PER_CATEGORY // 2) + rng.integers(_BRANDS_PER_CATEGORY, size=count)
@@ -115,30 +116,11 @@ def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedCatal
     )
 
 
-def _pick(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw one column per row of `shares` (float [n, k], rows sum to 1); int [n]."""
+def _pick(weights: np.ndarray, category: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw one column per category by its row of weights, float [n_categories, k]; int [n]."""
+    shares = (weights / weights.sum(axis=1, keepdims=True))[category]
     draw = rng.random((len(shares), 1))
     return np.minimum((shares.cumsum(axis=1) <= draw).sum(axis=1), shares.shape[1] - 1)
-
-
-def _shares(weights: np.ndarray) -> np.ndarray:
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-@cache
-def _style_shares() -> np.ndarray:
-    """Probability of each style in each category; float64 [n_categories, n_styles]."""
-    styles, categories = vocabulary().styles, vocabulary().categories
-    rare = [[name in style.rare_in for style in styles] for name in categories]
-    return _shares(np.where(rare, 0.12, 1.0))
-
-
-@cache
-def _occasion_shares() -> np.ndarray:
-    """Probability of each occasion in each category; float64 [n_categories, n_occasions]."""
-    occasions, categories = vocabulary().occasions, vocabulary().categories
-    frequent = [[name in each.frequent_in for each in occasions] for name in categories]
-    return _shares(np.where(frequent, 1.0, 0.1))
 
 
 def item_table(catalogue: SimulatedCatalogue) -> pl.DataFrame:

@@ -101,9 +101,7 @@ def _make(data: str, source: Path | None, target: Path, console: Terminal, track
         return import_table(import_online_retail(source, target, overwrite=True, track=track))
 
     makers: dict[str, Callable[[], object]] = {
-        "simulated": lambda: simulate(
-            target, SimulationSettings.quickstart(), overwrite=True, track=track
-        ),
+        "simulated": lambda: simulate(target, SimulationSettings(), overwrite=True, track=track),
         "complete-journey": lambda: import_table(
             import_complete_journey(target, source=source, overwrite=True, track=track)
         ),

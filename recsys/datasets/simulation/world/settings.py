@@ -17,6 +17,7 @@ BEFORE_THE_LOG = -1
 class SimulationSettings(BaseModel, extra="forbid", frozen=True):
     """Size and seed of a simulated shop.
 
+    The defaults are the shop of the quickstart: 2,000 users, 3,030 items, some 580,000 impressions.
     Everything grows day by day from the seed: the same settings with more days give the same
     first days. Faults (late, duplicates, orphans, bots) are drawn apart: the rest of the log is
     the same without them.
@@ -61,11 +62,6 @@ class SimulationSettings(BaseModel, extra="forbid", frozen=True):
             )
             raise ValueError(message)
         return self
-
-    @classmethod
-    def quickstart(cls) -> Self:
-        """Give the shop of the quickstart: 2,000 users, 3,030 items, some 580,000 impressions."""
-        return cls()
 
     @classmethod
     def tiny(cls) -> Self:

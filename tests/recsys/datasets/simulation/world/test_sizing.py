@@ -23,7 +23,7 @@ def test_what_is_no_count_is_refused(text: str) -> None:
 
 
 def test_the_size_of_the_quickstart_gives_its_shop() -> None:
-    shop = SimulationSettings.quickstart()
+    shop = SimulationSettings()
     events = shop.days * shop.requests_per_day * shop.slate_size * 1.11
     sized = sized_settings(round(events), {})
     assert sized.model_dump(exclude={"start"}) == pytest.approx(

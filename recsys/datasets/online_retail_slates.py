@@ -46,10 +46,8 @@ def draw_slates(purchases: pl.DataFrame, *, seed: int, track: Track) -> tuple[pl
         Rows of impressions, and what became of each invoice.
     """
     item_ids = purchases[_ITEM.name].unique().sort()
-    numbers = pl.Series(range(item_ids.len()), dtype=pl.Int64)
-    purchases = purchases.with_columns(
-        _ITEM.col.replace_strict(item_ids, numbers).alias(_NUMBER),
-    )
+    number = _ITEM.col.rank("dense").cast(pl.Int64) - 1
+    purchases = purchases.with_columns(number.alias(_NUMBER))
     requests = (
         purchases.group_by(_SESSION.name, maintain_order=True)
         .agg(_USER.col.first(), _TIME.col.first(), pl.col(_NUMBER))

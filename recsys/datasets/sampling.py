@@ -89,15 +89,12 @@ def as_impressions(
     Returns:
         One row a candidate, positions from 1.
     """
-    lengths = np.array([len(slate) for slate in slates], dtype=np.int64)
-    of_request = np.repeat(np.arange(len(slates)), lengths)
-    firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    position = np.arange(len(of_request)) - firsts + 1
-    return requests[of_request].with_columns(
-        item_ids.gather(np.concatenate([np.empty(0, dtype=np.int64), *slates])).alias(
-            Impressions.item_id.name
-        ),
-        pl.Series(Impressions.position.name, position),
+    item, position = Impressions.item_id, Impressions.position.name
+    shown = [item_ids.gather(slate) for slate in slates]
+    return (
+        requests.with_columns(pl.Series(item.name, shown, pl.List(item_ids.dtype)))
+        .with_columns(pl.int_ranges(1, item.col.list.len() + 1).alias(position))
+        .explode(item.name, position)
     )
 
 

@@ -60,15 +60,8 @@ def choice_probabilities(
 ) -> ChoiceProbabilities:
     """Compute how likely each shown item is clicked, put into the cart and bought.
 
-    Args:
-        catalogue: The items.
-        users: Tastes of the users.
-        state: Clicks and purchases before the day.
-        visits: The requests.
-        slate: int [n_requests, slate_size], items shown.
-
-    Returns:
-        The probabilities, aligned with `slate`.
+    The probabilities are aligned with `slate`, int [n_requests, slate_size], the items shown to
+    `visits`; the state is that before the day.
     """
     user = visits.user[:, None]
     off_price = np.abs(catalogue.price_ratio[slate] - users.price_level[user])

@@ -35,15 +35,9 @@ def mean_robot_visits(settings: SimulationSettings, day: int) -> float:
 
 
 def robot_day(settings: SimulationSettings, pool: CandidatePool, day: int) -> SlateOutcomes:
-    """Draw the requests and clicks of robots, from random numbers of their own.
+    """Draw a day's requests and clicks of robots, perhaps none, from random numbers of their own.
 
-    Args:
-        settings: Of the shop.
-        pool: Items that can be shown.
-        day: Day of the log, from 0.
-
-    Returns:
-        Their requests, perhaps none; `user` counts robots.
+    The day is that of the log, from 0; `user` counts robots.
     """
     rng = np.random.default_rng((settings.seed, _STREAM, day))
     robots = robot_count(settings)

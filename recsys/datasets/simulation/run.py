@@ -74,7 +74,13 @@ def simulate(
         write_parquet(item_table(shop.catalogue), folder / TableSettings().items)
         write_parquet(item_truth(shop.catalogue), truth_path(folder, TruthItems))
         write_parquet(user_truth(shop.users, settings), truth_path(folder, TruthUsers))
-        write_parquet(_examination_table(settings), truth_path(folder, TruthExamination))
+        looks = pl.DataFrame(
+            {
+                TruthExamination.position.name: np.arange(1, settings.slate_size + 1),
+                TruthExamination.examination.name: examination(settings.slate_size),
+            }
+        )
+        write_parquet(TruthExamination.cast(looks), truth_path(folder, TruthExamination))
         if settings.bots:
             write_parquet(log.robot_truth(), truth_path(folder, TruthBots))
         written = folder / TRUTH_FOLDER / SETTINGS_NAME
@@ -96,11 +102,3 @@ def _config(settings: SimulationSettings) -> WorkspaceConfig:
         features=FeatureSettings(attributes=("category", BRAND)),
         ranker=RankerSettings(lambdarank_norm=False),
     )
-
-
-def _examination_table(settings: SimulationSettings) -> pl.DataFrame:
-    columns = {
-        TruthExamination.position.name: np.arange(1, settings.slate_size + 1),
-        TruthExamination.examination.name: examination(settings.slate_size),
-    }
-    return TruthExamination.cast(pl.DataFrame(columns))

@@ -34,13 +34,9 @@ class Shop:
         self._state: ShopState = empty_state(len(self.catalogue.texts))
 
     def simulate_day(self, day: int) -> Iterator[tuple[SlateOutcomes, SlateOutcomes]]:
-        """Simulate the next day; the shop's state changes after its last batch.
+        """Simulate the next day, 0, then 1, and so on; the state changes after its last batch.
 
-        Args:
-            day: Day of the log: 0, then 1, and so on.
-
-        Yields:
-            Requests of users in order of time, and those of robots in the same time.
+        A batch is requests of users in order of time, and those of robots in the same time.
         """
         settings, start_us = self.settings, day_start_us(self.settings, day)
         pool = candidate_pool(self.catalogue, self._state, settings.items, start_us)

@@ -7,9 +7,9 @@ import numpy as np
 from recsys.datasets.simulation.choice import choice_probabilities
 from recsys.datasets.simulation.day import SlateOutcomes, draw_actions
 from recsys.datasets.simulation.robots import robot_day
-from recsys.datasets.simulation.slates import CandidatePool, candidate_pool, fill_slates
+from recsys.datasets.simulation.slates import candidate_pool, fill_slates
 from recsys.datasets.simulation.state import ShopState, empty_state, pair_keys
-from recsys.datasets.simulation.visits import Visits, make_visits
+from recsys.datasets.simulation.visits import make_visits
 from recsys.datasets.simulation.world.arrays import between
 from recsys.datasets.simulation.world.catalogue import (
     SimulatedCatalogue,
@@ -38,10 +38,10 @@ class Shop:
 
         A batch is requests of users in order of time, and those of robots in the same time.
         """
-        settings, start_us = self.settings, day_start_us(self.settings, day)
-        pool = candidate_pool(self.catalogue, self._state, settings.items, start_us)
+        settings, users, state = self.settings, self.users, self._state
+        pool = candidate_pool(self.catalogue, state, settings.items, day_start_us(settings, day))
         rng = np.random.default_rng((settings.seed, _STREAM, day))
-        visits = make_visits(settings, self.users, day, rng)
+        visits = make_visits(settings, users, day, rng)
         robots = robot_day(settings, pool, day)
         firsts = range(0, len(visits), BATCH_REQUESTS)
         later = visits.time_us[BATCH_REQUESTS::BATCH_REQUESTS]
@@ -51,19 +51,16 @@ class Shop:
             if number:
                 rng = np.random.default_rng((settings.seed, _STREAM, day, number))
             part = between(visits, first, first + BATCH_REQUESTS)
-            people = self._outcomes(pool, part, rng)
-            keys = pair_keys(part.user[:, None], people.slate)
-            clicked.append(keys[people.actions.clicked])
-            bought.append(keys[people.actions.bought])
+            slate = fill_slates(
+                pool, users.families, state.clicked.keys, part, settings.slate_size, rng
+            )
+            choices = choice_probabilities(self.catalogue, users, state, part, slate)
+            actions = draw_actions(choices, rng)
+            keys = pair_keys(part.user[:, None], slate)
+            clicked.append(keys[actions.clicked])
+            bought.append(keys[actions.bought])
+            people = SlateOutcomes(part, slate, choices, actions, pool.listed)
             yield people, between(robots, edges[number], edges[number + 1])
-        self._state = self._state.after(
+        self._state = state.after(
             day, np.concatenate(clicked), np.concatenate(bought), settings.memory_days
         )
-
-    def _outcomes(
-        self, pool: CandidatePool, visits: Visits, rng: np.random.Generator
-    ) -> SlateOutcomes:
-        size = self.settings.slate_size
-        slate = fill_slates(pool, self.users.families, self._state.clicked.keys, visits, size, rng)
-        choices = choice_probabilities(self.catalogue, self.users, self._state, visits, slate)
-        return SlateOutcomes(visits, slate, choices, draw_actions(choices, rng), pool.listed)

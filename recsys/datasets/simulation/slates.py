@@ -91,7 +91,19 @@ def fill_slates(
     Returns:
         int [n_requests, slate_size], items in shown order, none twice in a row.
     """
-    drawn = _draw(pool, tastes[visits.user], clicked, visits, slate_size * _OVERSAMPLING, rng)
+    shape = (len(visits), slate_size * _OVERSAMPLING)
+    source = rng.choice(len(_SOURCE_SHARES), size=shape, p=_SOURCE_SHARES)
+    cumulative = np.cumsum(pool.popularity)
+    popular = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
+    anything = rng.integers(pool.listed, size=shape)
+    fresh = rng.integers(min(pool.newest, pool.listed - 1), pool.listed, size=shape)
+    family = _liked_families(tastes[visits.user], shape, rng)
+    searched = (visits.query[:, :1] >= 0) & (rng.random(shape) < _SEARCHED_SHARE)
+    family = np.where(searched, visits.query[:, :1], family)
+    of_family = _of_family(pool, family, anything, rng)
+    again = _clicked_before(clicked, visits.user, anything, rng)
+    drawn = np.choose(source, [popular, of_family, fresh, again, anything])
+    drawn = np.where(searched, of_family, drawn)
     slate = _first_distinct(drawn, slate_size, pool.listed, rng)
     order_noise = rng.gumbel(size=slate.shape)
     taste = tastes[visits.user[:, None], pool.catalogue.family[slate]]
@@ -101,31 +113,6 @@ def fill_slates(
         slate[row] = rng.choice(pool.listed, slate_size, replace=False)
         order[row] = np.arange(slate_size)
     return np.take_along_axis(slate, order, axis=1)
-
-
-def _draw(
-    pool: CandidatePool,
-    tastes: np.ndarray,
-    clicked: np.ndarray,
-    visits: Visits,
-    width: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Draw candidates with repetitions; int [n_requests, width]."""
-    shape = (len(visits), width)
-    source = rng.choice(len(_SOURCE_SHARES), size=shape, p=_SOURCE_SHARES)
-    cumulative = np.cumsum(pool.popularity)
-    popular = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
-    anything = rng.integers(pool.listed, size=shape)
-    newest = min(pool.newest, pool.listed - 1)
-    fresh = rng.integers(newest, pool.listed, size=shape)
-    family = _liked_families(tastes, shape, rng)
-    searched = (visits.query[:, :1] >= 0) & (rng.random(shape) < _SEARCHED_SHARE)
-    family = np.where(searched, visits.query[:, :1], family)
-    of_family = _of_family(pool, family, anything, rng)
-    again = _clicked_before(clicked, visits.user, anything, rng)
-    drawn = np.choose(source, [popular, of_family, fresh, again, anything])
-    return np.where(searched, of_family, drawn)
 
 
 def _liked_families(

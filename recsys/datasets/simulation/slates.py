@@ -41,16 +41,10 @@ class CandidatePool:
 def candidate_pool(
     catalogue: SimulatedCatalogue, state: ShopState, opening: int, now_us: int
 ) -> CandidatePool:
-    """Collect the items listed before `now_us`.
+    """Collect the items listed before the day begins, at `now_us` microseconds since the epoch.
 
-    Args:
-        catalogue: All items: `opening` of them in any order, then the rest as they were listed.
-        state: Clicks before the day.
-        opening: Number of items listed before the log.
-        now_us: Start of the day, microseconds since the epoch.
-
-    Returns:
-        The pool of the day.
+    The first `opening` items of the catalogue, in any order, were listed before the log; the rest
+    follow as they were listed.
     """
     later = catalogue.listed_us[opening:]
     listed = opening + int(np.searchsorted(np.maximum.accumulate(later), now_us))

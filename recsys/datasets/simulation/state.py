@@ -47,16 +47,9 @@ class ShopState:
     def after(
         self, day: int, clicked: np.ndarray, bought: np.ndarray, remembered_days: int
     ) -> "ShopState":
-        """Give the state after a day.
+        """Give the state at the start of the next day.
 
-        Args:
-            day: Day of the log, from 0.
-            clicked: int64 [n_clicks], keys of the day's clicks in any order.
-            bought: int64 [n_purchases], keys of the day's purchases in any order.
-            remembered_days: How long a pair is remembered.
-
-        Returns:
-            The state at the start of the next day.
+        `clicked` and `bought` are the keys of the day's clicks and purchases, int64 in any order.
         """
         clicks = self.clicks * _DAILY_DECAY
         np.add.at(clicks, items_of(clicked), 1.0)

@@ -103,18 +103,10 @@ def _tastes(
     by: tuple[float, float],
     noise: float = 0.15,
 ) -> np.ndarray:
-    """Let each user like a few things by much and the rest by little.
+    """Draw tastes in log odds, float64 [count, k]: each user likes a few things `by` so much.
 
-    Args:
-        rng: Source of randomness.
-        count: Number of users.
-        appeal: float [k], relative chance of a thing to be liked.
-        liked: How many things each user likes.
-        by: Range of the taste for a liked thing, in log odds.
-        noise: Standard deviation of every taste, in log odds.
-
-    Returns:
-        float64 [count, k].
+    `appeal`, float [k], is the relative chance of a thing to be liked; `noise` is the standard
+    deviation of every taste.
     """
     # Gumbel top-k: draws without replacement in proportion to the appeal.
     keys = np.log(appeal) + rng.gumbel(size=(count, len(appeal)))

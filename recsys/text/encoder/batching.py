@@ -4,19 +4,18 @@ Texts are tokenised a window at a time; while a window's batches are computed, a
 the next one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from data_contracts.progress import Track
+from data_contracts.progress import Track, silent
 from features.arrays.compiled import compiled
 from recsys.text.encoder.base import Encoded
-from recsys.text.encoder.tokenizer import (
-    TextTokenizer,
-    Tokens,
-)
+from recsys.text.encoder.tokenizer import TextTokenizer, Tokens
 
 RUN_COST = 1 / 24
 """Fixed cost of a batch, as a share of the tokens that it may hold."""
@@ -76,16 +75,7 @@ def batch_bounds(lengths: np.ndarray, token_budget: int) -> list[tuple[int, int]
 
 @compiled
 def _cheapest_ends(lengths: np.ndarray, token_budget: int, run_cost: float) -> np.ndarray:
-    """Give the end of the cheapest run that begins at each text, by dynamic programming.
-
-    Args:
-        lengths: Tokens of each text, longest first, int64 [n].
-        token_budget: Tokens of a run at the most, padding included.
-        run_cost: Fixed cost of a run, in tokens.
-
-    Returns:
-        int64 [n].
-    """
+    """Give the end of the cheapest run that begins at each text, int64 [n], back to front."""
     count = len(lengths)
     costs, ends = np.zeros(count + 1), np.empty(count, np.int64)
     for low in range(count - 1, -1, -1):
@@ -126,40 +116,51 @@ def _batches(tokens: Tokens, start: int, pad_id: int, token_budget: int) -> Iter
         yield TokenBatch(start + places, ids, mask)
 
 
-def encode_in_batches(
-    texts: Sequence[str],
-    tokenizer: TextTokenizer,
-    dim: int,
-    compute: Callable[[TokenBatch], np.ndarray],
-    *,
-    token_budget: int,
-    window: int,
-    track: Track,
-) -> Encoded:
-    """Encode texts batch by batch.
+@dataclass(frozen=True)
+class BatchedEncoder(ABC):
+    """An encoder that computes its vectors batch by batch.
 
-    Args:
-        texts: Any texts.
-        tokenizer: Cuts them into tokens.
+    Attributes:
+        fingerprint: Hash of weights, tokenizer, text length and arithmetic; vectors of another
+            never mix.
+        text_tokenizer: Cuts texts into tokens.
         dim: Length of a vector.
-        compute: Gives the vectors of a batch, float32 [b, dim].
         token_budget: Tokens of a batch at the most, padding included.
-        window: Texts that are sorted by length together.
-        track: Shows progress, a step a text.
-
-    Returns:
-        The vectors, and which texts were cut.
     """
-    vectors = np.zeros((len(texts), dim), np.float32)
-    cut = np.zeros(len(texts), bool)
 
-    def done() -> Iterable[int]:
-        for start, tokens in _windows(texts, tokenizer, window):
-            cut[start : start + len(tokens.ids)] = tokens.cut
-            for batch in _batches(tokens, start, tokenizer.pad_id, token_budget):
-                vectors[batch.places] = compute(batch)
-                yield from batch.places
+    fingerprint: str
+    text_tokenizer: TextTokenizer
+    dim: int
+    token_budget: int
 
-    for _ in track(done(), LABEL, len(texts)):
-        pass
-    return Encoded(vectors, cut)
+    window: ClassVar[int]
+    """Texts that are sorted by length together."""
+
+    @abstractmethod
+    def compute(self, batch: TokenBatch) -> np.ndarray:
+        """Give the vectors of a batch, float32 [b, dim]."""
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        """Count the tokens of each text after cutting, int64 [n_texts]."""
+        return self.text_tokenizer.tokens(texts).lengths
+
+    def encode(self, texts: Sequence[str], track: Track = silent) -> np.ndarray:
+        """Encode texts, float32 [n_texts, dim], rows of length 1; an empty one as no words."""
+        return self.encode_counted(texts, track).vectors
+
+    def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
+        """Encode texts, and mark those that were cut; a step of the progress is a text."""
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        cut = np.zeros(len(texts), bool)
+
+        def done() -> Iterable[int]:
+            for start, tokens in _windows(texts, self.text_tokenizer, self.window):
+                cut[start : start + len(tokens.ids)] = tokens.cut
+                pad_id = self.text_tokenizer.pad_id
+                for batch in _batches(tokens, start, pad_id, self.token_budget):
+                    vectors[batch.places] = self.compute(batch)
+                    yield from batch.places
+
+        for _ in track(done(), LABEL, len(texts)):
+            pass
+        return Encoded(vectors, cut)

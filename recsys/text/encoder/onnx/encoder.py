@@ -1,18 +1,15 @@
 """An exported encoder, run by ONNX Runtime: needs neither torch nor the original weights."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from data_contracts.errors import BundleError
-from data_contracts.progress import Track, silent
 from data_contracts.storage import atomic_file
 from recsys.text.encoder.backends import usable_threads
-from recsys.text.encoder.base import Encoded
-from recsys.text.encoder.batching import TokenBatch, encode_in_batches
+from recsys.text.encoder.batching import BatchedEncoder, TokenBatch
 from recsys.text.encoder.onnx.runtime import loading_errors, onnx_runtime
 from recsys.text.encoder.tokenizer import TextTokenizer
 
@@ -22,8 +19,6 @@ TOKENIZER = "tokenizer.json"
 TOKENS_PER_THREAD = 384
 """Tokens of a batch, padding included, per thread: what larger ones compute leaves a core's cache,
 and a tenth of the speed with it."""
-WINDOW = 2048
-"""Texts that are sorted by length together: enough for batches of one length each."""
 _SLOWER_FUSED = ["SkipLayerNormFusion"]
 """ONNX Runtime 1.32 takes 5.9 ns an entry for a sum and its normalisation in one node, and 1.2 ns
 for the three nodes that it would put together; vectors are the same."""
@@ -35,24 +30,19 @@ def onnx_file(backend: str) -> str:
 
 
 @dataclass(frozen=True)
-class OnnxEncoder:
+class OnnxEncoder(BatchedEncoder):
     """An exported encoder.
 
     Attributes:
         session: ONNX Runtime's view of the file.
-        text_tokenizer: Cuts texts into tokens.
         path: The file it was read from.
-        fingerprint: Hash of weights, tokenizer and text length, with the name of the backend.
-        dim: Length of a vector.
-        token_budget: Tokens of a batch at the most, padding included.
     """
 
     session: Any
-    text_tokenizer: TextTokenizer
     path: Path
-    fingerprint: str
-    dim: int
-    token_budget: int
+
+    # Enough for batches of one length each.
+    window: ClassVar[int] = 2048
 
     @classmethod
     def load(
@@ -88,7 +78,7 @@ class OnnxEncoder:
                 path.parent / TOKENIZER, int(told["max_tokens"]), int(told["pad_id"])
             )
             dim = session.get_outputs()[0].shape[-1]
-            return cls(session, tokenizer, path, told["fingerprint"], int(dim), budget)
+            return cls(told["fingerprint"], tokenizer, int(dim), budget, session, path)
         except loading_errors() as error:
             raise BundleError(
                 f"no encoder in {path} ({str(error).splitlines()[0]})",
@@ -97,32 +87,13 @@ class OnnxEncoder:
                 "copied again",
             ) from error
 
-    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Count the tokens of each text after cutting, int64 [n_texts]."""
-        return self.text_tokenizer.tokens(texts).lengths
-
-    def encode(self, texts: Sequence[str], track: Track = silent) -> np.ndarray:
-        """Encode texts, short ones together, float32 [n_texts, dim], rows of length 1."""
-        return self.encode_counted(texts, track).vectors
-
-    def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
-        """Encode texts and tell which of them were cut."""
-        return encode_in_batches(
-            texts,
-            self.text_tokenizer,
-            self.dim,
-            self._compute,
-            token_budget=self.token_budget,
-            window=WINDOW,
-            track=track,
-        )
-
     def save(self, folder: Path) -> None:
         """Copy the file beside the weights that are there."""
         with atomic_file(folder / onnx_file(self.fingerprint.partition("-")[2])) as part:
             part.write_bytes(self.path.read_bytes())
 
-    def _compute(self, batch: TokenBatch) -> np.ndarray:
+    def compute(self, batch: TokenBatch) -> np.ndarray:
+        """Give the vectors of a batch, float32 [b, dim]."""
         inputs = dict(zip(INPUTS, (batch.ids, batch.mask), strict=True))
         vectors: np.ndarray = self.session.run([OUTPUT], inputs)[0]
         return vectors

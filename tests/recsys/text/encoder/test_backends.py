@@ -2,6 +2,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from data_contracts.errors import BundleError, UsageError
 from recsys.text.encoder.backends import usable_backend
 from recsys.text.encoder.base import Encoder
-from recsys.text.encoder.batching import RUN_COST, batch_bounds, encode_in_batches, full_bounds
+from recsys.text.encoder.batching import RUN_COST, TokenBatch, batch_bounds, full_bounds
 from recsys.text.encoder.bert import TextEncoder
 from recsys.text.encoder.device import require_bfloat16, require_device
 from recsys.text.encoder.onnx.encoder import OnnxEncoder
@@ -238,20 +239,15 @@ def test_windows_and_budgets_change_nothing_but_the_batches(weights: TextEncoder
     texts = [" ".join(WORDS[: 1 + place % 9]) for place in range(57)]
     sizes: list[int] = []
 
-    def count(batch: object) -> np.ndarray:
-        vectors: np.ndarray = weights._compute(batch)  # type: ignore[arg-type]
-        sizes.append(len(vectors))
-        return vectors
+    class Counted(TextEncoder):
+        window = 10
 
-    found = encode_in_batches(
-        texts,
-        weights.text_tokenizer,
-        weights.dim,
-        count,
-        token_budget=40,
-        window=10,
-        track=lambda steps, label, total: steps,
-    )
+        def compute(self, batch: TokenBatch) -> np.ndarray:
+            sizes.append(len(batch.places))
+            return super().compute(batch)
+
+    parts = {each.name: getattr(weights, each.name) for each in fields(weights)}
+    found = Counted(**{**parts, "token_budget": 40}).encode_counted(texts)
     np.testing.assert_allclose(found.vectors, weights.encode(texts), atol=1e-5)
     assert sum(sizes) == len(texts)
     assert len(sizes) > 6

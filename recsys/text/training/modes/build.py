@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
 from recsys.text.encoder.bert import TextEncoder
 from recsys.text.settings import TextSettings
-from recsys.text.training.modes.encoder_source import EncoderSource, Entrance, TrainingPrecision
+from recsys.text.training.modes.encoder_source import EncoderSource, TrainingPrecision
 from recsys.text.training.modes.hidden_states import hidden_states
-from recsys.text.training.modes.layers import layer_stack, set_dropout, states_before
+from recsys.text.training.modes.layers import entering, layer_stack, set_dropout, states_before
 from recsys.text.training.modes.token_table import TokenTable
 
 
@@ -33,7 +34,9 @@ def full_source(encoder: TextEncoder, tokens: TokenTable, settings: TextSettings
     model: nn.Module = copy.deepcopy(encoder.model)
     set_dropout(model, settings.encoder_dropout)
     model.requires_grad_(requires_grad=True)
-    return EncoderSource(encoder, tokens, model, _without_pooler(model), [model], lambda: model)
+    # Mean pooling does not use the pooler.
+    trainable = {n: p for n, p in model.named_parameters() if not n.startswith("pooler.")}
+    return EncoderSource(encoder, tokens, model, trainable, [model], lambda: model)
 
 
 def lora_source(
@@ -53,11 +56,9 @@ def lora_source(
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - of use to this mode alone
 
     model = copy.deepcopy(encoder.model)
-    stack = layer_stack(model)
+    path, layers = layer_stack(model)
     linear = [
-        f"{stack.path}.{name}"
-        for name, module in stack.layers.named_modules()
-        if isinstance(module, nn.Linear)
+        f"{path}.{name}" for name, module in layers.named_modules() if isinstance(module, nn.Linear)
     ]
     set_dropout(model, settings.encoder_dropout)
     torch.manual_seed(seed)
@@ -99,15 +100,15 @@ def top_layers_source(
     """
     model: nn.Module = copy.deepcopy(encoder.model)
     model.requires_grad_(requires_grad=False)
-    stack = layer_stack(model)
-    frozen = len(stack.layers) - settings.layers
+    path, layers = layer_stack(model)
+    frozen = len(layers) - settings.layers
     if frozen < 0:
         raise UsageError(
-            f"layers = {settings.layers} of an encoder of {len(stack.layers)}",
-            f"at most {len(stack.layers)}",
+            f"layers = {settings.layers} of an encoder of {len(layers)}",
+            f"at most {len(layers)}",
             "lower `layers` under [text], or train in mode `full`",
         )
-    first = stack.layers[frozen]
+    first = layers[frozen]
 
     @torch.inference_mode()
     def below(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -121,26 +122,20 @@ def top_layers_source(
     folder = cache / "hidden" / f"{encoder.fingerprint}-{frozen}"
     pad_id = encoder.text_tokenizer.pad_id
     states = hidden_states(tokens, folder, encoder.dim, pad_id, below, track)
-    whole, top = stack.layers, nn.ModuleList(list(stack.layers)[frozen:])
+    top = layers[frozen:]
     top.requires_grad_(requires_grad=True)
     set_dropout(top, settings.encoder_dropout)
-    stack.hold(top)
+    model.set_submodule(path, top)
 
     def merged() -> nn.Module:
-        stack.hold(whole)
+        model.set_submodule(path, layers)
         return model
 
+    def entrance(texts: np.ndarray, mask: np.ndarray) -> AbstractContextManager[None]:
+        return entering(first, torch.from_numpy(states.batch(texts, mask)).to(encoder.device))
+
     source = EncoderSource(encoder, tokens, model, dict(top.named_parameters()), list(top), merged)
-    return replace(source, entrance=Entrance(first, states))
-
-
-def _without_pooler(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Leave out the pooler, which mean pooling does not use."""
-    return {
-        name: parameter
-        for name, parameter in model.named_parameters()
-        if not name.startswith("pooler.")
-    }
+    return replace(source, entrance=entrance)
 
 
 def encoder_source(

@@ -1,9 +1,9 @@
 """Vectors from an encoder some of whose weights are being trained."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,27 +13,12 @@ from data_contracts.errors import UsageError
 from recsys.text.encoder.batching import full_bounds
 from recsys.text.encoder.bert import TextEncoder, mean_pooled
 from recsys.text.encoder.device import require_bfloat16
-from recsys.text.training.modes.hidden_states import HiddenStates
-from recsys.text.training.modes.layers import entering
 from recsys.text.training.modes.token_table import TokenTable
 
 TrainingPrecision = Literal["fp32", "bf16"]
 PIECE_TOKENS = 2048
 """Tokens that a training step encodes at once, padding included; their gradients are kept all the
 same."""
-
-
-@dataclass(frozen=True)
-class Entrance:
-    """The cached output of the frozen layers, and the layer that takes it.
-
-    Attributes:
-        layer: The first layer that is trained.
-        states: Its input, of every text.
-    """
-
-    layer: nn.Module
-    states: HiddenStates
 
 
 @dataclass(frozen=True)
@@ -48,7 +33,8 @@ class EncoderSource:
         active: Its parts with dropout on while training.
         merged: Gives the whole model as it is now, to be called when training is over.
         precision: `bf16` computes in bfloat16 where that is safe; weights stay float32.
-        entrance: Set when the lower layers are not run but looked up.
+        entrance: Replaces the input of the first layer that is trained by its cached states, for
+            texts int64 [n] and their mask; by default all layers are run.
     """
 
     encoder: TextEncoder
@@ -58,7 +44,9 @@ class EncoderSource:
     active: Sequence[nn.Module]
     merged: Callable[[], nn.Module]
     precision: TrainingPrecision = "fp32"
-    entrance: Entrance | None = None
+    entrance: Callable[[np.ndarray, np.ndarray], AbstractContextManager[None]] = lambda *_: (
+        nullcontext()
+    )
 
     @property
     def item_text(self) -> np.ndarray:
@@ -111,20 +99,10 @@ class EncoderSource:
             "input_ids": torch.from_numpy(ids).to(self.device),
             "attention_mask": torch.from_numpy(mask).to(self.device),
         }
-        with self._arithmetic(), self._lower_layers(texts, mask):
+        kind, bf16 = torch.device(self.device).type, self.precision == "bf16"
+        with torch.autocast(kind, torch.bfloat16, enabled=bf16), self.entrance(texts, mask):
             states = self.model(**inputs).last_hidden_state
         return mean_pooled(states, inputs["attention_mask"])
-
-    def _arithmetic(self) -> Any:
-        if self.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
-
-    def _lower_layers(self, texts: np.ndarray, mask: np.ndarray) -> Any:
-        if self.entrance is None:
-            return nullcontext()
-        states = torch.from_numpy(self.entrance.states.batch(texts, mask)).to(self.device)
-        return entering(self.entrance.layer, states)
 
 
 def require_precision(precision: TrainingPrecision, device: str) -> None:

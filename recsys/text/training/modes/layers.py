@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,44 +11,22 @@ from data_contracts.errors import UsageError
 _STATES = "hidden_states"
 
 
-@dataclass(frozen=True)
-class LayerStack:
-    """The list of a model's layers, and its place in the model.
-
-    Attributes:
-        path: Dotted name of the list within the model.
-        parent: The module that owns it.
-        name: Its name in the parent.
-        layers: The layers, the first one first.
-    """
-
-    path: str
-    parent: nn.Module
-    name: str
-    layers: nn.ModuleList
-
-    def hold(self, layers: nn.ModuleList) -> None:
-        """Replace the list of layers."""
-        setattr(self.parent, self.name, layers)
-
-
-def layer_stack(model: nn.Module) -> LayerStack:
+def layer_stack(model: nn.Module) -> tuple[str, nn.ModuleList]:
     """Find the stack of a transformer: the list of as many modules as it has layers.
 
     Args:
         model: BERT, RoBERTa, XLM-R, DistilBERT, ELECTRA, MPNet, ModernBERT, ...
 
     Returns:
-        The stack.
+        Dotted name of the list within the model, and the layers, the first one first.
 
     Raises:
         UsageError: The model has none, because its layers share their weights for example.
     """
     config: Any = model.config
-    for path, parent in model.named_modules():
-        for name, child in parent.named_children():
-            if isinstance(child, nn.ModuleList) and len(child) == config.num_hidden_layers:
-                return LayerStack(f"{path}.{name}".removeprefix("."), parent, name, child)
+    for path, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == config.num_hidden_layers:
+            return path, module
     raise UsageError(
         f"no list of {config.num_hidden_layers} layers in a {type(model).__name__}",
         "an encoder with one module a layer, such as BERT, RoBERTa or DistilBERT",

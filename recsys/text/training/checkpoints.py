@@ -5,18 +5,18 @@ random generator to keep: the step says it all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from data_contracts.array_file import ArrayFile, ArrayFormat
+from data_contracts.array_file import ArrayFormat
 from data_contracts.errors import UsageError
 
 CHECKPOINT = "checkpoint.safetensors"
-_PROGRESS, _OPTIMISER = "progress", "optimiser/"
+_PROGRESS, _PARTS = "progress", ("weights", "best", "optimiser")
 FORMAT = ArrayFormat("a checkpoint of a training", 2, "delete it and train anew")
 
 
@@ -50,22 +50,22 @@ class Checkpoint:
         progress: How far it is.
         weights: What is being trained, by name.
         best: The same at the best validation.
-        optimiser: State of AdamW by parameter and name.
+        optimiser: State of AdamW, by parameter and name with a slash between.
     """
 
     progress: Progress
     weights: Mapping[str, Tensor]
     best: Mapping[str, Tensor]
-    optimiser: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    optimiser: Mapping[str, Tensor]
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Write a checkpoint in the place of the one before, whole or not at all."""
-    tensors = {f"weights/{name}": tensor for name, tensor in checkpoint.weights.items()}
-    tensors |= {f"best/{name}": tensor for name, tensor in checkpoint.best.items()}
-    for name, state in checkpoint.optimiser.items():
-        tensors |= {f"{_OPTIMISER}{name}/{key}": tensor for key, tensor in state.items()}
-    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    arrays = {
+        f"{part}/{name}": tensor.detach().cpu().numpy()
+        for part in _PARTS
+        for name, tensor in getattr(checkpoint, part).items()
+    }
     FORMAT.write(folder / CHECKPOINT, arrays, {_PROGRESS: checkpoint.progress.model_dump()})
 
 
@@ -88,32 +88,28 @@ def load_checkpoint(folder: Path, run: str) -> Checkpoint | None:
         return None
     with FORMAT.reading(path) as file:
         progress = Progress.model_validate(file.head[_PROGRESS])
-        weights, best, states = (_tensors(file, part) for part in ("weights/", "best/", _OPTIMISER))
+        parts = [
+            {name: torch.from_numpy(array) for name, array in file.part(f"{part}/").items()}
+            for part in _PARTS
+        ]
     if progress.run != run:
         raise UsageError(
             f"a checkpoint of run {progress.run} in {folder}",
             f"run {run}: the same tables, settings, mode, seed and encoder",
             "restore what has changed, or train without --resume",
         )
-    optimiser: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in states.items():
-        parameter, _, key = name.rpartition("/")
-        optimiser.setdefault(parameter, {})[key] = tensor
-    return Checkpoint(progress, weights, best, optimiser)
-
-
-def _tensors(file: ArrayFile, prefix: str) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in file.part(prefix).items()}
+    return Checkpoint(progress, *parts)
 
 
 def optimiser_state(
     optimiser: torch.optim.Optimizer, parameters: Mapping[str, torch.nn.Parameter]
-) -> dict[str, dict[str, Tensor]]:
+) -> dict[str, Tensor]:
     """Give what the optimiser knows of each parameter."""
     return {
-        name: dict(optimiser.state[parameter])
+        f"{name}/{key}": tensor
         for name, parameter in parameters.items()
         if parameter in optimiser.state
+        for key, tensor in optimiser.state[parameter].items()
     }
 
 
@@ -124,13 +120,12 @@ def restore(
 ) -> None:
     """Put weights and optimiser back to where a checkpoint left them."""
     copy_into(parameters, checkpoint.weights)
-    for name, state in checkpoint.optimiser.items():
+    for path, tensor in checkpoint.optimiser.items():
+        name, _, key = path.rpartition("/")
         parameter = parameters[name]
         # AdamW keeps the number of steps on the CPU, wherever the parameter is.
-        optimiser.state[parameter] = {
-            key: tensor if key == "step" else tensor.to(parameter.device)
-            for key, tensor in state.items()
-        }
+        device = "cpu" if key == "step" else parameter.device
+        optimiser.state[parameter][key] = tensor.to(device)
 
 
 def copy_into(parameters: Mapping[str, torch.nn.Parameter], weights: Mapping[str, Tensor]) -> None:

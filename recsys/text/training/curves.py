@@ -1,10 +1,9 @@
 """Learning curves: a file of JSON lines, and TensorBoard where it is installed."""
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from data_contracts.storage import write_text
 from recsys.text.training.checkpoints import CurvePoint
@@ -12,12 +11,8 @@ from recsys.text.training.checkpoints import CurvePoint
 CURVE, TENSORBOARD = "curve.jsonl", "tensorboard"
 
 
-class ShowCurve(Protocol):
-    """Shows a learning curve that has grown by its last point."""
-
-    def __call__(self, curve: Sequence[CurvePoint]) -> None:
-        """Show it."""
-        ...
+ShowCurve = Callable[[Sequence[CurvePoint]], None]
+"""Shows a learning curve that has grown by its last point."""
 
 
 def write_curve(curve: Sequence[CurvePoint], path: Path) -> None:

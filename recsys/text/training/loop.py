@@ -163,23 +163,12 @@ class _Loop:
         self.model = InterestModel(source.dim, kinds, settings.dropout, settings.dimensions).to(
             source.device
         )
-        self.parts: dict[str, dict[str, nn.Parameter]] = {
-            "head": dict(self.model.named_parameters()),
-            "encoder": dict(source.trainable),
-        }
-        self.parameters = {
-            f"{part}.{name}": parameter
-            for part, parameters in self.parts.items()
-            for name, parameter in parameters.items()
-        }
+        head, encoder = dict(self.model.named_parameters()), source.trainable
+        self.parameters = {f"head.{name}": parameter for name, parameter in head.items()}
+        self.parameters |= {f"encoder.{name}": parameter for name, parameter in encoder.items()}
+        self.peaks = settings.learning_rate, settings.encoder_learning_rate
         self.optimiser = torch.optim.AdamW(
-            [
-                {"params": list(self.parts["head"].values()), "lr": settings.learning_rate},
-                {
-                    "params": list(self.parts["encoder"].values()),
-                    "lr": settings.encoder_learning_rate,
-                },
-            ],
+            [{"params": list(part.values())} for part in (head, encoder)],
             weight_decay=settings.weight_decay,
         )
         self.curve: list[CurvePoint] = []
@@ -227,11 +216,7 @@ class _Loop:
         torch.manual_seed(step_seed(self.run.seed, step, workers.rank))
         self.model.train()
         rate = learning_rate_factor(step, settings)
-        for group, peak in zip(
-            self.optimiser.param_groups,
-            (settings.learning_rate, settings.encoder_learning_rate),
-            strict=True,
-        ):
+        for group, peak in zip(self.optimiser.param_groups, self.peaks, strict=True):
             group["lr"] = peak * rate
         self.optimiser.zero_grad()
         total = 0.0

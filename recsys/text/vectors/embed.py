@@ -34,43 +34,6 @@ class EmbedReport:
         )
 
 
-class _Waiting:
-    """Items whose texts have no vector yet.
-
-    Args:
-        encoder: What will encode them.
-        store: Where their vectors will go.
-    """
-
-    def __init__(self, encoder: Encoder, store: VectorStore) -> None:
-        self.encoder, self.store = encoder, store
-        self._keys: list[bytes] = []
-        self._texts: dict[bytes, str] = {}
-
-    def take(self, texts: list[str]) -> EmbedReport:
-        """Take some items' texts; encode when a shard has come together."""
-        filled = [text for text in texts if text]
-        keys = [text_key(text) for text in filled]
-        places = self.store.find(keys)
-        for key, text, place in zip(keys, filled, places, strict=True):
-            if place < 0:
-                self._keys.append(key)
-                self._texts[key] = text
-        cut = int(self.store.cut(places[places >= 0]).sum())
-        report = EmbedReport(len(texts), len(texts) - len(filled), 0, cut)
-        return report + self.encode() if len(self._keys) >= SHARD_ROWS else report
-
-    def encode(self) -> EmbedReport:
-        """Encode what is waiting."""
-        if not self._keys:
-            return EmbedReport()
-        add_missing(self.store, self._texts, self.encoder)
-        cut = int(self.store.cut(self.store.find(self._keys)).sum())
-        report = EmbedReport(encoded=len(self._texts), cut=cut)
-        self._keys, self._texts = [], {}
-        return report
-
-
 def embed_items(
     items: pl.LazyFrame,
     settings: TextSettings,
@@ -91,9 +54,19 @@ def embed_items(
         Counts. After an interruption, the same call goes on with what is missing.
     """
     total = items.select(pl.len()).collect().item()
-    waiting, report = _Waiting(encoder, store), EmbedReport()
+    report, waiting = EmbedReport(), list[tuple[bytes, str]]()
     for start in track(range(0, total, SHARD_ROWS), "Embedding items", -(-total // SHARD_ROWS)):
         chunk = items.select(settings.template).slice(start, SHARD_ROWS).collect()
         texts = item_texts(chunk, settings.template, settings.limits)
-        report += waiting.take(texts.to_list())
-    return report + waiting.encode()
+        keyed = [(text_key(text), text) for text in texts if text]
+        places = store.find([key for key, _ in keyed])
+        waiting += [pair for pair, place in zip(keyed, places, strict=True) if place < 0]
+        cut = int(store.cut(places[places >= 0]).sum())
+        report += EmbedReport(len(texts), len(texts) - len(keyed), 0, cut)
+        if len(waiting) >= SHARD_ROWS or start + SHARD_ROWS >= total:
+            distinct = dict(waiting)
+            add_missing(store, distinct, encoder)
+            cut = int(store.cut(store.find([key for key, _ in waiting])).sum())
+            report += EmbedReport(encoded=len(distinct), cut=cut)
+            waiting.clear()
+    return report

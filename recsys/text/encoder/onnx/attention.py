@@ -27,14 +27,7 @@ def with_fused_attention(model: Any) -> Any:
 
 
 def _mask(*, attention_mask: Tensor, **_: object) -> Tensor:
-    """Pass the mask of a batch on as it is; transformers names more than is needed.
-
-    Args:
-        attention_mask: Whether there is a token, bool [b, w].
-
-    Returns:
-        int32 [b, w].
-    """
+    """Pass the mask of a batch on, [b, w]; transformers names more than is needed."""
     return attention_mask.to(torch.int32)
 
 
@@ -48,18 +41,10 @@ def _attention(
     scaling: float,
     **_: object,
 ) -> tuple[Tensor, None]:
-    """Stand for attention in the exported graph; the arguments are those of transformers.
+    """Compute attention in the exported graph, with the arguments of transformers.
 
-    Args:
-        module: The layer.
-        query: float32 [b, heads, w, head_dim], as `key` and `value`.
-        key: See `query`.
-        value: See `query`.
-        attention_mask: From `_mask`, int32 [b, w].
-        scaling: Of the products.
-
-    Returns:
-        float32 [b, w, heads, head_dim], and no weights.
+    `query`, `key` and `value` are float32 [b, heads, w, head_dim]; the result is float32 [b, w,
+    heads, head_dim], and no weights.
     """
     texts, heads, tokens, head_dim = query.shape
     wide = [part.transpose(1, 2).flatten(2) for part in (query, key, value)]

@@ -130,7 +130,7 @@ def one_by_one(source: EncoderSource) -> Vectors:
         texts = where.texts[flat[there]]
         pieces = []
         for low in range(0, len(texts), PLAIN_BATCH):
-            ids, mask = tokens.batch(texts[low : low + PLAIN_BATCH], 0)
+            ids, mask = tokens.batch(texts[low : low + PLAIN_BATCH])
             inputs = {
                 "input_ids": torch.from_numpy(ids),
                 "attention_mask": torch.from_numpy(mask),

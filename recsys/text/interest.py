@@ -26,6 +26,9 @@ from features.log.history import History
 HIDDEN = np.float32(-1e4)
 """Logit of a past item that must not count."""
 
+SCALES = ("scale", "sharp_scale", "query_scale", "sharpness")
+"""The head's numbers that a table keeps in one array, in this order."""
+
 _LEAST = np.float32(1e-30)
 
 
@@ -223,15 +226,11 @@ def _share_out(
     scale: np.float32,
     sharp_scale: np.float32,
 ) -> None:
-    """Turn similarities into shares of the match, in their place.
+    """Turn similarities, float32 [n, p], into shares of the match, in their place.
 
-    Args:
-        similarity: float32 [n, p].
-        sharp: float32 [n, p], how much more the sharp attention sees in each; 0 for own copies.
-        weight: float32 [p], the blind attention, not yet scaled to a sum of 1.
-        own: int64 [n], the candidate's own copy, -1 for none.
-        scale: Of the blind attention.
-        sharp_scale: Of the sharp one.
+    `sharp`, float32 [n, p], is how much more the sharp attention sees in each, 0 for own copies;
+    `weight`, float32 [p], the blind attention, not yet scaled to a sum of 1; `own`, int64 [n], the
+    candidate's own copy, -1 for none.
     """
     for row in range(len(similarity)):
         blind_sum, sharp_sum = np.float32(0), np.float32(0)

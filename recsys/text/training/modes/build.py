@@ -20,17 +20,8 @@ from recsys.text.training.modes.layers import entering, layer_stack, set_dropout
 from recsys.text.training.modes.token_table import TokenTable
 
 
-def full_source(encoder: TextEncoder, tokens: TokenTable, settings: TextSettings) -> EncoderSource:
-    """Train every weight that a vector depends on.
-
-    Args:
-        encoder: Where to begin.
-        tokens: The texts.
-        settings: Dropout.
-
-    Returns:
-        The source, on a copy of the encoder's model.
-    """
+def _full(encoder: TextEncoder, tokens: TokenTable, settings: TextSettings) -> EncoderSource:
+    """Train every weight that a vector depends on."""
     model: nn.Module = copy.deepcopy(encoder.model)
     set_dropout(model, settings.encoder_dropout)
     model.requires_grad_(requires_grad=True)
@@ -39,20 +30,10 @@ def full_source(encoder: TextEncoder, tokens: TokenTable, settings: TextSettings
     return EncoderSource(encoder, tokens, model, trainable, [model], lambda: model)
 
 
-def lora_source(
+def _lora(
     encoder: TextEncoder, tokens: TokenTable, settings: TextSettings, seed: int
 ) -> EncoderSource:
-    """Train low-rank adapters beside the linear maps of every layer (Hu et al., 2021).
-
-    Args:
-        encoder: Where to begin.
-        tokens: The texts.
-        settings: Rank, alpha, dropout.
-        seed: Of the adapters' initial weights.
-
-    Returns:
-        The source, on a copy of the encoder's model; merged, the adapters are in the weights.
-    """
+    """Train low-rank adapters beside the linear maps of every layer (Hu et al., 2021)."""
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415 - of use to this mode alone
 
     model = copy.deepcopy(encoder.model)
@@ -76,28 +57,14 @@ def lora_source(
     return EncoderSource(encoder, tokens, adapted, trainable, [adapted], adapted.merge_and_unload)
 
 
-def top_layers_source(
+def _top_layers(
     encoder: TextEncoder,
     tokens: TokenTable,
     settings: TextSettings,
     cache: Path,
-    track: Track = silent,
+    track: Track,
 ) -> EncoderSource:
-    """Train the last layers; the layers below run once per distinct text and are looked up.
-
-    Args:
-        encoder: Where to begin.
-        tokens: The texts.
-        settings: How many layers, dropout.
-        cache: Where the frozen layers' output is kept.
-        track: Shows progress.
-
-    Returns:
-        The source, on a copy of the encoder's model.
-
-    Raises:
-        UsageError: The encoder has fewer layers, or no stack of layers.
-    """
+    """Train the last layers; the layers below run once per distinct text and are looked up."""
     model: nn.Module = copy.deepcopy(encoder.model)
     model.requires_grad_(requires_grad=False)
     path, layers = layer_stack(model)
@@ -120,8 +87,7 @@ def top_layers_source(
         return states
 
     folder = cache / "hidden" / f"{encoder.fingerprint}-{frozen}"
-    pad_id = encoder.text_tokenizer.pad_id
-    states = hidden_states(tokens, folder, encoder.dim, pad_id, below, track)
+    states = hidden_states(tokens, folder, encoder.dim, below, track)
     top = layers[frozen:]
     top.requires_grad_(requires_grad=True)
     set_dropout(top, settings.encoder_dropout)
@@ -153,18 +119,21 @@ def encoder_source(
         settings: `mode` is `top_layers`, `lora` or `full`, and how.
         encoder: Where to begin.
         tokens: The texts.
-        seed: Of new weights.
+        seed: Of the adapters' initial weights.
         cache: Where the frozen layers' output is kept.
         precision: What to compute in.
         track: Shows progress.
 
     Returns:
-        The source.
+        The source, on a copy of the encoder's model.
+
+    Raises:
+        UsageError: The encoder has fewer layers than `top_layers` trains, or no stack of layers.
     """
     if settings.mode == "top_layers":
-        source = top_layers_source(encoder, tokens, settings, cache, track)
+        source = _top_layers(encoder, tokens, settings, cache, track)
     elif settings.mode == "lora":
-        source = lora_source(encoder, tokens, settings, seed)
+        source = _lora(encoder, tokens, settings, seed)
     else:
-        source = full_source(encoder, tokens, settings)
+        source = _full(encoder, tokens, settings)
     return replace(source, precision=precision)

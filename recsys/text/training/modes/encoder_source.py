@@ -94,7 +94,7 @@ class EncoderSource:
         return self.encoder.with_model(model.eval())
 
     def _encode(self, texts: np.ndarray) -> Tensor:
-        ids, mask = self.tokens.batch(texts, self.encoder.text_tokenizer.pad_id)
+        ids, mask = self.tokens.batch(texts)
         inputs = {
             "input_ids": torch.from_numpy(ids).to(self.device),
             "attention_mask": torch.from_numpy(mask).to(self.device),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from data_contracts.progress import Track, silent
+from data_contracts.progress import Track
 from data_contracts.storage import atomic_file
 from recsys.text.encoder.batching import batch_bounds
 from recsys.text.encoder.bert import TOKEN_BUDGET
@@ -62,9 +62,8 @@ def hidden_states(
     tokens: TokenTable,
     folder: Path,
     dim: int,
-    pad_id: int,
     compute: Compute,
-    track: Track = silent,
+    track: Track,
 ) -> HiddenStates:
     """Give the states of all texts, computing those that are not there yet.
 
@@ -72,7 +71,6 @@ def hidden_states(
         tokens: The texts.
         folder: Of this encoder and number of layers.
         dim: Length of a state.
-        pad_id: Id that fills batches up.
         compute: Runs the frozen layers.
         track: Shows progress, a step a batch.
 
@@ -83,7 +81,7 @@ def hidden_states(
     known = _known(folder)
     missing = np.array([n for n, key in enumerate(keys) if key not in known], np.int64)
     if len(missing):
-        _write_part(tokens, missing, keys, folder, dim, pad_id, compute, track)
+        _write_part(tokens, missing, keys, folder, dim, compute, track)
         known = _known(folder)
     places = np.array([known[key] for key in keys], np.int64).reshape(-1, 2)
     count = places[:, 0].max(initial=-1) + 1
@@ -107,7 +105,6 @@ def _write_part(
     keys: list[bytes],
     folder: Path,
     dim: int,
-    pad_id: int,
     compute: Compute,
     track: Track,
 ) -> None:
@@ -121,7 +118,7 @@ def _write_part(
         states = np.lib.format.open_memmap(part, "w+", dtype=np.float16, shape=shape)
         for low, high in track(bounds, "Running the frozen layers", len(bounds)):
             places = order[low:high]
-            ids, mask = tokens.batch(missing[places], pad_id)
+            ids, mask = tokens.batch(missing[places])
             found = np.clip(compute(ids, mask), -_LARGEST, _LARGEST)
             rows = first[places][:, None] + np.arange(mask.shape[1])
             states[rows[mask > 0]] = found[mask > 0]

@@ -19,6 +19,7 @@ class TokenTable:
         item_text: The text of each item, int64 [n_items]; -1 without one.
         query_text: The text of each query, int64 [n_queries]; -1 without one.
         cut: Texts that were longer than the encoder reads.
+        pad_id: Id that fills a batch up.
     """
 
     texts: Sequence[str]
@@ -27,6 +28,7 @@ class TokenTable:
     item_text: np.ndarray
     query_text: np.ndarray
     cut: int
+    pad_id: int
 
     @classmethod
     def of(cls, items: Sequence[str], queries: Sequence[str], encoder: TextEncoder) -> "TokenTable":
@@ -51,6 +53,7 @@ class TokenTable:
             np.array([place.get(text, -1) for text in items], np.int64),
             np.array([place.get(text, -1) for text in queries], np.int64),
             int(tokens.cut.sum()),
+            encoder.text_tokenizer.pad_id,
         )
 
     @property
@@ -58,12 +61,11 @@ class TokenTable:
         """Tokens of each text, int64 [n_texts]."""
         return np.diff(self.offsets)
 
-    def batch(self, texts: np.ndarray, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Put texts side by side.
 
         Args:
             texts: int64 [b], places of texts.
-            pad_id: Id that fills up to the longest.
 
         Returns:
             Token ids and mask, both int64 [b, w].
@@ -71,6 +73,6 @@ class TokenTable:
         lengths = self.lengths[texts]
         columns = np.arange(lengths.max(initial=1))
         mask = columns < lengths[:, None]
-        ids = np.full(mask.shape, pad_id, np.int64)
+        ids = np.full(mask.shape, self.pad_id, np.int64)
         ids[mask] = self.ids[(self.offsets[texts][:, None] + columns)[mask]]
         return ids, mask.astype(np.int64)

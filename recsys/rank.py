@@ -63,8 +63,10 @@ def rank(
     behaviour, reader = features.read(rows)
     clock.lap("features")
     matrix, scorer, match = behaviour, bundle.no_text, None
+    inline = _inline(bundle, slate, rows, vectors)
     if rung != "no_text":
-        match = interest_match(bundle, slate, rows, reader, vectors)
+        query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
+        match = bundle.signals.read(rows.item, inline, reader.history, int(reader.moment[0]), query)
         matrix = np.hstack([behaviour, text_columns(match, rows.request)])
         scorer = bundle.full
         clock.lap("match")
@@ -75,7 +77,7 @@ def rank(
     if explain:
         contributions = _contributions(scorer, matrix[order[:explain]])
         if match is not None:
-            history_shares = _history_shares(bundle, slate, rows, reader, vectors, order[:explain])
+            history_shares = _history_shares(bundle, rows, reader, inline, order[:explain])
         clock.lap("explain")
     return RankedSlate(
         item_ids=[slate.item_ids[place] for place in order],
@@ -91,31 +93,6 @@ def rank(
     )
 
 
-def interest_match(
-    bundle: Bundle, slate: Slate, rows: Rows, reader: OnlineReader, vectors: Vectors
-) -> np.ndarray:
-    """Score how well each candidate's text fits the user's history and query.
-
-    Args:
-        bundle: What to rank with.
-        slate: The request.
-        rows: The slate as places in the catalogue.
-        reader: What was read for its features; the history comes from there.
-        vectors: Text vectors of texts the bundle has none of.
-
-    Returns:
-        float32 [n_candidates], higher is better; NaN for candidates without text.
-    """
-    query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
-    return bundle.signals.read(
-        rows.item,
-        _inline(bundle, slate, rows, vectors),
-        reader.history.newest(bundle.signals.newest),
-        int(reader.moment[0]),
-        query,
-    )
-
-
 def _inline(bundle: Bundle, slate: Slate, rows: Rows, vectors: Vectors) -> dict[int, np.ndarray]:
     """Give the vectors of candidates that brought their text, by place, where none is known."""
     known = bundle.signals.interest.known
@@ -128,16 +105,15 @@ def _inline(bundle: Bundle, slate: Slate, rows: Rows, vectors: Vectors) -> dict[
 
 def _history_shares(
     bundle: Bundle,
-    slate: Slate,
     rows: Rows,
     reader: OnlineReader,
-    vectors: Vectors,
+    inline: Mapping[int, np.ndarray],
     places: np.ndarray,
 ) -> list[dict[str, float] | None]:
     """Name the past items that speak for or against some candidates, strongest first."""
     interest, item_ids = bundle.signals.interest, bundle.item_ids
     history = reader.history.newest(bundle.signals.newest)
-    candidates = interest.candidates(rows.item, _inline(bundle, slate, rows, vectors))[places]
+    candidates = interest.candidates(rows.item, inline)[places]
     past, shares = interest.by_past_item(
         candidates, rows.item[places], history, int(reader.moment[0])
     )

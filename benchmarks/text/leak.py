@@ -73,7 +73,7 @@ def windows(workspace: Workspace, seed: int, *, leak: bool) -> Window:
     period = split.ranker if leak else split.text
     model = train_text(data, period, TextRun(seed, mode="head"))
     signals = data.signals(model.model)
-    until = ALWAYS if leak else model.trained_until
+    until = ALWAYS if leak else model.record.trained_until
     ranker, validation, test = (
         data.rows(signals, until, each) for each in (split.ranker, split.validation, split.test)
     )

@@ -107,7 +107,9 @@ def open_rows(workspace: Workspace, seed: int) -> tuple[Trainer, dict[str, Ranki
     short = replace(workspace, config=workspace.config.model_copy(update={"text": quick}))
     model = train_text(replace(data, workspace=short), split.text, TextRun(seed, mode="head"))
     signals = data.signals(model.model)
-    rows = {part: data.rows(signals, model.trained_until, getattr(split, part)) for part in PARTS}
+    rows = {
+        part: data.rows(signals, model.record.trained_until, getattr(split, part)) for part in PARTS
+    }
     return Trainer(data, seed), rows
 
 

@@ -186,7 +186,7 @@ def _train_judge(data: TrainingData, seed: int, track: Track) -> _Judge:
     text = train_text(data, periods.text, TextRun(seed, mode="head"), track)
     signals = data.signals(text.model)
     ranker, validation = (
-        data.rows(signals, text.trained_until, period, track)
+        data.rows(signals, text.record.trained_until, period, track)
         for period in (periods.ranker, periods.validation)
     )
     scorer = fit_scorer(data.config, ranker, validation, FULL, seed)

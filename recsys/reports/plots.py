@@ -40,6 +40,7 @@ SETTINGS: Any = {
 WIDTH = 9.6
 
 
+@mpl.rc_context(SETTINGS)
 def bars(
     panels: Mapping[str, Mapping[str, Estimate]],
     models: Sequence[str],
@@ -60,26 +61,26 @@ def bars(
     """
     columns = min(3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    with mpl.rc_context(SETTINGS):
-        size = (WIDTH, rows * (0.9 + 0.26 * len(models)))
-        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0.08, h_pad=0.08))
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for axis, (name, estimates) in zip(axes, panels.items(), strict=False):
-            _bar_panel(axis, name, models, estimates, highlighted)
-        for axis in axes[len(panels) :]:
-            axis.set_axis_off()
-        for axis in axes[max(0, len(panels) - columns) : len(panels)]:
-            axis.tick_params(labelbottom=True)
-        axes[0].invert_yaxis()
-        highs = [each.high for panel in panels.values() for each in panel.values()]
-        axes[0].set_xlim(0, 1.22 * max((high for high in highs if high > 0), default=1))
-        described = "; ".join(
-            f"{name}: " + ", ".join(f"{model} {number(each.mean)}" for model, each in panel.items())
-            for name, panel in panels.items()
-        )
-        return svg(figure, "bars", f"{metric} by model and slice", described)
+    size = (WIDTH, rows * (0.9 + 0.26 * len(models)))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0.08, h_pad=0.08))
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axis, (name, estimates) in zip(axes, panels.items(), strict=False):
+        _bar_panel(axis, name, models, estimates, highlighted)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    for axis in axes[max(0, len(panels) - columns) : len(panels)]:
+        axis.tick_params(labelbottom=True)
+    axes[0].invert_yaxis()
+    highs = [each.high for panel in panels.values() for each in panel.values()]
+    axes[0].set_xlim(0, 1.22 * max((high for high in highs if high > 0), default=1))
+    described = "; ".join(
+        f"{name}: " + ", ".join(f"{model} {number(each.mean)}" for model, each in panel.items())
+        for name, panel in panels.items()
+    )
+    return svg(figure, "bars", f"{metric} by model and slice", described)
 
 
+@mpl.rc_context(SETTINGS)
 def calibration(bins: Sequence[CalibrationBin]) -> str:
     """Draw the share of positive rows over the predicted probability, with the diagonal.
 
@@ -92,21 +93,21 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
     predicted = [each.predicted for each in bins]
     observed = [each.observed for each in bins]
     end = 1.08 * max(*predicted, *observed, 1e-3)
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(4.4, 4.4), layout="constrained")
-        axis = figure.subplots()
-        axis.plot([0, end], [0, end], color=QUIET, linestyle="--", linewidth=1)
-        axis.plot(predicted, observed, color=ACCENT, marker="o", linewidth=1.5)
-        axis.set(xlim=(0, end), ylim=(0, end), aspect="equal")
-        axis.set_xlabel("predicted probability of a positive grade")
-        axis.set_ylabel("observed share")
-        axis.grid(visible=True)
-        described = ", ".join(
-            f"{number(each.predicted)} against {number(each.observed)}" for each in bins
-        )
-        return svg(figure, "calibration", "Predicted probability against outcome", described)
+    figure = Figure(figsize=(4.4, 4.4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot([0, end], [0, end], color=QUIET, linestyle="--", linewidth=1)
+    axis.plot(predicted, observed, color=ACCENT, marker="o", linewidth=1.5)
+    axis.set(xlim=(0, end), ylim=(0, end), aspect="equal")
+    axis.set_xlabel("predicted probability of a positive grade")
+    axis.set_ylabel("observed share")
+    axis.grid(visible=True)
+    described = ", ".join(
+        f"{number(each.predicted)} against {number(each.observed)}" for each in bins
+    )
+    return svg(figure, "calibration", "Predicted probability against outcome", described)
 
 
+@mpl.rc_context(SETTINGS)
 def gains(estimates: Mapping[str, Estimate], label: str) -> str:
     """Draw a difference with its interval for each length of history, with the line of no gain.
 
@@ -120,26 +121,25 @@ def gains(estimates: Mapping[str, Estimate], label: str) -> str:
     known = {name: each for name, each in estimates.items() if not math.isnan(each.mean)}
     if not known:
         return ""
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(0.6 * WIDTH, 3.4), layout="constrained")
-        axis = figure.subplots()
-        axis.axhline(0, color=QUIET, linestyle="--", linewidth=1)
-        places = range(len(known))
-        axis.vlines(
-            places,
-            [each.low for each in known.values()],
-            [each.high for each in known.values()],
-            color=ACCENT,
-            linewidth=2,
-        )
-        axis.plot(places, [each.mean for each in known.values()], "o", color=ACCENT)
-        axis.set_xticks(places, list(known))
-        axis.set_xlim(-0.5, len(known) - 0.5)
-        axis.set_xlabel("earlier interactions of the user")
-        axis.set_ylabel("difference")
-        axis.grid(visible=True, axis="y")
-        described = ", ".join(f"{name}: {signed(each.mean)}" for name, each in known.items())
-        return svg(figure, "gains", f"{label}, by length of history", described)
+    figure = Figure(figsize=(0.6 * WIDTH, 3.4), layout="constrained")
+    axis = figure.subplots()
+    axis.axhline(0, color=QUIET, linestyle="--", linewidth=1)
+    places = range(len(known))
+    axis.vlines(
+        places,
+        [each.low for each in known.values()],
+        [each.high for each in known.values()],
+        color=ACCENT,
+        linewidth=2,
+    )
+    axis.plot(places, [each.mean for each in known.values()], "o", color=ACCENT)
+    axis.set_xticks(places, list(known))
+    axis.set_xlim(-0.5, len(known) - 0.5)
+    axis.set_xlabel("earlier interactions of the user")
+    axis.set_ylabel("difference")
+    axis.grid(visible=True, axis="y")
+    described = ", ".join(f"{name}: {signed(each.mean)}" for name, each in known.items())
+    return svg(figure, "gains", f"{label}, by length of history", described)
 
 
 def _bar_panel(

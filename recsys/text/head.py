@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys.text.interest import HIDDEN, InterestTable
+from recsys.text.interest import HIDDEN, SCALES, InterestTable
 
 _ATTENTION = 64
 
@@ -142,13 +142,8 @@ def table_of(model: InterestModel, vectors: np.ndarray) -> InterestTable:
         np.where(known[:, None], past.numpy(), np.float32(0)),
         np.where(known, logits, np.float32(np.nan)),
         {
-            "default": arrays["default"],
-            "kind": arrays["kind"],
-            "recency": arrays["recency"],
-            "scales": np.array(
-                [arrays[name] for name in ("scale", "sharp_scale", "query_scale", "sharpness")],
-                np.float32,
-            ),
+            **{name: arrays[name] for name in ("default", "kind", "recency")},
+            "scales": np.array([arrays[name] for name in SCALES], np.float32),
             **{
                 f"{tower}.{part}": arrays[f"{tower}.{part}"]
                 for tower in ("item", "query")
@@ -169,11 +164,7 @@ def head_of(table: InterestTable) -> InterestModel:
         are untrained.
     """
     weights = {name: torch.from_numpy(array) for name, array in table.weights.items()}
-    scales = dict(
-        zip(
-            ("scale", "sharp_scale", "query_scale", "sharpness"), weights.pop("scales"), strict=True
-        )
-    )
+    scales = dict(zip(SCALES, weights.pop("scales"), strict=True))
     model = InterestModel(table.dim, len(weights["kind"]), 0.0, len(weights["default"]))
     model.load_state_dict({**weights, **scales}, strict=False)
     return model.eval().requires_grad_(requires_grad=False)

@@ -69,21 +69,17 @@ class DrawTexts:
         Returns:
             The distinct texts and their places.
         """
-        asked = np.append(query_text, -1)[draw.query]
         parts = [
             np.where(draw.valid, item_text[draw.item], -1),
             np.append(item_text, -1)[draw.past_item],
-            asked,
+            np.append(query_text, -1)[draw.query],
         ]
         flat = np.concatenate([part.ravel() for part in parts])
         texts = np.unique(flat[flat >= 0])
         places = np.where(flat >= 0, np.searchsorted(texts, flat), len(texts))
         cut = np.cumsum([part.size for part in parts])[:-1]
-        shaped = [
-            place.reshape(part.shape)
-            for place, part in zip(np.split(places, cut), parts, strict=True)
-        ]
-        return cls(texts, shaped[0], shaped[1], shaped[2])
+        split = zip(np.split(places, cut), parts, strict=True)
+        return cls(texts, *(place.reshape(part.shape) for place, part in split))
 
 
 def batch_of(draw: Draw, where: DrawTexts, vectors: Tensor) -> SlateBatch:
@@ -167,16 +163,10 @@ def slate_loss(
 
 
 def _softmax_loss(score: Tensor, weight: Tensor, others: Tensor, against: Tensor) -> Tensor:
-    """Give the sum over slates of -log softmax of each positive against `others`.
+    """Give the sum over slates of -log softmax of each positive against `others`, a scalar.
 
-    Args:
-        score: Scores of the slate's candidates, [b, m].
-        weight: Their weights, [b, m]; 0 for all but positives.
-        others: Scores of what each is compared with, [b, 1, n].
-        against: Which of those count, bool [b, m or 1, n].
-
-    Returns:
-        The loss, a scalar.
+    `score` and `weight`, 0 for all but positives, are [b, m]; `others` are [b, 1, n], and `against`
+    says which of them count, bool [b, m or 1, n].
     """
     rest = torch.where(against, others, float(HIDDEN)).logsumexp(-1)
     return ((torch.logaddexp(score, rest) - score) * weight).sum()

@@ -60,11 +60,6 @@ class TextModel:
     record: TextRecord
     slates_per_second: float = 0.0
 
-    @property
-    def trained_until(self) -> int:
-        """Last instant whose events may have decided a label, UTC microseconds."""
-        return self.record.trained_until
-
     def save(self, folder: Path) -> None:
         """Write the model, whole or not at all; an encoder that is not tuned is left out."""
         with atomic_folder(folder) as part:

@@ -36,13 +36,13 @@ def test_an_encoder_that_saw_the_rankers_own_window_is_refused(
     """Trains the text model on the ranker's period on purpose."""
     leaking = train_text(tiny_data, split.ranker)
     with pytest.raises(LeakError) as refusal:
-        tiny_data.rows(tiny_data.signals(leaking.model), leaking.trained_until, split.ranker)
+        tiny_data.rows(tiny_data.signals(leaking.model), leaking.record.trained_until, split.ranker)
     assert split.ranker.start is not None
     shown = tiny_data.workspace.scan("impressions").filter(
         split.ranker.contains(pl.col("timestamp"))
     )
     first = shown.select(pl.col("timestamp").min()).collect().item()
-    seen = datetime.fromtimestamp(leaking.trained_until / 1e6, UTC)
+    seen = datetime.fromtimestamp(leaking.record.trained_until / 1e6, UTC)
     assert seen > first >= split.ranker.start
     assert f"{seen:%Y-%m-%d %H:%M:%S}" in refusal.value.found
     assert f"{first:%Y-%m-%d %H:%M:%S}" in refusal.value.found
@@ -53,8 +53,8 @@ def test_an_encoder_of_its_own_period_may_score_the_rankers_rows(
 ) -> None:
     honest = train_text(tiny_data, split.text)
     signals = tiny_data.signals(honest.model)
-    rows = tiny_data.rows(signals, honest.trained_until, split.ranker)
-    assert honest.trained_until <= rows.slates.rows.request_time[0]
+    rows = tiny_data.rows(signals, honest.record.trained_until, split.ranker)
+    assert honest.record.trained_until <= rows.slates.rows.request_time[0]
     assert len(rows.matrix) == len(rows.text) == len(rows.slates.rows) == rows.requests.frame.height
     wide = rows.for_ranker(with_text=True)
     assert wide.matrix.shape[1] == rows.matrix.shape[1] + len(TEXT_COLUMNS)

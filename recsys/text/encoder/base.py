@@ -29,25 +29,19 @@ class Encoder(Protocol):
     @property
     def fingerprint(self) -> str:
         """Hash of weights, tokenizer, text length and arithmetic; vectors of another never mix."""
-        ...
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        ...
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count the tokens of each text after cutting, int64 [n_texts]."""
-        ...
 
     def encode(self, texts: Sequence[str], track: Track = silent) -> np.ndarray:
         """Encode texts, short ones together, float32 [n_texts, dim], rows of length 1."""
-        ...
 
     def encode_counted(self, texts: Sequence[str], track: Track = silent) -> Encoded:
         """Encode texts, and mark those that were cut."""
-        ...
 
     def save(self, folder: Path) -> None:
         """Write the files that `open_saved` reads into an existing folder."""
-        ...

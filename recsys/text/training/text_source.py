@@ -31,31 +31,25 @@ class TextSource(Protocol):
     @property
     def item_text(self) -> np.ndarray:
         """The text of each item, int64 [n_items]; -1 without one."""
-        ...
 
     @property
     def query_text(self) -> np.ndarray:
         """The text of each query, int64 [n_queries]; -1 without one."""
-        ...
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        ...
 
     @property
     def device(self) -> str:
         """Device of the vectors."""
-        ...
 
     @property
     def trainable(self) -> Mapping[str, nn.Parameter]:
         """Parameters that are trained, by name; none where vectors are frozen."""
-        ...
 
     def lengths(self, texts: np.ndarray) -> np.ndarray:
         """Give the tokens of texts at places int64 [n], int64 [n]; 0 where vectors are frozen."""
-        ...
 
     def vectors(self, texts: np.ndarray, *, training: bool) -> Tensor:
         """Give vectors that gradients pass through.
@@ -67,7 +61,6 @@ class TextSource(Protocol):
         Returns:
             Rows of length 1, float32 [n, dim].
         """
-        ...
 
 
 @dataclass(frozen=True)

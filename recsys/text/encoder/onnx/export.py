@@ -60,7 +60,13 @@ def export_onnx(encoder: TextEncoder, path: Path, *, int8: bool) -> OnnxEncoder:
         model = _folded(whole, folded)
     if int8:
         model = quantise_products(model)
-    _describe(model, encoder, backend)
+    told = {
+        "fingerprint": f"{encoder.fingerprint}-{backend}",
+        "max_tokens": str(encoder.max_tokens),
+        "pad_id": str(encoder.text_tokenizer.pad_id),
+    }
+    for name, value in told.items():
+        model.metadata_props.add(key=name, value=value)
     with atomic_file(path) as part:
         onnx.save(model, part)
         found = OnnxEncoder.load(part, encoder.text_tokenizer)
@@ -106,15 +112,6 @@ def _folded(path: Path, folded: Path) -> onnx.ModelProto:
     options.log_severity_level = 3
     runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return onnx.load(folded)
-
-
-def _describe(model: onnx.ModelProto, encoder: TextEncoder, backend: str) -> None:
-    for name, value in {
-        "fingerprint": f"{encoder.fingerprint}-{backend}",
-        "max_tokens": str(encoder.max_tokens),
-        "pad_id": str(encoder.text_tokenizer.pad_id),
-    }.items():
-        model.metadata_props.add(key=name, value=value)
 
 
 def _require_same_vectors(encoder: TextEncoder, found: OnnxEncoder, backend: str) -> None:

@@ -43,7 +43,16 @@ class IncomingEvents:
 
     def between(self, start: int, end: int) -> "IncomingEvents":
         """Interactions `start` to `end` of these."""
-        return IncomingEvents(*(getattr(self, each.name)[start:end] for each in fields(self)))
+        return IncomingEvents(
+            self.event_id[start:end],
+            self.kind[start:end],
+            self.user_id[start:end],
+            self.item_id[start:end],
+            self.session_id[start:end],
+            self.time[start:end],
+            self.ingested[start:end],
+            self.value[start:end],
+        )
 
     def where(self, kept: Sequence[bool]) -> "IncomingEvents":
         """Select interactions by a mask."""

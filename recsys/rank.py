@@ -63,8 +63,9 @@ def rank(
     behaviour, reader = features.read(rows)
     clock.lap("features")
     matrix, scorer, match = behaviour, bundle.no_text, None
-    inline = _inline(bundle, slate, rows, vectors)
+    inline: Mapping[int, np.ndarray] = {}
     if rung != "no_text":
+        inline = _inline(bundle, slate, rows, vectors)
         query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
         match = bundle.signals.read(rows.item, inline, reader.history, int(reader.moment[0]), query)
         matrix = np.hstack([behaviour, text_columns(match, rows.request)])

@@ -104,6 +104,6 @@ def load_text_model(folder: Path, base: TextEncoder, dropout: float) -> TextMode
         raise DataError(
             f"encoder {encoder.fingerprint} in {folder}", f"encoder {record.encoder}", FORMAT.action
         )
-    head = InterestModel(encoder.dim, record.kinds, dropout)
+    head = InterestModel(encoder.dim, record.kinds, dropout, len(weights["default"]))
     head.load_state_dict(weights)
     return TextModel(head.eval(), encoder, record)

@@ -23,6 +23,8 @@ from recsys.workspace.workspace import Workspace
 from tests.worlds import FailingTrack, InterruptionError, copy_folder, small_encoder
 
 QUICK = {
+    # Fewer than the encoder has, as the default settings have.
+    "dimensions": 8,
     "steps": 6,
     "check_every": 3,
     "batch_slates": 8,

@@ -31,6 +31,7 @@ _LIMITS = {
     "min_length": "minLength",
     "max_length": "maxLength",
     "regex": "pattern",
+    "pattern": "pattern",
     "is_in": "enum",
 }
 _LIST_LIMITS = {"min_length": "minItems", "max_length": "maxItems"}
@@ -246,8 +247,8 @@ def _json_type(column: dy.Column) -> dict[str, Any]:
 
 
 def _limits(column: dy.Column, keywords: Mapping[str, str]) -> dict[str, Any]:
-    found = {keyword: getattr(column, name, None) for name, keyword in keywords.items()}
-    return {keyword: value for keyword, value in found.items() if value is not None}
+    found = [(keyword, getattr(column, name, None)) for name, keyword in keywords.items()]
+    return {keyword: value for keyword, value in found if value is not None}
 
 
 def _table_markdown(table: TableContract) -> list[str]:
@@ -282,7 +283,7 @@ def _fields_markdown(schema: Mapping[str, Any]) -> list[str]:
 def _limits_text(schema: Mapping[str, Any]) -> str:
     limits = []
     for part in (schema, *schema.get("anyOf", ())):
-        for keyword in (*_LIMITS.values(), *_LIST_LIMITS.values()):
+        for keyword in dict.fromkeys((*_LIMITS.values(), *_LIST_LIMITS.values())):
             if keyword == "enum" and keyword in part:
                 limits.append("one of " + ", ".join(f"`{value}`" for value in part[keyword]))
             elif keyword in part:

@@ -152,8 +152,12 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
     checked = check_rows(frame, contract)
     broken = {failure.rule: failure for failure in checked.failures}
     for rule in rule_names(contract):
-        count, first = (broken[rule].count, broken[rule].first) if rule in broken else (0, {})
-        findings.append(Finding(table, rule, "error", count, _describe(first)))
+        if rule not in broken:
+            findings.append(Finding(table, rule, "error", 0))
+            continue
+        advice = f"; {broken[rule].advice}" if broken[rule].advice else ""
+        first = _describe(broken[rule].first) + advice
+        findings.append(Finding(table, rule, "error", broken[rule].count, first))
     bad.append(checked.bad)
     good = checked.good
     if table != _ITEMS:

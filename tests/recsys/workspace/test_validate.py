@@ -39,7 +39,14 @@ def config(**labels: object) -> WorkspaceConfig:
 
 
 def items() -> pl.DataFrame:
-    return pl.DataFrame({"item_id": ["a", "b"], "title": ["Mug", ""], "tags": [[], ["blue"]]})
+    return pl.DataFrame(
+        {
+            "item_id": ["a", "b"],
+            "title": ["Mug", ""],
+            "tags": [[], ["blue"]],
+            "brand": ["Acme", None],
+        }
+    )
 
 
 def impressions() -> pl.DataFrame:

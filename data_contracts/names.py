@@ -1,8 +1,8 @@
 """Identifiers of items, users and requests, and names that `recsys.toml` declares."""
 
 import difflib
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated, TypeVar
 
 import dataframely as dy
 import polars as pl
@@ -70,14 +70,28 @@ Name = Annotated[str, AfterValidator(_fits)]
 """A name of an attribute, a kind of interaction or a number of the caller's."""
 
 
-def _differ(names: Any) -> Any:
+Names = TypeVar("Names", bound=Sequence[str])
+
+
+def different(names: Names) -> Names:
+    """Give names as they are.
+
+    Args:
+        names: The names.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: One of them stands there twice.
+    """
     if twice := sorted({name for name in names if names.count(name) > 1}):
         message = f"{', '.join(map(repr, twice))} stands there twice; name each once"
         raise ValueError(message)
     return names
 
 
-DifferentNames = Annotated[tuple[Name, ...], AfterValidator(_differ)]
+DifferentNames = Annotated[tuple[Name, ...], AfterValidator(different)]
 """Names, none of them twice."""
 
 

@@ -11,6 +11,8 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.names import LONGEST_ID, IdColumn, meant
 
+REASON = "reason"
+"""Column of rejected rows that names the rules they break."""
 _FILE = "file it is from"
 
 
@@ -233,7 +235,7 @@ def check_rows(frame: pl.DataFrame, contract: type[dy.Schema]) -> CheckedRows:
         separator="; ",
         ignore_nulls=True,
     )
-    bad = details.select(*frame.columns, (reason if counts else pl.lit("")).alias("reason"))
+    bad = details.select(*frame.columns, (reason if counts else pl.lit("")).alias(REASON))
     failures = [
         RuleFailure(
             rule,

@@ -5,6 +5,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.events import Impressions, Interactions
+from data_contracts.names import Name
 
 _ROW, _GRADE, _SHOWN_AT, _AFTER = "_row", "_grade", "_shown_at", "_after"
 
@@ -14,8 +15,10 @@ class LabelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    grades: dict[str, int] = Field(
-        {"click": 1, "cart": 2, "purchase": 3}, description="Relevance of each interaction kind."
+    grades: dict[Name, int] = Field(
+        {"click": 1, "cart": 2, "purchase": 3},
+        min_length=1,
+        description="Relevance of each interaction kind.",
     )
     label_gain: tuple[float, ...] = Field(
         (0, 1, 3, 7), description="Gain of grade 0, 1, 2, ... in nDCG and lambdarank."
@@ -34,6 +37,11 @@ class LabelSettings(BaseModel):
             )
             raise ValueError(message)
         return self
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of interaction, weakest grade first."""
+        return sorted(self.grades, key=lambda kind: self.grades[kind])
 
 
 def grade_impressions(

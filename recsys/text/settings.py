@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.items import Items
+from data_contracts.names import DifferentNames
 
 Mode = Literal["head", "top_layers", "lora", "full"]
 
@@ -35,8 +36,9 @@ class TextSettings(BaseModel):
     encoder: str = Field(
         "minilm", description="`minilm` (all-MiniLM-L6-v2), a local folder, or a hub name."
     )
-    template: tuple[str, ...] = Field(
+    template: DifferentNames = Field(
         ("title", "description", "category", "tags"),
+        min_length=1,
         description="Item columns put together, in this order, into the text of an item.",
     )
     limits: TextLimits = TextLimits()

@@ -14,7 +14,7 @@ from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
 from data_contracts.items import Items
 from data_contracts.progress import Track, silent
-from data_contracts.reading import check_rows
+from data_contracts.reading import REASON, check_rows
 from data_contracts.storage import write_parquet
 from features.log.events import known_time
 from recsys.labels.grades import grade_impressions
@@ -22,8 +22,6 @@ from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.workspace import TABLES, Workspace
 
 Severity = Literal["error", "warning", "info"]
-
-REASON = "reason"
 
 _ITEMS, _IMPRESSIONS, _INTERACTIONS = TABLES
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}

@@ -90,7 +90,7 @@ def test_a_rich_shop_gets_the_kinds_its_data_feed() -> None:
     assert 40 <= len(found) <= 75
     kinds = {type(feature) for feature in found}
     assert {WindowSum, Rate, AttributeNumber, Age, Price, CoVisitation} <= kinds
-    assert {"given_score", "item_weight", "item_cart_30d", "user_purchase_value_90d"} <= set(
+    assert {"given_score", "item_weight_number", "item_cart_30d", "user_purchase_value_90d"} <= set(
         names()
     )
 

@@ -7,11 +7,12 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.catalogue import Catalogue, encode
-from features.log.events import FIXED_POINT, SESSION, Events, impressions_of, known_time
+from features.log.events import FIXED_POINT, SESSION, Events, impressions_of, is_no_copy, known_time
 from features.log.requests import Rows
 
 _VISITS_A_DAY = 1 << 32
@@ -80,14 +81,18 @@ def encode_interactions(
 
     Returns:
         The events in the order in which they became known, equal ones by time and `event_id`.
+
+    Raises:
+        DataError: Interactions of one `event_id` and day differ in kind, item or user.
     """
     user, session = Interactions.user_id.name, Interactions.session_id.name
     kind, event = Interactions.kind.name, Interactions.event_id.name
     of_kinds = with_times(interactions, kinds).collect()
     in_time = of_kinds.filter(in_time_for(late_days))
-    once = in_time.sort(_KNOWN, _TIME, event, maintain_order=True).unique(
-        [event, _DAY], keep="first", maintain_order=True
-    )
+    in_order = in_time.sort(_KNOWN, _TIME, event, maintain_order=True)
+    once = in_order.unique([event, _DAY], keep="first", maintain_order=True)
+    if once.height < in_order.height:
+        _require_copies(in_order)
     visits = (
         once.filter(pl.col(_VISIT).is_not_null() & pl.col(user).is_not_null())
         .unique([user, session, _DAY], keep="first", maintain_order=True)
@@ -108,6 +113,19 @@ def encode_interactions(
     return EncodedInteractions(
         events, of_kinds.height - in_time.height, in_time.height - once.height
     )
+
+
+def _require_copies(in_order: pl.DataFrame) -> None:
+    """Refuse interactions of one id and day that are no copies of the first of them."""
+    event = Interactions.event_id.name
+    others = in_order.filter(is_no_copy([event, _DAY]))
+    if others.height:
+        raise DataError(
+            f"{others.height:,} interactions with the event_id of another kind, item or user on "
+            f"the same day, the first {others[event][0]!r}",
+            "an event_id for each event, and the same one only for its copies",
+            "if it is an order's, join it with the line or the item; `recsys validate` lists them",
+        )
 
 
 def in_time_for(late_days: int) -> pl.Expr:

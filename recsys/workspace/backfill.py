@@ -10,6 +10,7 @@ from features.backfill.provenance import digest
 from features.backfill.run import Scope, backfill
 from features.log.log import Log, open_log
 from features.log.tables import LogTables
+from recsys.workspace.context import require_context
 from recsys.workspace.feature_sets import interaction_kinds, row_features
 from recsys.workspace.workspace import TABLES, Workspace
 
@@ -27,11 +28,22 @@ def open_workspace_log(workspace: Workspace) -> Log:
 
 
 def log_tables(workspace: Workspace) -> LogTables:
-    """Tables of a workspace, with the columns and kinds that its features read."""
+    """Tables of a workspace, with the columns and kinds that its features read.
+
+    Args:
+        workspace: The workspace.
+
+    Returns:
+        The tables.
+
+    Raises:
+        DataError: A table cannot be read, or lacks a column or a number that features read.
+    """
     items, impressions, interactions = map(workspace.scan, TABLES)
     config = workspace.config
-    columns, kinds = row_features(config).item_columns, interaction_kinds(config)
-    return LogTables(items, impressions, interactions, columns, kinds)
+    features, kinds = row_features(config), interaction_kinds(config)
+    require_context(impressions, features)
+    return LogTables(items, impressions, interactions, features.item_columns, kinds)
 
 
 def run_backfill(

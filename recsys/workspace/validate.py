@@ -14,11 +14,13 @@ from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
 from data_contracts.items import Items
 from data_contracts.progress import Track, silent
-from data_contracts.reading import REASON, check_rows
+from data_contracts.reading import REASON, check_rows, unread_columns
 from data_contracts.storage import write_parquet
-from features.log.events import known_time
 from recsys.labels.grades import grade_impressions
 from recsys.workspace.config import WorkspaceConfig
+from recsys.workspace.context import CONTEXT_RULES, context_faults
+from recsys.workspace.copies import split_copies
+from recsys.workspace.feature_sets import features_of
 from recsys.workspace.workspace import TABLES, Workspace
 
 Severity = Literal["error", "warning", "info"]
@@ -26,6 +28,7 @@ Severity = Literal["error", "warning", "info"]
 _ITEMS, _IMPRESSIONS, _INTERACTIONS = TABLES
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
 _LONGEST_ROW = 160
+_ORDER = "if it is an order's, join it with the line or the item"
 
 
 @dataclass(frozen=True)
@@ -138,12 +141,14 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = f"a value does not fit its column: {str(error).splitlines()[0]}"
         return _Checked([Finding(table, "readable", "error", 1, reason)])
-    findings = [Finding(table, "readable", "error", 0)]
+    findings = [Finding(table, "readable", "error", 0), _unread(workspace, table)]
     bad = []
     if table == _INTERACTIONS:
-        frame, copies, differing = _without_copies(frame)
+        found = split_copies(frame)
+        frame, copies, others = found.kept, found.copies, found.others
         findings.append(_finding(table, "duplicate", "warning", copies))
-        findings.append(_finding(table, "duplicate_differs", "warning", differing))
+        findings.append(_finding(table, "duplicate_differs", "warning", found.differing))
+        findings.append(_finding(table, "event_id_of_several_events", "error", others, _ORDER))
         findings.append(_ids_of_several_days(frame))
         bad.append(copies.with_columns(pl.lit("duplicate").alias(REASON)))
     contract = workspace.contract(table)
@@ -153,9 +158,9 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
         if rule not in broken:
             findings.append(Finding(table, rule, "error", 0))
             continue
-        advice = f"; {broken[rule].advice}" if broken[rule].advice else ""
-        first = _describe(broken[rule].first) + advice
-        findings.append(Finding(table, rule, "error", broken[rule].count, first))
+        failure = broken[rule]
+        first = _described(failure.first, failure.advice)
+        findings.append(Finding(table, rule, "error", failure.count, first))
     bad.append(checked.bad)
     good = checked.good
     if table != _ITEMS:
@@ -165,39 +170,6 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
         bad.append(future.with_columns(pl.lit("in_the_future").alias(REASON)))
         good = good.filter(~late) if future.height else good
     return _Checked(findings, good, pl.concat(bad))
-
-
-def _without_copies(
-    frame: pl.DataFrame,
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Keep of each event, which is an id on a UTC day, the copy that was known first.
-
-    Args:
-        frame: Interactions.
-
-    Returns:
-        What is kept, in order; the other copies; and those of them that tell something else than
-        the kept one, beyond when it was known.
-    """
-    place, kept = "place in the file", "is kept"
-    event, time = Interactions.event_id, Interactions.timestamp
-    key = [event.col, time.col.dt.date()]
-    complete = event.col.is_not_null() & time.col.is_not_null()
-    several = frame.with_row_index(place).filter(complete & pl.struct(key).is_duplicated())
-    if not several.height:
-        return frame, frame.clear(), frame.clear()
-    several = several.sort(known_time(), time.col, place).with_columns(
-        pl.struct(key).is_first_distinct().alias(kept)
-    )
-    told = [pl.col(name) for name in frame.columns if name != Interactions.ingested_at.name]
-    other = (pl.struct(told) != pl.struct(told).first().over(key)).alias("differs")
-    copies = several.with_columns(other).filter(~pl.col(kept)).sort(place)
-    rest = frame.with_row_index(place).join(copies, on=place, how="anti", maintain_order="left")
-    return (
-        rest.drop(place),
-        copies.select(frame.columns),
-        copies.filter("differs").select(frame.columns),
-    )
 
 
 def _ids_of_several_days(frame: pl.DataFrame) -> Finding:
@@ -210,7 +182,10 @@ def _ids_of_several_days(frame: pl.DataFrame) -> Finding:
 def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) -> Iterator[Finding]:
     items, impressions = good.get(_ITEMS), good.get(_IMPRESSIONS)
     interactions = good.get(_INTERACTIONS)
+    if impressions is not None:
+        yield from _context(impressions, config)
     if items is not None:
+        yield _without_values(items, config)
         yield _finding(_ITEMS, "without_text", "warning", items.filter(~_has_text(items, config)))
     if items is not None and impressions is not None:
         unknown = _unknown(impressions, items, Items.item_id.name)
@@ -229,6 +204,28 @@ def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) ->
         yield from _late(interactions, config)
     if impressions is not None and interactions is not None:
         yield from _check_split(impressions, interactions, config)
+
+
+def _context(impressions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Finding]:
+    """Look for the numbers and words that features read of what the caller sent."""
+    faults = list(context_faults(impressions.lazy(), features_of(config)))
+    for rule in CONTEXT_RULES:
+        of_rule = [fault for fault in faults if fault.rule == rule]
+        told = "; ".join(fault.told for fault in of_rule)
+        count = sum(fault.count for fault in of_rule)
+        yield Finding(_IMPRESSIONS, f"context_{rule}", "error", count, told)
+
+
+def _without_values(items: pl.DataFrame, config: WorkspaceConfig) -> Finding:
+    """Count the declared columns that have no value at all."""
+    empty = [name for name in config.attributes if items[name].null_count() == items.height]
+    return Finding(_ITEMS, "declared_without_values", "warning", len(empty), ", ".join(empty))
+
+
+def _unread(workspace: Workspace, table: str) -> Finding:
+    """Count the columns of a table that nobody reads."""
+    found = unread_columns(workspace.location(table), workspace.contract(table))
+    return Finding(table, "column_nobody_reads", "warning", len(found), "; ".join(found))
 
 
 def _has_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.Expr:
@@ -290,9 +287,17 @@ def _check_split(
         yield Finding("split", f"{name}_without_positives", "error", int(empty), first_text)
 
 
-def _finding(table: str, rule: str, severity: Severity, rows: pl.DataFrame) -> Finding:
-    first = rows.row(0, named=True) if rows.height else {}
-    return Finding(table, rule, severity, rows.height, _describe(first))
+def _finding(
+    table: str, rule: str, severity: Severity, rows: pl.DataFrame, advice: str = ""
+) -> Finding:
+    if not rows.height:
+        return Finding(table, rule, severity, 0)
+    first = _described(rows.row(0, named=True), advice)
+    return Finding(table, rule, severity, rows.height, first)
+
+
+def _described(row: Mapping[str, object], advice: str) -> str:
+    return f"{_describe(row)}; {advice}" if advice else _describe(row)
 
 
 def _describe(row: Mapping[str, object]) -> str:

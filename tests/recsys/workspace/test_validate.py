@@ -6,10 +6,14 @@ from typing import TypeVar
 import polars as pl
 import pytest
 
+from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
+from features.kinds.context import ContextWord
+from features.settings import FeatureSettings
 from recsys.labels.grades import LabelSettings
 from recsys.labels.split import SplitSettings
+from recsys.workspace.backfill import log_tables
 from recsys.workspace.config import TableSettings, WorkspaceConfig
 from recsys.workspace.validate import Finding, ValidationReport, render, validate
 from recsys.workspace.workspace import Workspace
@@ -219,14 +223,144 @@ def test_late_events_are_told_and_those_features_set_aside_are_warned_of(world: 
 
 
 def test_copies_that_tell_something_else_are_told_apart(world: World) -> None:
-    world.add("interactions", 3, pl.lit("purchase").alias("kind"))
+    world.change("interactions", pl.lit("s").alias("session_id"))
+    world.add("interactions", 3, pl.lit("t").alias("session_id"))
     report = world.check()
     assert report.ok
     assert broken(report) == {
         "interactions duplicate": ("warning", 1),
         "interactions duplicate_differs": ("warning", 1),
     }
-    assert "kind='purchase'" in first(report, "interactions duplicate_differs")
+    assert "session_id='t'" in first(report, "interactions duplicate_differs")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pl.lit("purchase").alias("kind"),
+        pl.lit("b").alias("item_id"),
+        pl.lit("somebody else").alias("user_id"),
+    ],
+)
+def test_an_id_of_several_events_of_a_day_is_an_error(other: pl.Expr, world: World) -> None:
+    world.add("interactions", 3, other)
+    world.add("interactions", 3, pl.lit(None, dtype=pl.String).alias("user_id"))
+    report = world.check()
+    assert broken(report) == {
+        "interactions duplicate": ("warning", 2),
+        "interactions duplicate_differs": ("warning", 1),
+        "interactions event_id_of_several_events": ("error", 1),
+    }
+    told = first(report, "interactions event_id_of_several_events")
+    assert "event_id='e3'" in told
+    assert "an order's" in told
+
+
+def test_an_order_is_no_event(world: World) -> None:
+    """A line of an order each, under the order's identifier."""
+    world.change("interactions", pl.lit("order 1").alias("event_id"))
+    noon = START + 4 * DAY + DAY / 2
+    world.change("interactions", pl.lit(noon, dtype=pl.Datetime("us", "UTC")).alias("timestamp"))
+    item = pl.int_range(DAYS).cast(pl.String)
+    world.change("interactions", item.alias("item_id"))
+    found = broken(world.check())
+    assert found["interactions event_id_of_several_events"] == ("error", DAYS - 1)
+
+
+def sent(key: str, values: list[str | None]) -> pl.Series:
+    pairs = [None if value is None else [{"key": key, "value": value}] for value in values]
+    return pl.Series("context", pairs, dtype=Impressions.context.dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        ("n/a", "leave the key out"),
+        ("1,5", "a decimal comma"),
+        ("1e39", "float32"),
+        ("nan", "leave the key out"),
+        ("", "leave the key out"),
+    ],
+)
+def test_a_number_the_caller_sent_that_is_none_is_an_error(
+    value: str, cause: str, world: World
+) -> None:
+    features = world.config.features.model_copy(update={"given": ("bm25",)})
+    world.config = world.config.model_copy(update={"features": features})
+    values = ["1.5", None, value, value] * (DAYS // 2)
+    world.tables["impressions"] = world.tables["impressions"].with_columns(sent("bm25", values))
+    report = world.check()
+    assert broken(report) == {"impressions context_not_a_number": ("error", DAYS)}
+    told = first(report, "impressions context_not_a_number")
+    assert repr(value) in told
+    assert cause in told
+    with pytest.raises(DataError, match="no number that a float32 can hold"):
+        log_tables(Workspace(world.root, world.config))
+
+
+def test_a_number_that_was_never_sent_is_an_error_with_what_may_be_meant(world: World) -> None:
+    features = world.config.features.model_copy(update={"given": ("bm25",)})
+    world.config = world.config.model_copy(update={"features": features})
+    assert broken(world.check()) == {"impressions context_never_sent": ("error", 1)}
+    values: list[str | None] = ["1.5", "2"] * DAYS
+    world.tables["impressions"] = world.tables["impressions"].with_columns(sent("BM_25", values))
+    told = first(world.check(), "impressions context_never_sent")
+    assert "'BM_25' may be meant" in told
+    with pytest.raises(DataError, match="no impression has 'bm25'"):
+        log_tables(Workspace(world.root, world.config))
+    world.tables["impressions"] = world.tables["impressions"].with_columns(sent("bm25", values))
+    assert broken(world.check()) == {}
+
+
+def test_a_word_that_was_never_sent_is_an_error(world: World) -> None:
+    columns = (ContextWord("device", ("phone",)),)
+    features = FeatureSettings(columns=columns)
+    world.config = world.config.model_copy(update={"features": features})
+    assert broken(world.check()) == {"impressions context_never_sent": ("error", 1)}
+
+
+@pytest.mark.parametrize("table", ["items", "impressions", "interactions"])
+def test_columns_that_nobody_reads_are_warned_of(table: str, world: World) -> None:
+    world.change(table, pl.lit("x").alias("shop"), pl.lit("x").alias("sessionId"))
+    report = world.check()
+    assert report.ok
+    assert broken(report) == {f"{table} column_nobody_reads": ("warning", 2)}
+    meant = "" if table == "items" else ", 'session_id' may be meant"
+    assert first(report, f"{table} column_nobody_reads") == f"'sessionId'{meant}; 'shop'"
+
+
+def test_a_declared_column_without_any_value_is_warned_of(world: World) -> None:
+    world.change("items", pl.lit(None, dtype=pl.String).alias("brand"))
+    report = world.check()
+    assert broken(report) == {"items declared_without_values": ("warning", 1)}
+    assert first(report, "items declared_without_values") == "brand"
+
+
+def test_a_declared_column_that_the_file_lacks_is_an_error_everywhere(world: World) -> None:
+    world.tables["items"] = items().rename({"brand": "Brand"})
+    report = world.check()
+    assert broken(report) == {"items readable": ("error", 1)}
+    assert "'Brand' may be meant" in first(report, "items readable")
+    with pytest.raises(DataError, match="found: table items"):
+        log_tables(Workspace(world.root, world.config))
+
+
+@pytest.mark.parametrize("column", ["user_id", "session_id"])
+def test_an_empty_user_is_told_as_what_a_text_file_has_for_a_guest(
+    column: str, world: World
+) -> None:
+    world.change("interactions", pl.lit("").alias(column))
+    report = world.check()
+    assert broken(report)[f"interactions {column}|min_length"] == ("error", DAYS)
+    assert "write null" in first(report, f"interactions {column}|min_length")
+
+
+@pytest.mark.parametrize("value", [float("inf"), 1e39, -1e39])
+def test_a_number_that_no_float32_holds_is_an_error(value: float, world: World) -> None:
+    world.config = world.config.model_copy(update={"attributes": {"weight": "number"}})
+    world.tables["items"] = items().drop("brand").with_columns(weight=pl.Series([1.0, value]))
+    found = broken(world.check())
+    assert {count for severity, count in found.values() if severity == "error"} == {1}
 
 
 def test_an_id_on_another_day_is_another_event(world: World) -> None:

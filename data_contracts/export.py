@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
+from data_contracts.names import LONGEST_ID
 from data_contracts.served import ServedFeatures
 from data_contracts.slates import WIRE_VERSION, RankRequest, RankResponse
 from data_contracts.storage import atomic_file
@@ -139,6 +140,10 @@ def contracts_markdown() -> str:
         "",
         "Made by `recsys contracts`, which also writes each table as an Arrow schema and as a JSON",
         "Schema of one row, and each body as a JSON Schema. Times are UTC microseconds.",
+        "",
+        f"Identifiers have 1 to {LONGEST_ID} characters in tables and in requests: not blank, and no",
+        "control characters. A guest is null, never an empty text. A table may have several files,",
+        "whose types may differ as far as the values stay the same; every file is checked.",
     ]
     for table in TABLES:
         lines += _table_markdown(table)

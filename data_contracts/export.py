@@ -141,9 +141,9 @@ def contracts_markdown() -> str:
         "Made by `recsys contracts`, which also writes each table as an Arrow schema and as a JSON",
         "Schema of one row, and each body as a JSON Schema. Times are UTC microseconds.",
         "",
-        f"Identifiers have 1 to {LONGEST_ID} characters in tables and in requests: not blank, and no",
-        "control characters. A guest is null, never an empty text. A table may have several files,",
-        "whose types may differ as far as the values stay the same; every file is checked.",
+        f"Identifiers have 1 to {LONGEST_ID} characters in tables and in requests: not blank, and",
+        "no control characters. A guest is null, never an empty text. A table may have several",
+        "files, whose types may differ as far as the values stay the same; every file is checked.",
     ]
     for table in TABLES:
         lines += _table_markdown(table)

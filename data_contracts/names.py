@@ -52,17 +52,21 @@ def file_part(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%2F")
 
 
-def _fits(name: str) -> str:
+def name_fault(name: str) -> str:
+    """Say why `recsys.toml` cannot declare a name; empty when it can."""
     size = len(file_part(name).encode())
     if not 0 < size <= LONGEST_NAME:
-        message = f"the name {name[:40]!r} takes {size} bytes; a name takes 1 to {LONGEST_NAME}"
-        raise ValueError(message)
+        return f"the name {name[:40]!r} takes {size} bytes; a name takes 1 to {LONGEST_NAME}"
     if name != name.strip() or not name.isprintable():
-        message = f"the name {name!r} has blanks at an end or signs that cannot be seen"
-        raise ValueError(message)
+        return f"the name {name!r} has blanks at an end or signs that cannot be seen"
     if name == "*" or (name.startswith("^") and name.endswith("$")):
-        message = f"the name {name!r} is a pattern for names"
-        raise ValueError(message)
+        return f"the name {name!r} is a pattern for names"
+    return ""
+
+
+def _fits(name: str) -> str:
+    if fault := name_fault(name):
+        raise ValueError(fault)
     return name
 
 

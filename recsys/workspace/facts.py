@@ -159,9 +159,9 @@ def _context(impressions: pl.LazyFrame) -> dict[str, ColumnFacts]:
     for (key,), of_key in pairs.group_by("key"):
         value = of_key["value"]
         text = _facts(value, rows.height)
-        numeric = value.cast(pl.Float64, strict=False).null_count() == 0
+        finite = value.cast(pl.Float32, strict=False).is_finite().fill_null(value=False)
         found[str(key)] = ColumnFacts(
-            len(value) / max(rows.height, 1), text.values, text.distinct, numeric
+            len(value) / max(rows.height, 1), text.values, text.distinct, finite.all()
         )
     return dict(sorted(found.items()))
 

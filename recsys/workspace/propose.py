@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data_contracts.items import Items
+from data_contracts.names import name_fault
 from features.counter_spec import ITEM, USER
 from features.defaults import AFFINITY_SMOOTHING, DefaultColumns
 from features.kinds.columns import AnyKind
@@ -247,6 +248,8 @@ class _Chooser:
             title = f"`{key}` from the caller"
             if found.coverage < 0.05 or found.distinct < 2:
                 yield ColumnGroup(title, f"{told}: too little to learn from")
+            elif fault := name_fault(key):
+                yield ColumnGroup(title, f"{told}: {fault}")
             elif found.numeric:
                 yield ColumnGroup(title, f"{told}, all numbers", [Given(key)])
             elif found.distinct > _MOST_WORDS:

@@ -9,7 +9,7 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
-from features.log.catalogue import PRICE_BAND, price_bands
+from features.log.catalogue import PRICE_BAND, price_bands, said
 from recsys.workspace.feature_sets import interaction_kinds
 from recsys.workspace.workspace import Workspace
 
@@ -133,7 +133,7 @@ def _item_columns(items: pl.DataFrame, workspace: Workspace) -> dict[str, Column
     columns = [items[column.name] for column in names]
     columns += [items[name] for name in workspace.config.attributes]
     columns.append(price_bands(items))
-    return {column.name: _facts(column, items.height) for column in columns}
+    return {column.name: _facts(said(column), items.height) for column in columns}
 
 
 def _facts(column: pl.Series, rows: int) -> ColumnFacts:

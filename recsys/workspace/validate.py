@@ -16,6 +16,7 @@ from data_contracts.items import Items
 from data_contracts.progress import Track, silent
 from data_contracts.reading import REASON, check_rows, unread_columns
 from data_contracts.storage import write_parquet
+from features.log.catalogue import said
 from recsys.labels.grades import grade_impressions
 from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.context import CONTEXT_RULES, context_faults
@@ -218,7 +219,8 @@ def _context(impressions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Fin
 
 def _without_values(items: pl.DataFrame, config: WorkspaceConfig) -> Finding:
     """Count the declared columns that have no value at all."""
-    empty = [name for name in config.attributes if items[name].null_count() == items.height]
+    columns = [said(items[name]) for name in config.attributes]
+    empty = [column.name for column in columns if column.null_count() == items.height]
     return Finding(_ITEMS, "declared_without_values", "warning", len(empty), ", ".join(empty))
 
 

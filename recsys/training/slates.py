@@ -1,7 +1,7 @@
 """Slates of a period: impressions read into requests, graded, with the users' histories."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,8 @@ from recsys.labels.slates import LabelledSlates
 from recsys.labels.split import Period
 from recsys.workspace.workspace import Workspace
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Requests:
@@ -26,7 +28,7 @@ class Requests:
     Attributes:
         slates: The requests as arrays, in order of time, request and position.
         frame: request_id, item_id, user_id, timestamp, position of each row, aligned.
-        period: When they were made.
+        period: When they were made; it ends no later than the last request with final grades.
     """
 
     slates: LabelledSlates
@@ -47,7 +49,8 @@ def read_slates(
     """Read the requests of a period and grade them.
 
     Their grades are those that the whole log gives them: what decides them reaches one attribution
-    window beyond the period's end, into the purge gap that follows it, and no further.
+    window beyond the period's end, into the purge gap that follows it, and no further. Requests
+    whose window goes on beyond the log's end have no final grades and are left out.
 
     Args:
         workspace: The workspace.
@@ -62,6 +65,7 @@ def read_slates(
     Raises:
         DataError: The period has no request.
     """
+    period = period.until(_EPOCH + timedelta(microseconds=log.labelled_until))
     frame, grade = _graded(workspace, period)
     if not frame.height:
         raise DataError(

@@ -1,6 +1,7 @@
 import itertools
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -8,11 +9,13 @@ import pytest
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
-from features.log.log import Log
+from features.log.log import Log, open_log
+from recsys.bundle.bundle import Bundle
 from recsys.labels.grades import grade_impressions
 from recsys.labels.split import Period
+from recsys.training.data import TrainingData
 from recsys.training.slates import Requests, query_texts, read_slates
-from recsys.workspace.backfill import open_workspace_log
+from recsys.workspace.backfill import log_tables, open_workspace_log
 from recsys.workspace.workspace import Workspace
 
 PAST = 7
@@ -175,6 +178,51 @@ def test_what_follows_an_impression_of_the_gap_is_not_the_periods(
         rewritten(workspace, "interactions", click.with_columns(timestamp))
         found = read_slates(workspace, log, query_texts(workspace), period, PAST)
         assert found.slates.grade.tolist() == [expected]
+
+
+def test_requests_whose_window_goes_on_beyond_the_logs_end_are_left_out_and_counted(
+    tiny_workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace, window = tiny_workspace, tiny_workspace.config.labels.attribution_window
+    late_days, queries = workspace.config.features.late_days, query_texts(workspace)
+    times = workspace.scan("impressions").select("timestamp").collect()["timestamp"]
+    now = times.sort()[times.len() // 2] + timedelta(microseconds=1)
+    assert isinstance(now, datetime)
+    microsecond = timedelta(microseconds=1)
+    log = open_log(
+        log_tables(workspace),
+        late_days,
+        window // microsecond,
+        tmp_path / "log",
+        now=(now - datetime(1970, 1, 1, tzinfo=UTC)) // microsecond,
+    )
+    found = read_slates(workspace, log, queries, WHOLE, PAST)
+    shown = workspace.scan("impressions").filter(Impressions.timestamp.col < now).collect()
+    final = shown.filter(Impressions.timestamp.col + window <= now)
+    assert found.frame.height == final.height
+    assert found.period.end is not None
+    assert found.frame.filter(~found.period.contains(Impressions.timestamp.col)).is_empty()
+    left_out = shown.filter(Impressions.timestamp.col + window > now)
+    assert left_out[Impressions.request_id.name].n_unique() == log.set_aside.unlabelled > 0
+    assert found.slates.labels_end <= log.end
+    whole = by_row(read_slates(workspace, open_workspace_log(workspace), queries, WHOLE, PAST))
+    graded = by_row(found)
+    kept = whole.join(graded, on=["request_id", "item_id"], how="semi", maintain_order="left")
+    assert graded.equals(kept)
+
+
+def test_rows_of_a_log_that_goes_on_are_those_with_final_grades(
+    tiny_data: TrainingData, tiny_bundle: Bundle
+) -> None:
+    test, signals = tiny_data.config.periods.test, tiny_bundle.signals
+    whole = tiny_data.rows(signals, 0, test)
+    middle = int(whole.slates.rows.request_time[len(whole.slates) // 2])
+    early = replace(tiny_data, log=replace(tiny_data.log, labelled_until=middle))
+    rows = early.rows(signals, 0, test)
+    kept = int((whole.slates.rows.time < middle).sum())
+    assert 0 < kept < len(whole.matrix)
+    np.testing.assert_array_equal(rows.matrix, whole.matrix[:kept])
+    np.testing.assert_array_equal(rows.slates.grade, whole.slates.grade[:kept])
 
 
 def test_histories_hold_the_newest_events_before_the_request(

@@ -101,16 +101,16 @@ def prepare_log(
 
 def _set_aside(whole: LogTables, end: int, labelled: int, sorted_out: "_SortedOut") -> SetAside:
     """Count what lies beyond the end beside what was found within it."""
-    beyond = whole.of_kinds.filter(~known_before(end)).select(pl.len()).collect().item()
-    shown = whole.impressions.filter(~shown_before(end)).select(pl.len()).collect().item()
-    open_yet = shown_before(end) & ~shown_before(labelled)
-    requests = whole.impressions.filter(open_yet).select(Impressions.request_id.col.n_unique())
+    # Rows without a time are before nothing: they are counted too.
+    beyond = whole.of_kinds.select(pl.len() - known_before(end).sum()).collect().item()
+    shown = whole.impressions.select(pl.len() - shown_before(end).sum()).collect().item()
+    open_yet = whole.impressions.filter(shown_before(end) & ~shown_before(labelled))
     return SetAside(
         sorted_out.late,
         sorted_out.duplicates,
         sorted_out.ahead + beyond,
         shown,
-        requests.collect().item(),
+        open_yet.select(Impressions.request_id.col.n_unique()).collect().item(),
     )
 
 

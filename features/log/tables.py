@@ -47,6 +47,9 @@ class LogTables:
 
         Args:
             end: From `log_end`, UTC microseconds.
+
+        Returns:
+            The tables of the log alone.
         """
         return replace(
             self,

@@ -1,6 +1,7 @@
 """Where a log ends, and what it leaves out."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -100,6 +101,19 @@ def test_requests_are_unlabelled_until_their_window_is_over(tmp_path: Path) -> N
         assert sum(time >= log.labelled_until for time in times) == unlabelled
     # Day 40, at midnight and at six.
     assert times[-2:] == [FIRST + 40 * DAY, LAST]
+
+
+def test_rows_without_a_time_are_counted_too(tmp_path: Path) -> None:
+    tables = SHOP.tables()
+    time = pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise(pl.col("timestamp"))
+    odd = replace(
+        tables,
+        impressions=tables.impressions.with_columns(time.alias("timestamp")),
+        interactions=tables.interactions.with_columns(time.alias("timestamp")),
+    )
+    log = open_log(odd, SETTINGS.late_days, DAY, tmp_path / "log", now=FAR)
+    assert (log.set_aside.ahead, log.set_aside.shown_ahead) == (1, 1)
+    assert sum(day.arrived for day in log.days.values()) == len(SHOP.events) - 1
 
 
 def test_a_log_of_the_future_alone_says_what_it_has(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def read_slates(
         raise DataError(
             f"no request {period}",
             "requests in every period of the split",
-            "move the moments under [split] in recsys.toml into the time of the log",
+            "move the moments under [split] in recsys.toml into the time of the log, whose last "
+            "requests can be labelled one attribution window before its end",
         )
     shown = read_requests(frame.lazy(), log.item_ids, log.user_ids)
     rows, window = shown.rows, workspace.config.labels.attribution_window

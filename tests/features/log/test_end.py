@@ -103,6 +103,19 @@ def test_requests_are_unlabelled_until_their_window_is_over(tmp_path: Path) -> N
     assert times[-2:] == [FIRST + 40 * DAY, LAST]
 
 
+@pytest.mark.parametrize(
+    ("time", "late", "ahead"),
+    [(-1, 0, 0), (0, 0, 1), (-HOUR, HOUR, 0), (-HOUR, HOUR + 1, 1), (HOUR, -2 * HOUR, 1)],
+)
+def test_the_last_microsecond_before_the_end_is_in_the_log(
+    tmp_path: Path, time: int, late: int, ahead: int
+) -> None:
+    edge = Event("edge", "click", "u0", "i0", None, LAST + DAY + time, late)
+    log = opened(SHOP.with_more([edge]), tmp_path, DAY, FAR)
+    assert log.set_aside.ahead == ahead
+    assert len(log.interactions.of_kind("click")) == len(SHOP.events) + 1 - ahead
+
+
 def test_rows_without_a_time_are_counted_too(tmp_path: Path) -> None:
     tables = SHOP.tables()
     time = pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise(pl.col("timestamp"))

@@ -98,7 +98,7 @@ def backfill(
 ) -> None:
     """Bring the features of every request after the text model's period up to date."""
     from recsys.commands.features import backfill_scope
-    from recsys.workspace.backfill import open_workspace_log, run_backfill
+    from recsys.workspace.backfill import log_facts, open_workspace_log, run_backfill
     from recsys.workspace.feature_sets import row_features
     from recsys.workspace.workspace import Workspace
 
@@ -108,7 +108,7 @@ def backfill(
     names = row_features(opened.config).names
     scope = backfill_scope(first, until, features, names, engine, workers, again=again)
     log = open_workspace_log(opened)
-    console.print(f"set aside: {log.late:,} too late, {log.duplicates:,} copies")
+    console.print(*log_facts(log), sep="\n", soft_wrap=True)
     run_backfill(
         opened, log, scope=scope, track=track, tell=lambda line: console.print(f"stale: {line}")
     )
@@ -129,12 +129,14 @@ def train(
     from recsys.bundle.manifest import read_manifest
     from recsys.training.data import TrainingData
     from recsys.training.train import train as run
+    from recsys.workspace.backfill import log_facts
     from recsys.workspace.workspace import Workspace
 
     console = Terminal()
     track = console.track
     opened = Workspace.open(workspace)
     data = TrainingData.open(opened, track)
+    console.print(*log_facts(data.log), sep="\n", soft_wrap=True)
     for seed in range(seeds):
         folder = run(data, seed=seed, track=track)
         told = read_manifest(folder)
@@ -212,6 +214,7 @@ def evaluate(
     from recsys.evaluation.evaluate import evaluate as run
     from recsys.reports.evaluation import EVALUATION, render_markdown, render_terminal, save_reports
     from recsys.training.data import TrainingData
+    from recsys.workspace.backfill import log_facts, open_workspace_log
     from recsys.workspace.workspace import Workspace
 
     console = Terminal()
@@ -222,9 +225,11 @@ def evaluate(
     command = f"recsys evaluate {workspace}{several}"
     if cold:
         command = f"{command} --cold --share {share:g}"
+        notes.print(*log_facts(open_workspace_log(opened)), sep="\n", soft_wrap=True)
         result = evaluate_cold(opened, share, seeds, command, track)
     else:
         data = TrainingData.open(opened, track)
+        notes.print(*log_facts(data.log), sep="\n", soft_wrap=True)
         data.compute_features(track)
         bundles = bundle or [opened.bundle(seed) for seed in range(seeds)]
         named = "".join(f" --bundle {path}" for path in bundle or [])

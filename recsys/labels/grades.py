@@ -1,5 +1,7 @@
 """Grades: each impression's highest grade among the interactions attributed to it."""
 
+from datetime import timedelta
+
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,6 +28,11 @@ class LabelSettings(BaseModel):
     attribution_window_hours: float = Field(
         24, gt=0, description="How long after an impression an interaction labels it, in hours."
     )
+
+    @property
+    def attribution_window(self) -> timedelta:
+        """How long after an impression an interaction labels it."""
+        return timedelta(hours=self.attribution_window_hours)
 
     @model_validator(mode="after")
     def _every_grade_has_a_gain(self) -> "LabelSettings":
@@ -73,12 +80,8 @@ def grade_impressions(
             _by_latest(unnamed.filter(pl.col(user).is_null()), shown, Impressions.session_id.name),
         ]
     )
-    window = pl.duration(microseconds=int(settings.attribution_window_hours * 3_600_000_000))
-    best = (
-        matches.filter((pl.col(_AFTER) >= pl.duration(microseconds=0)) & (pl.col(_AFTER) < window))
-        .group_by(_ROW)
-        .agg(pl.col(_GRADE).max())
-    )
+    in_window = pl.col(_AFTER).is_between(timedelta(), settings.attribution_window, closed="left")
+    best = matches.filter(in_window).group_by(_ROW).agg(pl.col(_GRADE).max())
     grades = np.zeros(impressions.height, np.uint8)
     grades[best[_ROW].to_numpy()] = best[_GRADE].to_numpy()
     return grades

@@ -17,6 +17,7 @@ from recsys.text.training.modes.encoder_source import require_precision
 from recsys.text.training.workers import Workers
 from recsys.training.data import TrainingData
 from recsys.training.text_model import TextRun, resolved_mode, train_text_model
+from recsys.workspace.backfill import log_facts
 from recsys.workspace.workspace import Workspace
 
 
@@ -82,6 +83,7 @@ def train_and_tell(root: Path, asked: EncoderTraining, track: Track = silent) ->
     require_precision(asked.precision, asked.place)
     mode = resolved_mode(workspace.config.text, asked.mode)
     data = TrainingData.open(workspace, track)
+    yield from log_facts(data.log)
     if asked.workers == 1:
         yield f"mode {mode} on {asked.place}"
         model = train_text_model(data, asked.run(Workers()), track)

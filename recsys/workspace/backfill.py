@@ -1,18 +1,24 @@
 """Backfill of a workspace: opens its log, and brings its feature rows up to date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from data_contracts.progress import Track, silent
-from features.arrays.clock import DAY
+from features.arrays.clock import DAY, day_name
 from features.backfill.provenance import digest
 from features.backfill.run import Scope, backfill
+from features.log.end import longest_gap
 from features.log.log import Log, open_log
 from features.log.tables import LogTables
 from recsys.workspace.context import require_context
 from recsys.workspace.feature_sets import interaction_kinds, row_features
 from recsys.workspace.workspace import TABLES, Workspace
+
+SILENT_DAYS, STRAYS = 30, 0.01
+"""Days without a row, and the share of the rows on one side of them, that are told as strays."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def open_workspace_log(workspace: Workspace) -> Log:
@@ -21,10 +27,36 @@ def open_workspace_log(workspace: Workspace) -> Log:
     What opening makes is kept under `features/log/` until a table or its settings change.
     """
     tables, late_days = log_tables(workspace), workspace.config.features.late_days
+    window = workspace.config.labels.attribution_window // timedelta(microseconds=1)
     stamps = [_stamp(workspace.location(table)) for table in TABLES]
     known = [stamp for stamp in stamps if stamp is not None]
-    stamp = digest(*known, *tables.kinds, str(late_days)) if len(known) == len(TABLES) else None
-    return open_log(tables, late_days, workspace.features / "log", stamp)
+    settings = (*tables.kinds, str(late_days), str(window))
+    stamp = digest(*known, *settings) if len(known) == len(TABLES) else None
+    return open_log(tables, late_days, window, workspace.features / "log", stamp)
+
+
+def log_facts(log: Log) -> Iterator[str]:
+    """Say in lines where a log ends, what it leaves out, and which of its dates may be wrong."""
+    aside = log.set_aside
+    yield (
+        f"the log ends at {_moment(log.end)}; set aside: {aside.late:,} too late, "
+        f"{aside.duplicates:,} copies, {aside.ahead:,} interactions and {aside.shown_ahead:,} "
+        "impressions from beyond its end or dated ahead"
+    )
+    if aside.unlabelled:
+        yield (
+            f"{aside.unlabelled:,} requests are too new to be learned from or judged by: their "
+            "attribution window goes on beyond the end of the log"
+        )
+    rows = {number: day.shown + day.arrived for number, day in log.days.items()}
+    gap, total = longest_gap(rows), sum(rows.values())
+    if gap is not None and gap.days >= SILENT_DAYS and gap.strays < STRAYS * total:
+        few, side = min((gap.rows_before, "before"), (gap.rows_after, "after"))
+        yield (
+            f"only {few:,} of {total:,} rows lie {side} the {gap.days:,} days without any, from "
+            f"{day_name(gap.after + 1)} to {day_name(gap.before - 1)}: if their dates are wrong, "
+            "so are windows, histories and the moment of the state; correct them"
+        )
 
 
 def log_tables(workspace: Workspace) -> LogTables:
@@ -70,6 +102,10 @@ def run_backfill(
         asked = replace(asked, first_day=start_day)
     features = row_features(workspace.config)
     backfill(log, features, workspace.config.executor, workspace.features, asked, track, tell)
+
+
+def _moment(time: int) -> str:
+    return f"{_EPOCH + timedelta(microseconds=time):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _stamp(location: str) -> str | None:

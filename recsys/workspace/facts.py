@@ -15,6 +15,8 @@ from recsys.workspace.workspace import Workspace
 
 SAMPLE_ROWS = 200_000
 """Impressions whose context is looked at."""
+STRAYS = 0.005
+"""Share of the interactions that may lie before the log's first day, or after its last."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class WorkspaceFacts:
 
     Attributes:
         kinds: Interactions of each kind that has a grade, weakest first.
-        first: Time of the first interaction.
-        last: Time of the last one.
+        first: Time of the first interaction, but for a share of `STRAYS` that may be misdated.
+        last: Time of the last one, as well.
         items: Size of the catalogue.
         with_user: Share of the interactions that have a user.
         with_value: Share of the strongest kind's interactions that have a value.
@@ -84,8 +86,8 @@ def read_facts(workspace: Workspace) -> WorkspaceFacts:
     user, value = Interactions.user_id.col, Interactions.value.col
     strongest = Interactions.kind.col == kinds[-1]
     row = taken.select(
-        time.min().alias("first"),
-        time.max().alias("last"),
+        time.quantile(STRAYS, "higher").alias("first"),
+        time.quantile(1 - STRAYS, "lower").alias("last"),
         user.is_not_null().mean().alias("with_user"),
         value.filter(strongest).is_not_null().mean().alias("with_value"),
         (time.dt.truncate("1d") != time).mean().alias("of_the_day"),

@@ -42,7 +42,9 @@ def test_every_interaction_is_an_event_or_counted(events: list[Event]) -> None:
     too_late = [event for event in of_kinds if event.late > LATE_DAYS * DAY]
     interactions = taken.events.take(np.flatnonzero(taken.events.kind < len(KINDS)))
     assert taken.late == len(too_late)
-    assert len(interactions) + taken.late + taken.duplicates == len(of_kinds)
+    assert taken.ahead == sum(event.late < -DAY for event in of_kinds)
+    left_out = taken.late + taken.ahead + taken.duplicates
+    assert len(interactions) + left_out == len(of_kinds)
     assert (np.diff(taken.events.known) >= 0).all()
 
 

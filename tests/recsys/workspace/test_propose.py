@@ -1,5 +1,6 @@
 """Proposed features follow the data, and say why."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from recsys.workspace.config import (
     read_config,
     write_config,
 )
-from recsys.workspace.facts import ColumnFacts, WorkspaceFacts, read_facts
+from recsys.workspace.facts import STRAYS, ColumnFacts, WorkspaceFacts, read_facts
 from recsys.workspace.feature_sets import features_of
 from recsys.workspace.propose import Proposal, propose
 from recsys.workspace.workspace import Workspace
@@ -173,13 +174,28 @@ def test_all_proposals_are_valid_and_are_written_as_they_are(tmp_path: Path) -> 
             assert "\n".join(proposal.toml().splitlines()[:3]) in text
 
 
+def test_a_few_wrong_dates_propose_nothing_else(tiny_workspace: Workspace) -> None:
+    before = read_facts(tiny_workspace)
+    taken = tiny_workspace.scan("interactions").collect()
+    odd = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)]
+    wrong = taken.head(2).with_columns(pl.Series("timestamp", odd, taken.schema["timestamp"]))
+    pl.concat([taken, wrong]).write_parquet(tiny_workspace.location("interactions"))
+    after = read_facts(tiny_workspace)
+    assert abs(after.first - before.first) < DAY
+    assert abs(after.last - before.last) < DAY
+    proposals = [propose(facts, tiny_workspace.config) for facts in (before, after)]
+    assert proposals[0].settings == proposals[1].settings
+
+
 def test_the_tables_of_a_workspace_are_looked_at(trained_workspace: Workspace) -> None:
     facts = read_facts(trained_workspace)
     taken = trained_workspace.scan("interactions").collect()
     assert facts.kinds == {
         kind: taken.filter(taken["kind"] == kind).height for kind in ("click", "cart", "purchase")
     }
-    assert (facts.first, facts.last) == (taken["timestamp"].min(), taken["timestamp"].max())
+    times = taken["timestamp"].sort()
+    strays = math.ceil((taken.height - 1) * STRAYS)
+    assert (facts.first, facts.last) == (times[strays], times[-1 - strays])
     assert facts.with_user == pytest.approx(1 - taken["user_id"].null_count() / taken.height)
     assert facts.items == trained_workspace.scan("items").collect().height
     assert facts.columns["category"].coverage == 1

@@ -10,6 +10,15 @@ from data_contracts.names import DifferentNames
 Mode = Literal["head", "top_layers", "lora", "full"]
 
 
+BATCH_SLATES = "batch_slates under [text]"
+"""What asks for so many slates to learn from, in words."""
+
+
+def held_out(slates: int) -> int:
+    """Give how many slates of a period, its last ones, decide when training of the text stops."""
+    return min(slates // 10, 1_000)
+
+
 class TextLimits(BaseModel):
     """Limits of an item's text: a bound on keyword stuffing, no cure."""
 

@@ -1,6 +1,6 @@
 """Backfill of a workspace: opens its log, and brings its feature rows up to date."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,10 +28,9 @@ def open_workspace_log(workspace: Workspace) -> Log:
     """
     tables, late_days = log_tables(workspace), workspace.config.features.late_days
     window = workspace.config.labels.attribution_window // timedelta(microseconds=1)
-    stamps = [_stamp(workspace.location(table)) for table in TABLES]
-    known = [stamp for stamp in stamps if stamp is not None]
+    stamps = table_stamps(workspace)
     settings = (*tables.kinds, str(late_days), str(window))
-    stamp = digest(*known, *settings) if len(known) == len(TABLES) else None
+    stamp = None if stamps is None else digest(*stamps, *settings)
     return open_log(tables, late_days, window, workspace.features / "log", stamp)
 
 
@@ -48,8 +47,19 @@ def log_facts(log: Log) -> Iterator[str]:
             f"{aside.unlabelled:,} requests are too new to be learned from or judged by: their "
             "attribution window goes on beyond the end of the log"
         )
-    rows = {number: day.shown + day.arrived for number, day in log.days.items()}
-    gap, total = longest_gap(rows), sum(rows.values())
+    yield from stray_dates({number: day.shown + day.arrived for number, day in log.days.items()})
+
+
+def stray_dates(rows_by_day: Mapping[int, int]) -> Iterator[str]:
+    """Tell of a few rows that lie long before or after all others.
+
+    Args:
+        rows_by_day: Rows of each day that has any, by day number.
+
+    Yields:
+        A sentence when less than `STRAYS` of the rows lie beyond `SILENT_DAYS` days without any.
+    """
+    gap, total = longest_gap(rows_by_day), sum(rows_by_day.values())
     if gap is not None and gap.days >= SILENT_DAYS and gap.strays < STRAYS * total:
         few, side = min((gap.rows_before, "before"), (gap.rows_after, "after"))
         yield (
@@ -102,6 +112,13 @@ def run_backfill(
         asked = replace(asked, first_day=start_day)
     features = row_features(workspace.config)
     backfill(log, features, workspace.config.executor, workspace.features, asked, track, tell)
+
+
+def table_stamps(workspace: Workspace) -> list[str] | None:
+    """Tell the state of the tables' files; None when one is no single local file."""
+    stamps = [_stamp(workspace.location(table)) for table in TABLES]
+    known = [stamp for stamp in stamps if stamp is not None]
+    return known if len(known) == len(TABLES) else None
 
 
 def _moment(time: int) -> str:

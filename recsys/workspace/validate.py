@@ -1,13 +1,11 @@
 """Validation of a workspace: every table, every row, and how the tables fit together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
-from rich.text import Text
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
@@ -17,61 +15,27 @@ from data_contracts.progress import Track, silent
 from data_contracts.reading import REASON, check_rows, unread_columns
 from data_contracts.storage import write_parquet
 from features.log.catalogue import said
-from recsys.labels.grades import grade_impressions
+from features.log.end import labelled_until, log_end
+from recsys.text.template import item_texts
+from recsys.workspace.backfill import stray_dates
 from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.context import CONTEXT_RULES, context_faults
 from recsys.workspace.copies import split_copies
 from recsys.workspace.feature_sets import features_of
+from recsys.workspace.findings import (
+    SPLIT,
+    Finding,
+    Severity,
+    ValidationReport,
+    described,
+    finding_of,
+)
+from recsys.workspace.shortages import SHORTAGE_RULES, Shortage, shortages
 from recsys.workspace.workspace import TABLES, Workspace
 
-Severity = Literal["error", "warning", "info"]
-
 _ITEMS, _IMPRESSIONS, _INTERACTIONS = TABLES
-_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
-_LONGEST_ROW = 160
+_FEW_AHEAD = 0.01
 _ORDER = "if it is an order's, join it with the line or the item"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one rule found.
-
-    Attributes:
-        table: The table, or `split` for the periods of training.
-        rule: Name of the rule.
-        severity: `error` when training must not start, `warning` for what is handled and counted,
-            `info` for what is only reported.
-        count: Rows (or for `split` moments and periods) that break the rule.
-        first: The first of them, for people; empty when there is none.
-    """
-
-    table: str
-    rule: str
-    severity: Severity
-    count: int
-    first: str = ""
-
-
-@dataclass(frozen=True)
-class ValidationReport:
-    """What all rules found.
-
-    Attributes:
-        findings: One for every rule that could be checked, also those nothing breaks.
-        rejected: Per table that has any, the file with its rejected rows and their reasons.
-    """
-
-    findings: tuple[Finding, ...]
-    rejected: Mapping[str, Path]
-
-    @property
-    def ok(self) -> bool:
-        """Whether no error was found; warnings do not count."""
-        return not self.count("error")
-
-    def count(self, severity: Severity) -> int:
-        """Number of rules of this severity that something breaks."""
-        return sum(each.severity == severity and each.count > 0 for each in self.findings)
 
 
 def validate(
@@ -106,25 +70,8 @@ def validate(
             rejected[table] = path
         else:
             path.unlink(missing_ok=True)
-    findings += _across_tables(good, workspace.config)
+    findings += _across_tables(good, workspace.config, moment)
     return ValidationReport(tuple(findings), rejected)
-
-
-def render(report: ValidationReport) -> Iterator[Text]:
-    """Give one line per rule for the terminal, and a last one that sums up."""
-    width = max(len(f"{each.table} {each.rule}") for each in report.findings)
-    for each in report.findings:
-        word = each.severity if each.count else "ok"
-        name = f"{each.table} {each.rule}".ljust(width)
-        row = f"{word:<8}{name} {each.count:>11,}  {each.first}"
-        line = Text(row.rstrip())
-        line.stylize(_STYLES[word], 0, len(word))
-        yield line
-    errors, warnings = report.count("error"), report.count("warning")
-    where = "".join(f"; rejected rows: {path}" for path in report.rejected.values())
-    verdict = "fit for training" if report.ok else "not fit for training"
-    style = _STYLES["ok" if report.ok else "error"]
-    yield Text(f"{verdict}: {errors} rules with errors, {warnings} with warnings{where}", style)
 
 
 @dataclass(frozen=True)
@@ -147,9 +94,9 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
     if table == _INTERACTIONS:
         found = split_copies(frame)
         frame, copies, others = found.kept, found.copies, found.others
-        findings.append(_finding(table, "duplicate", "warning", copies))
-        findings.append(_finding(table, "duplicate_differs", "warning", found.differing))
-        findings.append(_finding(table, "event_id_of_several_events", "error", others, _ORDER))
+        findings.append(finding_of(table, "duplicate", "warning", copies))
+        findings.append(finding_of(table, "duplicate_differs", "warning", found.differing))
+        findings.append(finding_of(table, "event_id_of_several_events", "error", others, _ORDER))
         findings.append(_ids_of_several_days(frame))
         bad.append(copies.with_columns(pl.lit("duplicate").alias(REASON)))
     contract = workspace.contract(table)
@@ -160,14 +107,16 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
             findings.append(Finding(table, rule, "error", 0))
             continue
         failure = broken[rule]
-        first = _described(failure.first, failure.advice)
+        first = described(failure.first, failure.advice)
         findings.append(Finding(table, rule, "error", failure.count, first))
     bad.append(checked.bad)
     good = checked.good
     if table != _ITEMS:
         late = Interactions.timestamp.col > now
         future = good.filter(late)
-        findings.append(_finding(table, "in_the_future", "error", future))
+        few = future.height <= _FEW_AHEAD * good.height
+        severity: Severity = "warning" if few else "error"
+        findings.append(finding_of(table, "in_the_future", severity, future, "its clock is ahead"))
         bad.append(future.with_columns(pl.lit("in_the_future").alias(REASON)))
         good = good.filter(~late) if future.height else good
     return _Checked(findings, good, pl.concat(bad))
@@ -177,34 +126,64 @@ def _ids_of_several_days(frame: pl.DataFrame) -> Finding:
     """Count events whose id another day's event has too; features and labels keep them apart."""
     again = frame.filter(Interactions.event_id.col.is_duplicated())
     rows = again.filter(Interactions.event_id.col.is_not_null())
-    return _finding(_INTERACTIONS, "event_id_on_several_days", "warning", rows)
+    return finding_of(_INTERACTIONS, "event_id_on_several_days", "warning", rows)
 
 
-def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) -> Iterator[Finding]:
+def _across_tables(
+    good: Mapping[str, pl.DataFrame], config: WorkspaceConfig, now: datetime
+) -> Iterator[Finding]:
     items, impressions = good.get(_ITEMS), good.get(_IMPRESSIONS)
     interactions = good.get(_INTERACTIONS)
     if impressions is not None:
         yield from _context(impressions, config)
     if items is not None:
         yield _without_values(items, config)
-        yield _finding(_ITEMS, "without_text", "warning", items.filter(~_has_text(items, config)))
+        silent_items = _without_text(items, config)
+        yield finding_of(_ITEMS, "without_text", "warning", silent_items)
     if items is not None and impressions is not None:
         unknown = _unknown(impressions, items, Items.item_id.name)
-        yield _finding(_IMPRESSIONS, "unknown_item", "warning", unknown)
+        yield finding_of(_IMPRESSIONS, "unknown_item", "warning", unknown)
     if interactions is not None:
         if items is not None:
             unknown = _unknown(interactions, items, Items.item_id.name)
-            yield _finding(_INTERACTIONS, "unknown_item", "warning", unknown)
+            yield finding_of(_INTERACTIONS, "unknown_item", "warning", unknown)
         if impressions is not None:
             linked = interactions.filter(Interactions.request_id.col.is_not_null())
             orphans = _unknown(linked, impressions, Impressions.request_id.name)
-            yield _finding(_INTERACTIONS, "orphan", "warning", orphans)
+            yield finding_of(_INTERACTIONS, "orphan", "warning", orphans)
         ungraded = interactions.filter(~Interactions.kind.col.is_in(list(config.labels.grades)))
-        yield _finding(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
+        yield finding_of(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
         yield _guests(interactions)
         yield from _late(interactions, config)
-    if impressions is not None and interactions is not None:
-        yield from _check_split(impressions, interactions, config)
+    if impressions is not None and interactions is not None and impressions.height:
+        yield _strays(impressions, interactions)
+        yield from _check_moments(impressions, interactions, config)
+        if items is not None:
+            window = config.labels.attribution_window // timedelta(microseconds=1)
+            moment = int(now.timestamp() * 1e6)
+            end = log_end(impressions.lazy(), window, moment)
+            with_text = items.join(silent_items, on=Items.item_id.name, how="anti")
+            ids = with_text[Items.item_id.name]
+            found = shortages(ids, impressions, interactions, config, labelled_until(end, window))
+            yield from _lacking(found)
+
+
+def _strays(impressions: pl.DataFrame, interactions: pl.DataFrame) -> Finding:
+    """Look for a few rows long before or after all others."""
+    day = Interactions.timestamp.col.dt.epoch("d").alias("day")
+    days = pl.concat([impressions.select(day), interactions.select(day)])
+    rows = dict(days.group_by("day").len().rows())
+    told = "; ".join(stray_dates(rows))
+    return Finding("log", "dates_far_from_all_others", "warning", int(bool(told)), told)
+
+
+def _lacking(found: Iterable[Shortage]) -> Iterator[Finding]:
+    """Give every rule of what the periods have to hold, also those that nothing breaks."""
+    broken = {(each.part, each.rule): each for each in found}
+    for part, rule in SHORTAGE_RULES:
+        each = broken.get((part, rule))
+        count, told = (each.count, each.told) if each else (0, "")
+        yield Finding(SPLIT, f"{part}_{rule}", "error", count, told, part)
 
 
 def _context(impressions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Finding]:
@@ -230,15 +209,8 @@ def _unread(workspace: Workspace, table: str) -> Finding:
     return Finding(table, "column_nobody_reads", "warning", len(found), "; ".join(found))
 
 
-def _has_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.Expr:
-    """Tell whether any field of the text template says something."""
-    fields = [
-        pl.col(name).list.len() > 0
-        if isinstance(items.schema[name], pl.List)
-        else pl.col(name).str.strip_chars() != ""
-        for name in config.text.template
-    ]
-    return pl.any_horizontal(field.fill_null(value=False) for field in fields)
+def _without_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.DataFrame:
+    return items.filter(item_texts(items, config.text.template, config.text.limits) == "")
 
 
 def _unknown(rows: pl.DataFrame, known: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -256,12 +228,12 @@ def _late(interactions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Findi
     """Count what became known after it happened, and what features set aside as too late."""
     delay = Interactions.ingested_at.col - Interactions.timestamp.col
     late = interactions.filter(delay > pl.duration(days=0))
-    yield _finding(_INTERACTIONS, "late", "info", late)
+    yield finding_of(_INTERACTIONS, "late", "info", late)
     too_late = late.filter(delay > pl.duration(days=config.features.late_days))
-    yield _finding(_INTERACTIONS, "too_late", "warning", too_late)
+    yield finding_of(_INTERACTIONS, "too_late", "warning", too_late)
 
 
-def _check_split(
+def _check_moments(
     impressions: pl.DataFrame, interactions: pl.DataFrame, config: WorkspaceConfig
 ) -> Iterator[Finding]:
     time = Impressions.timestamp.name
@@ -278,35 +250,4 @@ def _check_split(
     for name, moment in inner.items():
         outside = not first < moment <= last
         where = f"{name} is {moment}; the log goes from {first} to {last}" if outside else ""
-        yield Finding("split", f"{name}_outside_of_the_log", "error", int(outside), where)
-    grades = grade_impressions(impressions, interactions.lazy(), config.labels)
-    positive = impressions[time].filter(pl.Series(grades > 0))
-    for name, period in vars(config.periods).items():
-        start, end = period.start or first, period.end or last + timedelta(microseconds=1)
-        empty = not ((positive >= start) & (positive < end)).any()
-        where = f"no impression from {start} until {end} led to a graded interaction"
-        first_text = where if empty else ""
-        yield Finding("split", f"{name}_without_positives", "error", int(empty), first_text)
-
-
-def _finding(
-    table: str, rule: str, severity: Severity, rows: pl.DataFrame, advice: str = ""
-) -> Finding:
-    if not rows.height:
-        return Finding(table, rule, severity, 0)
-    first = _described(rows.row(0, named=True), advice)
-    return Finding(table, rule, severity, rows.height, first)
-
-
-def _described(row: Mapping[str, object], advice: str) -> str:
-    return f"{_describe(row)}; {advice}" if advice else _describe(row)
-
-
-def _describe(row: Mapping[str, object]) -> str:
-    parts = [
-        f"{name}={value if isinstance(value, datetime) else repr(value)}"
-        for name, value in row.items()
-        if value is not None
-    ]
-    text = " ".join(parts)
-    return text if len(text) <= _LONGEST_ROW else text[: _LONGEST_ROW - 3] + "..."
+        yield Finding(SPLIT, f"{name}_outside_of_the_log", "error", int(outside), where)

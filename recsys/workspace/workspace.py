@@ -90,6 +90,11 @@ class Workspace:
         return self.root / "reports"
 
     @property
+    def verdict(self) -> Path:
+        """File that tells which tables and settings were found without errors."""
+        return self.root / "verdict.json"
+
+    @property
     def rejected(self) -> Path:
         """Folder of the rows that break a rule, with their reasons."""
         return self.root / "rejected"

@@ -116,8 +116,11 @@ def _by_request(graded: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
 def _by_latest(graded: pl.DataFrame, shown: pl.DataFrame, who: str) -> pl.DataFrame:
     """Match interactions with the latest impression of the item to the same user or session."""
     time, item = Impressions.timestamp.name, Impressions.item_id.name
+    graded = graded.filter(pl.col(who).is_not_null())
+    if not graded.height:
+        shown = shown.clear()
     known = shown.filter(pl.col(who).is_not_null()).sort(time)
-    found = graded.filter(pl.col(who).is_not_null()).join_asof(
+    found = graded.join_asof(
         known.select(who, item, time, _ROW, _SHOWN_AT),
         on=time,
         by=[who, item],

@@ -210,7 +210,14 @@ def _unread(workspace: Workspace, table: str) -> Finding:
 
 
 def _without_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.DataFrame:
-    return items.filter(item_texts(items, config.text.template, config.text.limits) == "")
+    """Find the items whose text is empty; what has a letter or a digit is not put together."""
+    text, says = config.text, []
+    for name in text.template:
+        is_list = isinstance(items.schema[name], pl.List)
+        words = pl.col(name).list.join(" ") if is_list else pl.col(name)
+        says.append(words.str.contains(r"\w").fill_null(value=False))
+    doubtful = items.filter(~pl.any_horizontal(says))
+    return doubtful.filter(item_texts(doubtful, text.template, text.limits) == "")
 
 
 def _unknown(rows: pl.DataFrame, known: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ __all__ = [
     "events",
     "export",
     "items",
+    "names",
     "progress",
     "reading",
     "served",

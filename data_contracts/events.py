@@ -3,18 +3,21 @@
 import dataframely as dy
 import polars as pl
 
+from data_contracts.names import IdColumn
+
+LARGEST_VALUE = 1e9
+"""Sums are kept in millionths as 64-bit integers: nine thousand such values still fit."""
+
 _CONTEXT = dy.Struct({"key": dy.String(nullable=False), "value": dy.String(nullable=False)})
 
 
 class Impressions(dy.Schema):
     """One row a candidate shown (or sampled) in a request."""
 
-    request_id = dy.String(
-        primary_key=True, min_length=1, description="The ranking call this row belongs to."
-    )
-    item_id = dy.String(primary_key=True, min_length=1, description="The candidate.")
-    user_id = dy.String(nullable=True, description="Who was shown it; null for a guest.")
-    session_id = dy.String(nullable=True, description="The visit.")
+    request_id = IdColumn("The ranking call this row belongs to.", primary_key=True)
+    item_id = IdColumn("The candidate.", primary_key=True)
+    user_id = IdColumn("Who was shown it; null for a guest.", nullable=True)
+    session_id = IdColumn("The visit.", nullable=True)
     position = dy.Int32(nullable=False, min=1, description="Place in the slate, from 1.")
     timestamp = dy.Datetime(
         nullable=False,
@@ -53,25 +56,26 @@ class Impressions(dy.Schema):
 class Interactions(dy.Schema):
     """One row a click, cart, purchase or another kind the workspace declares."""
 
-    event_id = dy.String(
+    event_id = IdColumn(
+        "Identifier; a repeat on the same UTC day is a duplicate, of the same kind, item and user.",
         primary_key=True,
-        min_length=1,
-        description="Identifier; a repeat on the same UTC day is a duplicate.",
     )
     kind = dy.String(
         nullable=False, min_length=1, description="What the user did: click, cart, purchase."
     )
-    user_id = dy.String(nullable=True, description="Who did it; null for a guest.")
-    session_id = dy.String(nullable=True, description="The visit, basket or invoice.")
-    item_id = dy.String(nullable=False, min_length=1, description="With which item.")
-    request_id = dy.String(
-        nullable=True, description="The request that showed it, when the caller knows."
-    )
+    user_id = IdColumn("Who did it; null for a guest.", nullable=True)
+    session_id = IdColumn("The visit, basket or invoice.", nullable=True)
+    item_id = IdColumn("With which item.")
+    request_id = IdColumn("The request that showed it, when the caller knows.", nullable=True)
     timestamp = dy.Datetime(
         primary_key=True, time_unit="us", time_zone="UTC", description="Event time."
     )
     value = dy.Float64(
-        nullable=True, description="Price paid for one unit.", metadata={"unit": "currency"}
+        nullable=True,
+        min=-LARGEST_VALUE,
+        max=LARGEST_VALUE,
+        description="Price paid for one unit.",
+        metadata={"unit": "currency"},
     )
     ingested_at = dy.Datetime(
         nullable=True,

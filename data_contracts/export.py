@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
+from data_contracts.names import LONGEST_ID
 from data_contracts.served import ServedFeatures
 from data_contracts.slates import WIRE_VERSION, RankRequest, RankResponse
 from data_contracts.storage import atomic_file
@@ -31,6 +32,7 @@ _LIMITS = {
     "min_length": "minLength",
     "max_length": "maxLength",
     "regex": "pattern",
+    "pattern": "pattern",
     "is_in": "enum",
 }
 _LIST_LIMITS = {"min_length": "minItems", "max_length": "maxItems"}
@@ -138,6 +140,10 @@ def contracts_markdown() -> str:
         "",
         "Made by `recsys contracts`, which also writes each table as an Arrow schema and as a JSON",
         "Schema of one row, and each body as a JSON Schema. Times are UTC microseconds.",
+        "",
+        f"Identifiers have 1 to {LONGEST_ID} characters in tables and in requests: not blank, and",
+        "no control characters. A guest is null, never an empty text. A table may have several",
+        "files, whose types may differ as far as the values stay the same; every file is checked.",
     ]
     for table in TABLES:
         lines += _table_markdown(table)
@@ -246,8 +252,8 @@ def _json_type(column: dy.Column) -> dict[str, Any]:
 
 
 def _limits(column: dy.Column, keywords: Mapping[str, str]) -> dict[str, Any]:
-    found = {keyword: getattr(column, name, None) for name, keyword in keywords.items()}
-    return {keyword: value for keyword, value in found.items() if value is not None}
+    found = [(keyword, getattr(column, name, None)) for name, keyword in keywords.items()]
+    return {keyword: value for keyword, value in found if value is not None}
 
 
 def _table_markdown(table: TableContract) -> list[str]:
@@ -282,7 +288,7 @@ def _fields_markdown(schema: Mapping[str, Any]) -> list[str]:
 def _limits_text(schema: Mapping[str, Any]) -> str:
     limits = []
     for part in (schema, *schema.get("anyOf", ())):
-        for keyword in (*_LIMITS.values(), *_LIST_LIMITS.values()):
+        for keyword in dict.fromkeys((*_LIMITS.values(), *_LIST_LIMITS.values())):
             if keyword == "enum" and keyword in part:
                 limits.append("one of " + ", ".join(f"`{value}`" for value in part[keyword]))
             elif keyword in part:

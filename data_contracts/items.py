@@ -2,13 +2,13 @@
 
 import dataframely as dy
 
+from data_contracts.names import IdColumn
+
 
 class Items(dy.Schema):
     """One row an item; further columns are attributes that `recsys.toml` declares."""
 
-    item_id = dy.String(
-        primary_key=True, min_length=1, description="Identifier, unique in the catalogue."
-    )
+    item_id = IdColumn("Identifier, unique in the catalogue.", primary_key=True)
     title = dy.String(
         nullable=False,
         description="Short name shown to users; empty when the item has no text.",

@@ -2,12 +2,14 @@
 
 import dataframely as dy
 
+from data_contracts.names import IdColumn
+
 
 class ServedFeatures(dy.Schema):
     """One row a candidate of a served request, with the features the ranker got."""
 
-    request_id = dy.String(primary_key=True, min_length=1, description="The ranking call.")
-    item_id = dy.String(primary_key=True, min_length=1, description="The candidate.")
+    request_id = IdColumn("The ranking call.", primary_key=True)
+    item_id = IdColumn("The candidate.", primary_key=True)
     schema_hash = dy.String(
         nullable=False,
         min_length=1,

@@ -16,9 +16,10 @@ from pydantic import (
     model_validator,
 )
 
+from data_contracts.names import Id
+
 WIRE_VERSION = 1
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Text = Annotated[str, StringConstraints(max_length=20_000)]
 Rung = Literal["full", "cached_text", "no_text", "given_order"]
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from data_contracts.names import file_part
+
 ITEM, USER = "item", "user"
 """Parts of keys; the others are names of item attributes."""
 
@@ -35,4 +37,4 @@ class CounterSpec:
     def name(self) -> str:
         """Identifier in files."""
         of = "" if self.measure == "events" else f".{self.measure}"
-        return f"{'_'.join(self.key)}.{self.kind}{of}"
+        return file_part(f"{'_'.join(self.key)}.{self.kind}{of}")

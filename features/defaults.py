@@ -11,7 +11,8 @@ from features.kinds.co_visitation import CoVisitation
 from features.kinds.columns import AnyKind
 from features.kinds.context import Given, LocalTime
 from features.kinds.counts import FirstSeen, Rate, Recency, Trend, WindowCount
-from features.kinds.item import Age, Price
+from features.kinds.history import LastShare
+from features.kinds.item import Age, AttributeCode, AttributeNumber, Price
 from features.kinds.repeats import ItemRepeat, RepeatShare, Rhythm
 from features.kinds.slate import SlatePercentile
 from features.log.events import IMPRESSION, SESSION
@@ -75,6 +76,27 @@ def default_features(
             *columns.in_slate(in_slate, sessions=True, price=True),
         )
     )
+
+
+def features_with(attribute: str, kinds: Sequence[str], *, is_text: bool) -> FeatureSet:
+    """Features that the product makes by itself, with those of one column of items.
+
+    Args:
+        attribute: The column.
+        kinds: Kinds of interaction, weakest first.
+        is_text: Whether the column holds texts; otherwise it holds numbers.
+
+    Returns:
+        The features.
+
+    Raises:
+        ValueError: Two of them would have one name.
+    """
+    texts = (attribute,) if is_text else ()
+    usual = default_features(FeatureSettings(attributes=texts), kinds, logged=True)
+    number = [AttributeNumber(attribute)]
+    text = [AttributeCode(attribute), LastShare(attribute, 10)]
+    return usual.with_more(text if is_text else number)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,26 @@ class FeatureSet:
 
     Attributes:
         features: The declarations; a slate-relative one comes after its column.
+
+    Raises:
+        ValueError: Two features, or two counters that they read, would have one name.
     """
 
     features: tuple[Feature, ...]
+
+    def __post_init__(self) -> None:
+        columns = ((feature.name, feature) for feature in self.features)
+        counters = (
+            (spec.name, (*spec.key, spec.kind, spec.measure))
+            for feature in self.features
+            for spec in feature.needs()
+        )
+        for what, named in (("column", columns), ("counter", counters)):
+            known: dict[str, object] = {}
+            for name, meaning in named:
+                if known.setdefault(name, meaning) != meaning:
+                    message = f"two different {what}s {name}: {known[name]} and {meaning}"
+                    raise ValueError(message)
 
     @cached_property
     def names(self) -> list[str]:
@@ -92,7 +109,7 @@ class FeatureSet:
 
     def with_more(self, features: Iterable[Feature]) -> "FeatureSet":
         """Add the features that are not there yet, after those that are."""
-        return FeatureSet((*self.features, *(f for f in features if f.name not in self.names)))
+        return FeatureSet(tuple(dict.fromkeys((*self.features, *features))))
 
     def matrix(self, reader: Reader) -> np.ndarray:
         """Compute every feature of a reader's rows.

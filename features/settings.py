@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
+from data_contracts.names import DifferentNames
 from features.kinds.base import declaration
 from features.kinds.columns import Column
 from features.kinds.context import TimeZone
@@ -31,11 +32,11 @@ class FeatureSettings(BaseModel):
         min_length=1,
         description="Default set: lengths of the counting windows, in days.",
     )
-    attributes: tuple[str, ...] = Field(
+    attributes: DifferentNames = Field(
         ("category",),
         description="Default set: item columns that get counters and user affinities.",
     )
-    given: tuple[str, ...] = Field(
+    given: DifferentNames = Field(
         (), description="Default set: names of numbers the caller sends with each candidate."
     )
     smoothing: float = Field(

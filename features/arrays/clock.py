@@ -5,6 +5,7 @@ tile, an hour or a day. So a window of 7 days holds between 7 days and 7 days an
 """
 
 from functools import lru_cache
+from time import time_ns
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,19 @@ DAY = 24 * HOUR
 NO_TIME = np.iinfo(np.int64).min
 HOURLY_WINDOW_DAYS = 7
 """Windows of up to so many days begin at a full hour, longer ones at midnight UTC."""
+
+
+def present() -> int:
+    """Present moment by this machine's clock, UTC microseconds."""
+    return time_ns() // 1000
+
+
+def instant(time: int) -> pl.Expr:
+    """Literal of a moment, from UTC microseconds, that a column of times is compared with.
+
+    Compared so, Parquet passes by the row groups that lie elsewhere.
+    """
+    return pl.lit(time).cast(pl.Datetime("us", "UTC"))
 
 
 def day_name(day: int) -> str:

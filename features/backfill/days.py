@@ -122,7 +122,8 @@ class DayWalk:
             then: The midnight of the next call, so that its block is read ahead.
 
         Yields:
-            A future of each day, once it is in the state; done when its rows are written.
+            A future of each day that has events, once it is in the state; done when its rows are
+            written.
         """
         first_day = self.state.day
         shown = (
@@ -132,6 +133,7 @@ class DayWalk:
         if then is not None:
             self._next = self._writers.submit(self._read, end_day, then, rows)
         for day, events in self.job.provenance.log.arrivals_by_day(first_day, end_day):
+            self.state.skip(day)
             of_day = _cut_day(shown, day) if isinstance(shown, EncodedRequests) else None
             if of_day is not None:
                 impressions = impression_events(of_day.rows)
@@ -141,11 +143,12 @@ class DayWalk:
                 impressions = Events.none((IMPRESSION,))
             is_wanted = rows and day in self.job.wanted
             yield self._day(of_day if is_wanted else None, events, impressions)
+        self.state.skip(end_day)
 
     def _read(self, first_day: int, end_day: int, rows: bool) -> EncodedRequests | Events | None:
         """Read the impressions of some days: as requests, as events, or not at all."""
         log, features = self.job.provenance.log, self.job.provenance.features
-        wanted = [day for day in range(first_day, end_day) if rows and day in self.job.wanted]
+        wanted = [day for day in self.job.wanted if rows and first_day <= day < end_day]
         low = first_day if self._counts_shown else min(wanted, default=end_day)
         if wanted:
             shown = log.shown(low, end_day)

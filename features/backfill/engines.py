@@ -82,7 +82,7 @@ def run_apart(
     for block in blocks:
         carried = [day.result() for day in walk.days(block[1], rows=False)]
         job.checkpoints.save(walk.state)
-        wanted = [day for day in range(*block) if day in job.wanted]
+        wanted = [day for day in job.wanted if block[0] <= day < block[1]]
         if wanted:
             # In this process, since several blocks may need the same one.
             job.snapshots.take(day for day in wanted if job.features(day).reads_snapshot)

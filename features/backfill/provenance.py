@@ -12,7 +12,7 @@ from features.kinds.base import declaration
 from features.log.log import Log
 from features.settings import FeatureSettings
 
-FORMAT = 2
+FORMAT = 3
 """Changes when the meaning of features or of the files behind them does."""
 
 

@@ -89,7 +89,7 @@ def write_rows_manifest(
         "features": {each.name: each.meaning for each in features.features},
         "files": dict(sorted(hashes.items())),
         "days": {day_name(number): day.digest for number, day in log.days.items()},
-        "set_aside": {"late": log.late, "duplicates": log.duplicates},
+        "set_aside": vars(log.set_aside),
     }
     if manifest == read_rows_manifest(folder):
         return

@@ -37,6 +37,7 @@ from features.backfill.rows import (
 from features.batch.state_files import save_state, state_inputs
 from features.counter_spec import CounterSpec
 from features.feature_set import FeatureSet
+from features.log.end import SetAside
 from features.log.log import Log
 from features.settings import FeatureSettings
 
@@ -84,15 +85,13 @@ class BackfillReport:
         reasons: Why anything was computed, one sentence each; empty when nothing was.
         days: Days whose rows were written.
         rows: Rows written.
-        late: Interactions of the log set aside because they arrived too late.
-        duplicates: Copies of interactions set aside.
+        set_aside: What the log leaves out.
     """
 
     reasons: tuple[str, ...]
     days: int
     rows: int
-    late: int
-    duplicates: int
+    set_aside: SetAside
 
 
 def backfill(
@@ -148,7 +147,7 @@ def _bring_up_to_date(
     _write_manifest(job, before, done)
     rows = sum(day.rows for day in done)
     days = sum(day.file is not None for day in done)
-    return BackfillReport(plan.reasons, days, rows, log.late, log.duplicates)
+    return BackfillReport(plan.reasons, days, rows, log.set_aside)
 
 
 def _plan(job: BackfillJob, scope: Scope, before: dict[str, object]) -> Plan:

@@ -98,3 +98,12 @@ class FeatureState:
             counter.advance(today[name], self.recent.forget_days)
         self.day += 1
         self.recent.advance(without_sessions(day_events), self.day * DAY)
+
+    def skip(self, day: int) -> None:
+        """Move on to a midnight over days without events; nothing happens for one gone by."""
+        if day <= self.day:
+            return
+        for counter in self.counters.values():
+            counter.skip(day, self.recent.forget_days)
+        self.day = day
+        self.recent.advance(Events.none(self.recent.events.kinds), day * DAY)

@@ -58,7 +58,7 @@ def replay(
     block and the online state.
 
     Args:
-        tables: The log.
+        tables: The log, until its end.
         features: What is computed.
         settings: Settings of the executors.
         folder: What the backfill wrote: `rows/` and `snapshots/`.
@@ -87,6 +87,7 @@ def replay(
         "interactions counted": counts.counted,
         "duplicates dropped": counts.duplicates,
         "too late": counts.late,
+        "too far ahead": counts.ahead,
         "impressions": counts.shown,
     }
     return player.report
@@ -106,15 +107,11 @@ def _source(folder: Path) -> Callable[[int], Snapshot | None]:
 
 def _events_per_day(tables: LogTables) -> dict[int, int]:
     """Count what became known each day, by day number, ascending."""
-    known = tables.interactions.filter(_of_kinds(tables)).select((known_time() // DAY).alias("day"))
+    known = tables.of_kinds.select((known_time() // DAY).alias("day"))
     shown = tables.impressions.select(Impressions.timestamp.col.dt.timestamp("us") // DAY)
     both = pl.concat([known, shown.rename({Impressions.timestamp.name: "day"})])
     days = both.group_by("day").len().sort("day").collect()
     return dict(zip(days["day"].to_list(), days["len"].to_list(), strict=True))
-
-
-def _of_kinds(tables: LogTables) -> pl.Expr:
-    return Interactions.kind.col.is_in(list(tables.kinds))
 
 
 class _Player:
@@ -223,7 +220,7 @@ class _Player:
         low, high = block
         day = known_time() // DAY
         frame = (
-            self.tables.interactions.filter(_of_kinds(self.tables) & (day >= low) & (day < high))
+            self.tables.of_kinds.filter((day >= low) & (day < high))
             .with_columns(
                 known_time().alias(_KNOWN),
                 Interactions.timestamp.col.dt.timestamp("us"),

@@ -3,12 +3,12 @@
 To add a kind: write its class in a module of `features/kinds/`, name it here, and give it a test.
 """
 
-import difflib
 from dataclasses import fields
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Discriminator
 
+from data_contracts.names import meant
 from features.kinds.affinity import Affinity, PriceAgainstUsual
 from features.kinds.co_visitation import CoVisitation
 from features.kinds.context import ContextWord, Given, LocalTime
@@ -74,24 +74,19 @@ def _known_words(table: Any) -> Any:
         return table
     known, word = kinds(), table.get(_WORD)
     if word not in known:
-        message = f"kind {word!r} is unknown{_nearest(word, known)}; kinds are {', '.join(known)}"
+        message = f"kind {word!r} is unknown{meant(word, known)}; kinds are {', '.join(known)}"
         raise ValueError(message)
     mine = parameters(known[word])
     for name in table:
         if name not in (*mine, _WORD):
             takes = ", ".join(mine) or "none"
-            message = f"{word} has no parameter {name!r}{_nearest(name, mine)}; it takes {takes}"
+            message = f"{word} has no parameter {name!r}{meant(name, mine)}; it takes {takes}"
             raise ValueError(message)
     missing = [name for name in mine if name not in table]
     if missing:
         message = f"{word} needs {', '.join(missing)}; it takes {', '.join(mine)}"
         raise ValueError(message)
     return table
-
-
-def _nearest(word: object, known: Any) -> str:
-    near = difflib.get_close_matches(str(word), list(known), 1)
-    return f", {near[0]!r} may be meant" if near else ""
 
 
 Column = Annotated[AnyKind, Discriminator(_WORD), BeforeValidator(_known_words)]

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
+from data_contracts.names import Name, different
 from features.kinds.base import CHECKED, Columns, Description, Feature
 from features.reader import Reader
 
@@ -49,7 +50,7 @@ class LocalTime(Feature):
 class Given(Feature):
     """A number the caller sent with the candidate, or with the request for all its candidates."""
 
-    field: Annotated[str, Field(min_length=1)]
+    field: Name
     kind: Literal["given"] = declare(default="given", kw_only=True)
 
     @property
@@ -73,13 +74,13 @@ class Given(Feature):
 class ContextWord(Feature):
     """Which of some words the request's context has under a key, such as the device."""
 
-    field: Annotated[str, Field(min_length=1)]
-    values: Annotated[tuple[str, ...], Field(min_length=1)]
+    field: Name
+    values: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(different)]
     kind: Literal["context_word"] = declare(default="context_word", kw_only=True)
 
     @property
     def name(self) -> str:
-        return f"request_{self.field}"
+        return f"context_{self.field}"
 
     def describe(self) -> Description:
         words = ", ".join(f"{place} {value}" for place, value in enumerate(self.values))

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
+from data_contracts.names import file_part
 from features.counter_spec import EVER, CounterSpec
 from features.kinds.base import (
     CHECKED,
@@ -126,7 +127,7 @@ class Rate(Feature):
 
 def rate_name(kind: str, per: str) -> str:
     """Name of the overall rate of one kind per another."""
-    return f"{kind}/{per}"
+    return f"{file_part(kind)}/{file_part(per)}"
 
 
 @dataclass(frozen=True, config=CHECKED)

@@ -85,7 +85,7 @@ class AttributeNumber(Feature):
 
     @property
     def name(self) -> str:
-        return f"item_{self.attribute}"
+        return f"item_{self.attribute}_number"
 
     def describe(self) -> Description:
         return Description(

@@ -1,3 +1,3 @@
 """The log as arrays: `log.open_log` opens one, `events` and `requests` are its rows."""
 
-__all__ = ["catalogue", "events", "history", "log", "requests", "tables"]
+__all__ = ["catalogue", "end", "events", "history", "log", "requests", "tables"]

@@ -90,15 +90,15 @@ class Catalogue:
         Args:
             items: The table.
             columns: What features read beside price and listing: columns of text become
-                attributes, columns of numbers numbers, columns of lists lists; `PRICE_BAND` is
-                made of the price.
+                attributes, columns of numbers numbers, columns of lists lists, blank texts no
+                value; `PRICE_BAND` is made of the price.
 
         Returns:
             The catalogue.
         """
         codes, values, numbers, lists = {}, {}, {}, {}
         for name in columns:
-            column = price_bands(items) if name == PRICE_BAND else items[name]
+            column = said(price_bands(items) if name == PRICE_BAND else items[name])
             if column.dtype.is_numeric():
                 numbers[name] = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
                 continue
@@ -134,6 +134,23 @@ def encode(values: pl.Series, known: pl.Series) -> np.ndarray:
     enum = pl.Enum(known)
     codes = values.cast(enum, strict=False).to_physical().cast(pl.Int32)
     return codes.fill_null(MISSING).to_numpy()
+
+
+def said(column: pl.Series) -> pl.Series:
+    """Make blank texts of a column null, or leave them out of its lists: they are no value.
+
+    Args:
+        column: Of texts, lists of texts, or numbers, which stay as they are.
+
+    Returns:
+        The column.
+    """
+    if column.dtype == pl.String:
+        return pl.select(pl.when(column.str.strip_chars() != "").then(column)).to_series()
+    if column.dtype == pl.List(pl.String):
+        value = pl.element()
+        return column.list.eval(value.filter(value.str.strip_chars() != ""))
+    return column
 
 
 def price_bands(items: pl.DataFrame) -> pl.Series:

@@ -96,6 +96,16 @@ def known_time_of(time: int, arrived: int) -> int:
     return max(time, arrived - 1)
 
 
+def is_no_copy(key: Sequence[str]) -> pl.Expr:
+    """Filter on interactions: those that tell of another event than the first of their key does.
+
+    A copy has the first one's kind, item and user, as far as both have a user.
+    """
+    told = (Interactions.kind.col, Interactions.item_id.col, Interactions.user_id.col)
+    other = [(column != column.first().over(key)).fill_null(value=False) for column in told]
+    return pl.any_horizontal(other)
+
+
 def impressions_of(time: np.ndarray, user: np.ndarray, item: np.ndarray) -> Events:
     """Give impressions as events: int64 times, ascending, int32 users and items."""
     count = len(time)

@@ -12,8 +12,9 @@ import polars as pl
 
 from data_contracts.events import Impressions
 from data_contracts.storage import atomic_folder
-from features.arrays.clock import DAY
+from features.arrays.clock import DAY, instant, present
 from features.log.catalogue import Catalogue
+from features.log.end import SetAside
 from features.log.events import EVENT_ARRAYS, SESSION, Events, day_blocks
 from features.log.prepare import BLOCK_ROWS, FORMAT, STAMP, USERS, Day, arrivals_files, prepare_log
 from features.log.tables import LogTables
@@ -32,8 +33,10 @@ class Log:
         impressions: Table of impressions, clustered by day.
         folder: Where the interactions are, in the order of their arrival.
         days: Days with events, by day number, ascending.
-        late: Interactions set aside because they arrived too late.
-        duplicates: Copies of interactions set aside.
+        end: The first instant beyond the log, UTC microseconds.
+        labelled_until: First moment whose requests have no final labels, UTC microseconds: their
+            attribution window goes on beyond the end.
+        set_aside: What the tables have besides, in numbers.
         withheld: Items whose interactions are left out, bool [n_items]; None for none.
     """
 
@@ -44,8 +47,9 @@ class Log:
     impressions: pl.LazyFrame
     folder: Path
     days: Mapping[int, Day]
-    late: int
-    duplicates: int
+    end: int
+    labelled_until: int
+    set_aside: SetAside
     withheld: np.ndarray | None = None
 
     @cached_property
@@ -98,14 +102,13 @@ class Log:
             end_day: The day after the last one.
 
         Yields:
-            Every day and its events; about `BLOCK_ROWS` of them are read at once.
+            Each of the days that has an interaction or an impression, and its interactions; about
+            `BLOCK_ROWS` of them are read at once.
         """
-        counts = {
-            n: self.days[n].arrived if n in self.days else 0 for n in range(first_day, end_day)
-        }
+        counts = {n: day.arrived for n, day in self.days.items() if first_day <= n < end_day}
         for low, high in day_blocks(counts, BLOCK_ROWS):
             events = self.arrivals(low, high)
-            for day in range(low, high):
+            for day in (n for n in counts if low <= n < high):
                 yield day, events.between(day * DAY, (day + 1) * DAY)
 
     def without(self, withheld: np.ndarray, catalogue: Catalogue) -> "Log":
@@ -129,7 +132,7 @@ class Log:
     def shown(self, first_day: int, end_day: int) -> pl.LazyFrame:
         """Impressions of some days."""
         day = Impressions.timestamp.col
-        low, high = (pl.lit(n * DAY).cast(pl.Datetime("us", "UTC")) for n in (first_day, end_day))
+        low, high = (instant(n * DAY) for n in (first_day, end_day))
         return self.impressions.filter((day >= low) & (day < high))
 
     def blocks(self, limit: int = BLOCK_ROWS) -> list[tuple[int, int]]:
@@ -137,16 +140,27 @@ class Log:
         return list(day_blocks({n: day.shown for n, day in self.days.items() if day.shown}, limit))
 
 
-def open_log(tables: LogTables, late_days: int, folder: Path, stamp: str | None = None) -> Log:
-    """Open a log: count and hash its days, number its users, and sort interactions by arrival.
+def open_log(
+    tables: LogTables,
+    late_days: int,
+    window: int,
+    folder: Path,
+    stamp: str | None = None,
+    now: int | None = None,
+) -> Log:
+    """Open a log: decide its end, hash its days, number its users, sort interactions by arrival.
 
-    The result is kept in the folder, and used again while the stamp stays the same.
+    The result is kept in the folder, and used again while the stamp stays the same: tables that do
+    not change have one end, however often and late they are opened.
 
     Args:
         tables: The log's tables.
         late_days: Interactions that arrived later than so many days are set aside.
+        window: The attribution window, in microseconds: the log ends so long after its last
+            impression.
         folder: Where to keep what is made.
         stamp: Changes whenever a table or setting does; None makes all again.
+        now: UTC microseconds, the end at the latest; this machine's clock when absent.
 
     Returns:
         The log.
@@ -156,7 +170,8 @@ def open_log(tables: LogTables, late_days: int, folder: Path, stamp: str | None 
     """
     if stamp is None or _stamp_of(folder) != stamp:
         with atomic_folder(folder) as new:
-            prepare_log(tables, late_days, new, stamp)
+            moment = present() if now is None else now
+            prepare_log(tables, late_days, window, moment, new, stamp)
     scalars = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     by_day = pl.scan_parquet(folder / "impressions" / "**/*.parquet")
     return Log(
@@ -164,11 +179,12 @@ def open_log(tables: LogTables, late_days: int, folder: Path, stamp: str | None 
         scalars["catalogue"],
         pl.read_parquet(folder / USERS)[Impressions.user_id.name],
         (*tables.kinds, SESSION),
-        tables.impressions if scalars["clustered"] else by_day,
+        tables.until(scalars["end"]).impressions if scalars["clustered"] else by_day,
         folder,
         {int(n): Day(**day) for n, day in scalars["days"].items()},
-        scalars["late"],
-        scalars["duplicates"],
+        scalars["end"],
+        scalars["labelled_until"],
+        SetAside(**scalars["set_aside"]),
     )
 
 

@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +16,8 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.storage import write_text
-from features.arrays.clock import DAY, day_name, day_number
+from features.arrays.clock import DAY, day_name, day_number, instant
+from features.log.end import SetAside, known_before, labelled_until, log_end, shown_before
 from features.log.events import EVENT_ARRAYS, SESSION, Events, day_blocks
 from features.log.tables import LogTables, encode_interactions, in_time_for, with_times
 
@@ -25,7 +28,7 @@ _GROUP_ROWS = 1 << 16
 
 STAMP, USERS = "log.json", "users.parquet"
 _ARRIVALS = "arrivals"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Day:
 
     Attributes:
         shown: Impressions.
-        arrived: Interactions, without those that were set aside as too late.
+        arrived: Interactions, without those that were set aside.
         digest: Hash of both, whatever their order in the tables.
     """
 
@@ -43,28 +46,34 @@ class Day:
     digest: str
 
 
-def prepare_log(tables: LogTables, late_days: int, folder: Path, stamp: str | None) -> None:
+def prepare_log(
+    tables: LogTables, late_days: int, window: int, now: int, folder: Path, stamp: str | None
+) -> None:
     """Write the files that a log is opened from into an empty folder.
 
     Args:
         tables: The log's tables.
         late_days: Interactions that arrived later than so many days are set aside.
+        window: The attribution window, in microseconds.
+        now: UTC microseconds; the log ends then at the latest.
         folder: The folder.
         stamp: Of the tables and settings; stored with them.
 
     Raises:
         DataError: There is no interaction of any of the kinds.
     """
+    end = log_end(tables.impressions, window, now)
+    whole, tables = tables, tables.until(end)
     impressions, interactions, kinds = tables.impressions, tables.interactions, tables.kinds
     with ThreadPoolExecutor(1) as pool:
         shown_day = Impressions.timestamp.col.dt.epoch("d")
         digests = pool.submit(_digests, impressions, shown_day)
         taken = with_times(interactions, kinds).filter(in_time_for(late_days))
         arrived = _digests(taken, pl.col("known") // DAY)
-        _require_some(arrived, interactions, kinds)
+        _require_some(arrived, whole, end)
         users = _users(impressions, taken)
         users.write_parquet(folder / USERS)
-        late, duplicates = _sort_arrivals(
+        sorted_out = _sort_arrivals(
             interactions,
             pl.Series(tables.catalogue.item_ids, dtype=pl.String),
             users[Impressions.user_id.name],
@@ -83,20 +92,47 @@ def prepare_log(tables: LogTables, late_days: int, folder: Path, stamp: str | No
         "catalogue": _table_digest(tables.items),
         "clustered": clustered,
         "days": {str(number): vars(day) for number, day in days.items()},
-        "late": late,
-        "duplicates": duplicates,
+        "end": end,
+        "labelled_until": (labelled := labelled_until(end, window)),
+        "set_aside": vars(_set_aside(whole, end, labelled, sorted_out)),
     }
     write_text(folder / STAMP, json.dumps(scalars))
 
 
-def _require_some(arrived: pl.DataFrame, interactions: pl.LazyFrame, kinds: Sequence[str]) -> None:
-    if not arrived.height:
-        found = interactions.select(Interactions.kind.col.unique()).collect().to_series().to_list()
+def _set_aside(whole: LogTables, end: int, labelled: int, sorted_out: "_SortedOut") -> SetAside:
+    """Count what lies beyond the end beside what was found within it."""
+    # Rows without a time are before nothing: they are counted too.
+    beyond = whole.of_kinds.select(pl.len() - known_before(end).sum()).collect().item()
+    shown = whole.impressions.select(pl.len() - shown_before(end).sum()).collect().item()
+    open_yet = whole.impressions.filter(shown_before(end) & ~shown_before(labelled))
+    return SetAside(
+        sorted_out.late,
+        sorted_out.duplicates,
+        sorted_out.ahead + beyond,
+        shown,
+        open_yet.select(Impressions.request_id.col.n_unique()).collect().item(),
+    )
+
+
+def _require_some(arrived: pl.DataFrame, whole: LogTables, end: int) -> None:
+    if arrived.height:
+        return
+    kind, time = Interactions.kind.col.unique(), Interactions.timestamp.col
+    found = whole.interactions.select(kind).collect().to_series().to_list()
+    if set(found) & set(whole.kinds):
+        first, last = whole.of_kinds.select(time.min(), time.max().alias("last")).collect().row(0)
         raise DataError(
-            f"interactions of the kinds {sorted(found)}",
-            f"some of the kinds {list(kinds)}",
-            "name the kinds under [labels] grades in recsys.toml as the table does",
+            f"interactions from {first} to {last}, none in time before the log's end at "
+            f"{datetime.fromtimestamp(end / 1e6, UTC)}",
+            "interactions that were known before one attribution window after the last impression, "
+            "and before now",
+            "check the times of both tables, and this machine's clock",
         )
+    raise DataError(
+        f"interactions of the kinds {sorted(found)}",
+        f"some of the kinds {list(whole.kinds)}",
+        "name the kinds under [labels] grades in recsys.toml as the table does",
+    )
 
 
 def _digests(table: pl.LazyFrame, day: pl.Expr) -> pl.DataFrame:
@@ -174,6 +210,14 @@ def arrivals_files(folder: Path, first_day: int, end_day: int) -> list[Path]:
     return sorted(found)
 
 
+class _SortedOut(NamedTuple):
+    """Interactions left out: arrived too late, dated too far ahead, copies."""
+
+    late: int
+    ahead: int
+    duplicates: int
+
+
 def _sort_arrivals(
     interactions: pl.LazyFrame,
     item_ids: pl.Series,
@@ -181,7 +225,7 @@ def _sort_arrivals(
     kinds: Sequence[str],
     late_days: int,
     folder: Path,
-) -> tuple[int, int]:
+) -> "_SortedOut":
     """Write the interactions in the order in which they arrived, whole days to a file.
 
     Copies and visits are found within the day an interaction happened, so blocks of such days
@@ -196,7 +240,7 @@ def _sort_arrivals(
         folder: Where the files go.
 
     Returns:
-        How many interactions arrived too late, and how many were copies.
+        How many interactions were left out, and why.
     """
     (folder / _ARRIVALS).mkdir()
     happened = Interactions.timestamp.col.dt.epoch("d")
@@ -207,11 +251,10 @@ def _sort_arrivals(
         _split_by_day(interactions, split)
         interactions = pl.scan_parquet(split / "**/*.parquet")
     waiting = Events.none((*kinds, SESSION))
-    late = duplicates = 0
+    late = ahead = duplicates = 0
     per_day = dict(zip(counts["day"].to_list(), counts["rows"].to_list(), strict=True))
     for low, high in day_blocks(per_day, BLOCK_ROWS):
-        # Compared as moments, so that Parquet can pass by what lies elsewhere.
-        first, end = (pl.lit(n * DAY).cast(pl.Datetime("us", "UTC")) for n in (low, high))
+        first, end = (instant(n * DAY) for n in (low, high))
         time = Interactions.timestamp.col
         taken = encode_interactions(
             interactions.filter((time >= first) & (time < end)),
@@ -220,7 +263,8 @@ def _sort_arrivals(
             kinds,
             late_days,
         )
-        late, duplicates = late + taken.late, duplicates + taken.duplicates
+        late, ahead = late + taken.late, ahead + taken.ahead
+        duplicates += taken.duplicates
         both = Events.join([waiting, taken.events])
         both = both.take(np.lexsort((both.time, both.known)))
         done = int(np.searchsorted(both.known, high * DAY))
@@ -229,7 +273,7 @@ def _sort_arrivals(
     _write_arrivals(waiting, folder)
     if split is not None:
         shutil.rmtree(split)
-    return late, duplicates
+    return _SortedOut(late, ahead, duplicates)
 
 
 def _write_arrivals(events: Events, folder: Path) -> None:

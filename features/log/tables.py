@@ -1,17 +1,19 @@
 """Encoding of a log's tables: arrays, with ids replaced by their places."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
+from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.catalogue import Catalogue, encode
-from features.log.events import FIXED_POINT, SESSION, Events, impressions_of, known_time
+from features.log.end import AHEAD, known_before, shown_before
+from features.log.events import FIXED_POINT, SESSION, Events, impressions_of, is_no_copy, known_time
 from features.log.requests import Rows
 
 _VISITS_A_DAY = 1 << 32
@@ -41,6 +43,26 @@ class LogTables:
         """What features read of the items."""
         return Catalogue.of(self.items.collect(), self.columns)
 
+    def until(self, end: int) -> "LogTables":
+        """Leave out what lies beyond the log's end: is dated or became known then or later.
+
+        Args:
+            end: From `log_end`, UTC microseconds.
+
+        Returns:
+            The tables of the log alone.
+        """
+        return replace(
+            self,
+            impressions=self.impressions.filter(shown_before(end)),
+            interactions=self.interactions.filter(known_before(end)),
+        )
+
+    @property
+    def of_kinds(self) -> pl.LazyFrame:
+        """The interactions of the kinds that features need."""
+        return self.interactions.filter(Interactions.kind.col.is_in(list(self.kinds)))
+
 
 @dataclass(frozen=True)
 class EncodedInteractions:
@@ -49,11 +71,13 @@ class EncodedInteractions:
     Attributes:
         events: The interactions of the asked kinds with the derived `session` events.
         late: Interactions that arrived later than the features wait for.
+        ahead: Interactions dated too far ahead of their arrival.
         duplicates: Further copies of an event of the same day.
     """
 
     events: Events
     late: int
+    ahead: int
     duplicates: int
 
 
@@ -66,10 +90,10 @@ def encode_interactions(
 ) -> EncodedInteractions:
     """Read the interactions of the given kinds into arrays, with the derived `session` events.
 
-    Interactions that arrived too late are set aside first. Of the copies of an `event_id` on one
-    UTC day the one known first counts, then the one that happened first. A visit is a user's
-    session on one UTC day, or all a user did on a day without a session; its event is the
-    interaction of it that was known first.
+    Interactions that arrived too late, or are dated too far ahead, are set aside first. Of the
+    copies of an `event_id` on one UTC day the one known first counts, then the one that happened
+    first. A visit is a user's session on one UTC day, or all a user did on a day without a session;
+    its event is the interaction of it that was known first.
 
     Args:
         interactions: A table that keeps the contract of interactions.
@@ -80,14 +104,19 @@ def encode_interactions(
 
     Returns:
         The events in the order in which they became known, equal ones by time and `event_id`.
+
+    Raises:
+        DataError: Interactions of one `event_id` and day differ in kind, item or user.
     """
     user, session = Interactions.user_id.name, Interactions.session_id.name
     kind, event = Interactions.kind.name, Interactions.event_id.name
     of_kinds = with_times(interactions, kinds).collect()
     in_time = of_kinds.filter(in_time_for(late_days))
-    once = in_time.sort(_KNOWN, _TIME, event, maintain_order=True).unique(
-        [event, _DAY], keep="first", maintain_order=True
-    )
+    late = int((of_kinds[_LATENESS] > late_days * DAY).sum())
+    in_order = in_time.sort(_KNOWN, _TIME, event, maintain_order=True)
+    once = in_order.unique([event, _DAY], keep="first", maintain_order=True)
+    if once.height < in_order.height:
+        _require_copies(in_order)
     visits = (
         once.filter(pl.col(_VISIT).is_not_null() & pl.col(user).is_not_null())
         .unique([user, session, _DAY], keep="first", maintain_order=True)
@@ -105,14 +134,29 @@ def encode_interactions(
         frame[Interactions.value.name].to_numpy(),
         names,
     )
-    return EncodedInteractions(
-        events, of_kinds.height - in_time.height, in_time.height - once.height
-    )
+    ahead = of_kinds.height - in_time.height - late
+    return EncodedInteractions(events, late, ahead, in_time.height - once.height)
+
+
+def _require_copies(in_order: pl.DataFrame) -> None:
+    """Refuse interactions of one id and day that are no copies of the first of them."""
+    event = Interactions.event_id.name
+    others = in_order.filter(is_no_copy([event, _DAY]))
+    if others.height:
+        raise DataError(
+            f"{others.height:,} interactions with the event_id of another kind, item or user on "
+            f"the same day, the first {others[event][0]!r}",
+            "an event_id for each event, and the same one only for its copies",
+            "if it is an order's, join it with the line or the item; `recsys validate` lists them",
+        )
 
 
 def in_time_for(late_days: int) -> pl.Expr:
-    """Filter on the rows of `with_times`: those that arrived within so many days."""
-    return pl.col(_LATENESS) <= late_days * DAY
+    """Filter on the rows of `with_times`: those that arrived within so many days.
+
+    Those dated further ahead of their arrival than `AHEAD` are left out too.
+    """
+    return pl.col(_LATENESS).is_between(-AHEAD, late_days * DAY)
 
 
 def with_times(interactions: pl.LazyFrame, kinds: Sequence[str]) -> pl.LazyFrame:

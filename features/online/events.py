@@ -125,7 +125,7 @@ class ShownSlate(NamedTuple):
 
 
 class PendingEvents:
-    """Events that the clock has not passed yet."""
+    """Events that the clock has not passed yet; all are known within a day of their folding."""
 
     def __init__(self) -> None:
         self.arrivals: list[EncodedEvents] = []

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from features.arrays.clock import DAY
+from features.arrays.clock import DAY, present
 from features.arrays.key_index import MISSING
 from features.batch.state import FeatureState
 from features.feature_set import FeatureSet
 from features.kinds.counts import rate_name
 from features.log.catalogue import Catalogue
+from features.log.end import AHEAD
 from features.log.events import SESSION
 from features.log.requests import Rows
 from features.online.encode import EventEncoder
@@ -185,17 +186,19 @@ class OnlineFeatures:
         """Code of each user that has events."""
         return self.state.users.codes
 
-    def fold(self, events: IncomingEvents) -> None:
+    def fold(self, events: IncomingEvents, now: int | None = None) -> None:
         """Fold interactions in; they count once the clock has passed the instant they were known.
 
-        Events of one call may be in any order. Those of kinds no feature reads are ignored,
-        those that arrived too late and further copies of an event are dropped: all are
-        counted in `counts`.
+        Events of one call may be in any order. Those of kinds no feature reads are ignored, those
+        that arrived too late, are dated more than `AHEAD` after their arrival or the present, and
+        further copies of an event are dropped: all are counted in `counts`. So what is pending is
+        known within a day, and nothing waits for ever.
 
         Args:
             events: The interactions.
+            now: UTC microseconds; by this machine's clock when absent.
         """
-        self.state.pending.add(self._encoder.encode(events))
+        self.state.pending.add(self._encoder.encode(events, present() if now is None else now))
 
     def mark_seen(self, events: IncomingEvents) -> None:
         """Mark interactions as counted already, as after `hydrate`.
@@ -206,15 +209,21 @@ class OnlineFeatures:
             events: Interactions that were known before the clock; those of the last `late_days` and
                 one more are enough.
         """
-        self.state.mark_seen(self._encoder.encode(events))
+        self.state.mark_seen(self._encoder.encode(events, present()))
 
-    def fold_shown(self, rows: Rows, user_id: str | None) -> None:
+    def fold_shown(self, rows: Rows, user_id: str | None, now: int | None = None) -> None:
         """Fold the impressions of one request in; they count from just after its moment.
+
+        Those of a request dated more than `AHEAD` after the present are dropped and counted.
 
         Args:
             rows: The request, from `rows`.
             user_id: Its user; None for a guest.
+            now: UTC microseconds; by this machine's clock when absent.
         """
+        if rows.request_time[0] > (present() if now is None else now) + AHEAD:
+            self.state.counts.ahead += len(rows)
+            return
         user = MISSING if user_id is None else self.state.users.add(user_id)
         slate = ShownSlate(int(rows.request_time[0]), user, rows.item)
         self.state.pending.shown.append(slate)

@@ -31,6 +31,7 @@ class EventCounts:
         counted: Interactions that changed the state.
         duplicates: Further copies of an event of the same day.
         late: Interactions that arrived later than the features wait for.
+        ahead: Interactions and impressions dated too far ahead, of their arrival or of the present.
         ignored: Interactions of kinds no feature reads.
         shown: Impressions.
     """
@@ -38,6 +39,7 @@ class EventCounts:
     counted: int = 0
     duplicates: int = 0
     late: int = 0
+    ahead: int = 0
     ignored: int = 0
     shown: int = 0
 

@@ -21,10 +21,12 @@ class CutOffs(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    text_trained_until: datetime = Field(description="Last moment that decided a text label.")
+    text_trained_until: datetime = Field(description="No later event decided a text label.")
     ranker_from: datetime = Field(description="First request the ranker learned from.")
-    ranker_until: datetime = Field(description="Last request the ranker learned from.")
-    validation_until: datetime = Field(description="Last request of early stopping.")
+    ranker_until: datetime = Field(description="No later event decided a label of the ranker.")
+    validation_until: datetime = Field(
+        description="No later event decided a label of early stopping or calibration."
+    )
     state_as_of: datetime = Field(description="Histories and counters know all before this.")
 
 

@@ -60,7 +60,7 @@ def contracts(
 @app.command(rich_help_panel=DATA)
 def validate(workspace: WorkspaceArgument) -> None:
     """Check every rule of the contracts; rejected rows are written with their reasons."""
-    from recsys.workspace.validate import render
+    from recsys.workspace.findings import render
     from recsys.workspace.validate import validate as run
     from recsys.workspace.workspace import Workspace
 
@@ -98,8 +98,9 @@ def backfill(
 ) -> None:
     """Bring the features of every request after the text model's period up to date."""
     from recsys.commands.features import backfill_scope
-    from recsys.workspace.backfill import open_workspace_log, run_backfill
+    from recsys.workspace.backfill import log_facts, open_workspace_log, run_backfill
     from recsys.workspace.feature_sets import row_features
+    from recsys.workspace.fitness import require_fit
     from recsys.workspace.workspace import Workspace
 
     console = Terminal()
@@ -107,8 +108,9 @@ def backfill(
     opened = Workspace.open(workspace)
     names = row_features(opened.config).names
     scope = backfill_scope(first, until, features, names, engine, workers, again=again)
+    require_fit(opened, (), track)
     log = open_workspace_log(opened)
-    console.print(f"set aside: {log.late:,} too late, {log.duplicates:,} copies")
+    console.print(*log_facts(log), sep="\n", soft_wrap=True)
     run_backfill(
         opened, log, scope=scope, track=track, tell=lambda line: console.print(f"stale: {line}")
     )
@@ -129,12 +131,14 @@ def train(
     from recsys.bundle.manifest import read_manifest
     from recsys.training.data import TrainingData
     from recsys.training.train import train as run
+    from recsys.workspace.backfill import log_facts
     from recsys.workspace.workspace import Workspace
 
     console = Terminal()
     track = console.track
     opened = Workspace.open(workspace)
     data = TrainingData.open(opened, track)
+    console.print(*log_facts(data.log), sep="\n", soft_wrap=True)
     for seed in range(seeds):
         folder = run(data, seed=seed, track=track)
         told = read_manifest(folder)
@@ -212,6 +216,9 @@ def evaluate(
     from recsys.evaluation.evaluate import evaluate as run
     from recsys.reports.evaluation import EVALUATION, render_markdown, render_terminal, save_reports
     from recsys.training.data import TrainingData
+    from recsys.workspace.backfill import log_facts, open_workspace_log
+    from recsys.workspace.fitness import require_fit
+    from recsys.workspace.shortages import TEST
     from recsys.workspace.workspace import Workspace
 
     console = Terminal()
@@ -221,10 +228,13 @@ def evaluate(
     several = f" --seeds {seeds}" if seeds > 1 else ""
     command = f"recsys evaluate {workspace}{several}"
     if cold:
+        require_fit(opened, track=track)
         command = f"{command} --cold --share {share:g}"
+        notes.print(*log_facts(open_workspace_log(opened)), sep="\n", soft_wrap=True)
         result = evaluate_cold(opened, share, seeds, command, track)
     else:
-        data = TrainingData.open(opened, track)
+        data = TrainingData.open(opened, track, (TEST,))
+        notes.print(*log_facts(data.log), sep="\n", soft_wrap=True)
         data.compute_features(track)
         bundles = bundle or [opened.bundle(seed) for seed in range(seeds)]
         named = "".join(f" --bundle {path}" for path in bundle or [])

@@ -1,10 +1,13 @@
 """Grades: each impression's highest grade among the interactions attributed to it."""
 
+from datetime import timedelta
+
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_contracts.events import Impressions, Interactions
+from data_contracts.names import Name
 
 _ROW, _GRADE, _SHOWN_AT, _AFTER = "_row", "_grade", "_shown_at", "_after"
 
@@ -14,8 +17,10 @@ class LabelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    grades: dict[str, int] = Field(
-        {"click": 1, "cart": 2, "purchase": 3}, description="Relevance of each interaction kind."
+    grades: dict[Name, int] = Field(
+        {"click": 1, "cart": 2, "purchase": 3},
+        min_length=1,
+        description="Relevance of each interaction kind.",
     )
     label_gain: tuple[float, ...] = Field(
         (0, 1, 3, 7), description="Gain of grade 0, 1, 2, ... in nDCG and lambdarank."
@@ -23,6 +28,11 @@ class LabelSettings(BaseModel):
     attribution_window_hours: float = Field(
         24, gt=0, description="How long after an impression an interaction labels it, in hours."
     )
+
+    @property
+    def attribution_window(self) -> timedelta:
+        """How long after an impression an interaction labels it."""
+        return timedelta(hours=self.attribution_window_hours)
 
     @model_validator(mode="after")
     def _every_grade_has_a_gain(self) -> "LabelSettings":
@@ -34,6 +44,11 @@ class LabelSettings(BaseModel):
             )
             raise ValueError(message)
         return self
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of interaction, weakest grade first."""
+        return sorted(self.grades, key=lambda kind: self.grades[kind])
 
 
 def grade_impressions(
@@ -65,12 +80,8 @@ def grade_impressions(
             _by_latest(unnamed.filter(pl.col(user).is_null()), shown, Impressions.session_id.name),
         ]
     )
-    window = pl.duration(microseconds=int(settings.attribution_window_hours * 3_600_000_000))
-    best = (
-        matches.filter((pl.col(_AFTER) >= pl.duration(microseconds=0)) & (pl.col(_AFTER) < window))
-        .group_by(_ROW)
-        .agg(pl.col(_GRADE).max())
-    )
+    in_window = pl.col(_AFTER).is_between(timedelta(), settings.attribution_window, closed="left")
+    best = matches.filter(in_window).group_by(_ROW).agg(pl.col(_GRADE).max())
     grades = np.zeros(impressions.height, np.uint8)
     grades[best[_ROW].to_numpy()] = best[_GRADE].to_numpy()
     return grades
@@ -105,8 +116,11 @@ def _by_request(graded: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
 def _by_latest(graded: pl.DataFrame, shown: pl.DataFrame, who: str) -> pl.DataFrame:
     """Match interactions with the latest impression of the item to the same user or session."""
     time, item = Impressions.timestamp.name, Impressions.item_id.name
+    graded = graded.filter(pl.col(who).is_not_null())
+    if not graded.height:
+        shown = shown.clear()
     known = shown.filter(pl.col(who).is_not_null()).sort(time)
-    found = graded.filter(pl.col(who).is_not_null()).join_asof(
+    found = graded.join_asof(
         known.select(who, item, time, _ROW, _SHOWN_AT),
         on=time,
         by=[who, item],

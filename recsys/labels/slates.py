@@ -17,7 +17,8 @@ class LabelledSlates:
         grade: uint8 [n_rows].
         history: Of each request's user, [n_requests, k].
         query: int32 [n_requests], place among the query vectors; -1 without a query.
-        labels_end: Last instant whose events may have decided a grade, UTC microseconds.
+        labels_end: When the last attribution window is over, UTC microseconds: no later event
+            decided a grade.
     """
 
     rows: Rows

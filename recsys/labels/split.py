@@ -61,6 +61,14 @@ class Period:
             inside &= time < self.end
         return inside
 
+    def extended(self, by: timedelta) -> "Period":
+        """Give the same period with a later end."""
+        return self if self.end is None else Period(self.start, self.end + by)
+
+    def until(self, end: datetime) -> "Period":
+        """Give the same period, ending at a moment at the latest."""
+        return Period(self.start, end if self.end is None else min(self.end, end))
+
     def __str__(self) -> str:
         start = "the beginning" if self.start is None else f"{self.start:%Y-%m-%d %H:%M}"
         return f"from {start} to {'the end' if self.end is None else f'{self.end:%Y-%m-%d %H:%M}'}"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import lightgbm as lgb
 import numpy as np
@@ -114,7 +115,7 @@ class Ranker:
             raise BundleError(
                 f"{path}: {error}", "a LightGBM model", "copy the bundle again, or train it anew"
             ) from error
-        return cls(booster, tuple(booster.feature_name()))
+        return cls(booster, tuple(map(unquote, booster.feature_name())))
 
 
 def fit_ranker(
@@ -160,8 +161,8 @@ def fit_ranker(
         train.matrix,
         train.grade,
         group=train.sizes,
-        feature_name=list(names),
-        categorical_feature=list(codes),
+        feature_name=[quote(name, safe="") for name in names],
+        categorical_feature=[quote(name, safe="") for name in codes],
         position=position,
     )
     stops_on = lgb.Dataset(

@@ -2,6 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LONGEST_SLATE = 10_000
+"""Rows of a request that LightGBM's lambdarank takes at the most."""
+
 
 class RankerSettings(BaseModel):
     """The part `[ranker]` of `recsys.toml`; names are LightGBM's."""

@@ -5,8 +5,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.items import Items
+from data_contracts.names import DifferentNames
 
 Mode = Literal["head", "top_layers", "lora", "full"]
+
+
+BATCH_SLATES = "batch_slates under [text]"
+"""What asks for so many slates to learn from, in words."""
+
+
+def held_out(slates: int) -> int:
+    """Give how many slates of a period, its last ones, decide when training of the text stops."""
+    return min(slates // 10, 1_000)
 
 
 class TextLimits(BaseModel):
@@ -35,8 +45,9 @@ class TextSettings(BaseModel):
     encoder: str = Field(
         "minilm", description="`minilm` (all-MiniLM-L6-v2), a local folder, or a hub name."
     )
-    template: tuple[str, ...] = Field(
+    template: DifferentNames = Field(
         ("title", "description", "category", "tags"),
+        min_length=1,
         description="Item columns put together, in this order, into the text of an item.",
     )
     limits: TextLimits = TextLimits()

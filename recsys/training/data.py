@@ -1,5 +1,6 @@
 """`TrainingData`: a workspace with its log and its texts, each opened once."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from data_contracts.progress import Track, silent
@@ -13,6 +14,7 @@ from recsys.training.slates import Requests, read_slates
 from recsys.training.texts import Texts, encode_texts, texts_of
 from recsys.workspace.backfill import open_workspace_log, run_backfill
 from recsys.workspace.config import WorkspaceConfig
+from recsys.workspace.fitness import TRAINING, require_fit
 from recsys.workspace.workspace import Workspace
 
 
@@ -31,8 +33,23 @@ class TrainingData:
     texts: Texts
 
     @classmethod
-    def open(cls, workspace: Workspace, track: Track = silent) -> "TrainingData":
-        """Open the log and encode the texts; what is cached of either is used."""
+    def open(
+        cls, workspace: Workspace, track: Track = silent, parts: Collection[str] = TRAINING
+    ) -> "TrainingData":
+        """Check the tables, open the log and encode the texts; what is cached of these is used.
+
+        Args:
+            workspace: The workspace.
+            track: Shows progress.
+            parts: The parts of the split that have to hold what they are for.
+
+        Returns:
+            The data.
+
+        Raises:
+            DataError: `recsys validate` finds errors in the tables or in those parts.
+        """
+        require_fit(workspace, parts, track)
         return cls(workspace, open_workspace_log(workspace), encode_texts(workspace, track))
 
     @property

@@ -17,6 +17,8 @@ from recsys.text.training.modes.encoder_source import require_precision
 from recsys.text.training.workers import Workers
 from recsys.training.data import TrainingData
 from recsys.training.text_model import TextRun, resolved_mode, train_text_model
+from recsys.workspace.backfill import log_facts
+from recsys.workspace.fitness import ENCODER
 from recsys.workspace.workspace import Workspace
 
 
@@ -81,7 +83,8 @@ def train_and_tell(root: Path, asked: EncoderTraining, track: Track = silent) ->
     workspace = Workspace.open(root)
     require_precision(asked.precision, asked.place)
     mode = resolved_mode(workspace.config.text, asked.mode)
-    data = TrainingData.open(workspace, track)
+    data = TrainingData.open(workspace, track, ENCODER)
+    yield from log_facts(data.log)
     if asked.workers == 1:
         yield f"mode {mode} on {asked.place}"
         model = train_text_model(data, asked.run(Workers()), track)
@@ -157,5 +160,5 @@ def _worker(config: dict[str, Any]) -> None:
     device = str(get_device())
     asked = EncoderTraining.model_validate(config["asked"] | {"device": device})
     workers = Workers(context.get_world_rank(), context.get_world_size(), device)
-    data = TrainingData.open(Workspace.open(Path(config["root"])))
+    data = TrainingData.open(Workspace.open(Path(config["root"])), parts=ENCODER)
     train_text_model(data, asked.run(workers))

@@ -1,12 +1,13 @@
 """Slates of a period: impressions read into requests, graded, with the users' histories."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
-from features.arrays.clock import HOUR
 from features.log.catalogue import encode
 from features.log.events import without_sessions
 from features.log.history import last_interactions
@@ -17,6 +18,8 @@ from recsys.labels.slates import LabelledSlates
 from recsys.labels.split import Period
 from recsys.workspace.workspace import Workspace
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Requests:
@@ -25,7 +28,7 @@ class Requests:
     Attributes:
         slates: The requests as arrays, in order of time, request and position.
         frame: request_id, item_id, user_id, timestamp, position of each row, aligned.
-        period: When they were made.
+        period: When they were made; it ends no later than the last request with final grades.
     """
 
     slates: LabelledSlates
@@ -45,8 +48,9 @@ def read_slates(
 ) -> Requests:
     """Read the requests of a period and grade them.
 
-    No interaction from beyond the period's end decides a grade, so that nothing of the next
-    period is known in this one.
+    Their grades are those that the whole log gives them: what decides them reaches one attribution
+    window beyond the period's end, into the purge gap that follows it, and no further. Requests
+    whose window goes on beyond the log's end have no final grades and are left out.
 
     Args:
         workspace: The workspace.
@@ -61,27 +65,20 @@ def read_slates(
     Raises:
         DataError: The period has no request.
     """
-    time = Impressions.timestamp.name
-    chosen = workspace.scan("impressions").filter(period.contains(pl.col(time)))
-    frame = chosen.sort(time, Impressions.request_id.name, Impressions.position.name).collect()
+    period = period.until(_EPOCH + timedelta(microseconds=log.labelled_until))
+    frame, grade = _graded(workspace, period)
     if not frame.height:
         raise DataError(
             f"no request {period}",
             "requests in every period of the split",
-            "move the moments under [split] in recsys.toml into the time of the log",
+            "move the moments under [split] in recsys.toml into the time of the log, whose last "
+            "requests can be labelled one attribution window before its end",
         )
     shown = read_requests(frame.lazy(), log.item_ids, log.user_ids)
-    interactions = workspace.scan("interactions")
-    if period.end is not None:
-        interactions = interactions.filter(Interactions.timestamp.col < period.end)
-    rows = shown.rows
-    labels = workspace.config.labels
-    labels_end = int(rows.request_time[-1]) + int(labels.attribution_window_hours * HOUR)
-    if period.end is not None:
-        labels_end = min(labels_end, int(period.end.timestamp() * 1e6))
+    rows, window = shown.rows, workspace.config.labels.attribution_window
     slates = LabelledSlates(
         rows,
-        grade_impressions(frame, interactions, labels),
+        grade,
         last_interactions(
             without_sessions(log.interactions),
             rows.request_user,
@@ -90,6 +87,25 @@ def read_slates(
             workspace.config.features.forget_days,
         ),
         encode(frame[Impressions.query.name], queries)[rows.offsets[:-1]],
-        labels_end,
+        int(rows.request_time[-1]) + window // timedelta(microseconds=1),
     )
     return Requests(slates, shown.frame, period)
+
+
+def _graded(workspace: Workspace, period: Period) -> tuple[pl.DataFrame, np.ndarray]:
+    """Read the impressions of a period in order of time, request and position, with their grades.
+
+    The impressions of the window after it are graded too: what followed them is not theirs.
+    """
+    labels, time = workspace.config.labels, Impressions.timestamp.name
+    decided = period.extended(labels.attribution_window)
+    frame = (
+        workspace.scan("impressions")
+        .filter(decided.contains(Impressions.timestamp.col))
+        .sort(time, Impressions.request_id.name, Impressions.position.name)
+        .collect()
+    )
+    followed = workspace.scan("interactions").filter(decided.contains(Interactions.timestamp.col))
+    grade = grade_impressions(frame, followed, labels)
+    inside = frame.filter(period.contains(Impressions.timestamp.col))
+    return inside, grade[: inside.height]

@@ -92,12 +92,12 @@ def _manifest(
 def _cut_offs(
     text: TextModel, ranker: RankingRows, validation: RankingRows, end_day: int
 ) -> CutOffs:
-    learned, stopped = (part.slates.rows.request_time for part in (ranker, validation))
+    learned = ranker.slates.rows.request_time
     return CutOffs(
         text_trained_until=_moment(text.record.trained_until),
         ranker_from=_moment(int(learned[0])),
-        ranker_until=_moment(int(learned[-1])),
-        validation_until=_moment(int(stopped[-1])),
+        ranker_until=_moment(ranker.slates.labels_end),
+        validation_until=_moment(validation.slates.labels_end),
         state_as_of=_moment(end_day * DAY),
     )
 

@@ -6,7 +6,10 @@ __all__ = [
     "config",
     "facts",
     "feature_sets",
+    "findings",
+    "fitness",
     "propose",
+    "shortages",
     "validate",
     "workspace",
 ]

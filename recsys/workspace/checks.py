@@ -13,7 +13,7 @@ from data_contracts.served import ServedFeatures
 from features.checks.parity import ParityReport, compare_served
 from features.checks.quality import QualityReport, feature_quality
 from features.checks.replay import ReplayScope, replay
-from recsys.workspace.backfill import log_tables
+from recsys.workspace.backfill import log_tables, open_workspace_log
 from recsys.workspace.feature_sets import features_of, row_features
 from recsys.workspace.workspace import Workspace
 
@@ -47,7 +47,10 @@ def check_parity(
     first = config.split.text_end.date() if since is None else _day(since)
     last = date(9000, 1, 1) if until is None else _day(until)
     compared = ReplayScope((first - _EPOCH).days, (last - _EPOCH).days + 1, limit)
-    tables, features = log_tables(workspace), row_features(config)
+    tables, features = (
+        log_tables(workspace).until(open_workspace_log(workspace).end),
+        row_features(config),
+    )
     return replay(tables, features, config.executor, workspace.features, compared, track)
 
 

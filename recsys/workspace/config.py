@@ -10,8 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tomlkit.items import Array
 
 from data_contracts.errors import DataError
+from data_contracts.export import rule_names
 from data_contracts.items import Items
+from data_contracts.names import Name, meant
+from data_contracts.reading import REASON
 from data_contracts.storage import write_text
+from features.counter_spec import ITEM, USER
+from features.defaults import choose_features, features_with
+from features.feature_set import FeatureSet
 from features.kinds.base import declaration
 from features.kinds.columns import AnyKind
 from features.log.catalogue import PRICE_BAND
@@ -24,6 +30,16 @@ from recsys.text.encoder.settings import EncodingSettings
 from recsys.text.settings import TextSettings
 
 CONFIG_NAME = "recsys.toml"
+
+TAKEN = {
+    **dict.fromkeys(rule_names(Items), "a rule of the items"),
+    **dict.fromkeys(Items.column_names(), "a column of the items that needs no declaration"),
+    PRICE_BAND: "an attribute derived from the price",
+    ITEM: "the item itself in a feature's key",
+    USER: "the user in a feature's key",
+    REASON: "what is told of rejected rows",
+}
+"""Names that no attribute can have, and whose they are."""
 
 
 class TableSettings(BaseModel):
@@ -50,7 +66,7 @@ class WorkspaceConfig(BaseModel):
         description="Whether slates were shown, or drawn afterwards around what was bought."
     )
     note: str = Field("", description="What every report must say about the data.")
-    attributes: dict[str, Literal["text", "number"]] = Field(
+    attributes: dict[Name, Literal["text", "number"]] = Field(
         default_factory=dict, description="Columns of items beyond the contract, and their type."
     )
     tables: TableSettings = TableSettings()
@@ -60,6 +76,33 @@ class WorkspaceConfig(BaseModel):
     text: TextSettings = TextSettings()
     encoding: EncodingSettings = EncodingSettings()
     ranker: RankerSettings = RankerSettings()
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        """Check that no attribute and no kind has the name of something else."""
+        if taken := TAKEN.keys() & self.attributes.keys():
+            name = min(taken)
+            message = f"[attributes] {name!r} is the name of {TAKEN[name]}: rename the column"
+            raise ValueError(message)
+        if derived := sorted({SESSION, IMPRESSION} & self.labels.grades.keys()):
+            message = f"[labels] grades {derived[0]!r} is a kind derived from the log: rename it"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _columns_do_not_meet(self) -> Self:
+        """Check that no two columns that can be made of the attributes have one name."""
+        kinds = self.labels.kinds
+        made = FeatureSet(())
+        for name, holds in self.attributes.items():
+            try:
+                more = features_with(name, kinds, is_text=holds == "text")
+                made = made.with_more(more.features)
+            except ValueError as error:
+                message = f"[attributes] {name!r} makes {error}: rename the column"
+                raise ValueError(message) from error
+        choose_features(self.features, kinds, logged=self.slate_source == "logged")
+        return self
 
     @model_validator(mode="after")
     def _attributes_are_declared(self) -> Self:
@@ -102,7 +145,8 @@ def _require_known(
     action: str = "declare others as text under [attributes]",
 ) -> None:
     if unknown := sorted(set(names) - known):
-        message = f"{where} names {unknown}; known are {sorted(known)}: {action}"
+        near = meant(unknown[0], known)
+        message = f"{where} names {unknown}{near}; known are {sorted(known)}: {action}"
         raise ValueError(message)
 
 

@@ -9,12 +9,14 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
-from features.log.catalogue import PRICE_BAND, price_bands
+from features.log.catalogue import PRICE_BAND, price_bands, said
 from recsys.workspace.feature_sets import interaction_kinds
 from recsys.workspace.workspace import Workspace
 
 SAMPLE_ROWS = 200_000
 """Impressions whose context is looked at."""
+STRAYS = 0.005
+"""Share of the interactions that may lie before the log's first day, or after its last."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class WorkspaceFacts:
 
     Attributes:
         kinds: Interactions of each kind that has a grade, weakest first.
-        first: Time of the first interaction.
-        last: Time of the last one.
+        first: Time of the first interaction, but for a share of `STRAYS` that may be misdated.
+        last: Time of the last one, as well.
         items: Size of the catalogue.
         with_user: Share of the interactions that have a user.
         with_value: Share of the strongest kind's interactions that have a value.
@@ -84,8 +86,8 @@ def read_facts(workspace: Workspace) -> WorkspaceFacts:
     user, value = Interactions.user_id.col, Interactions.value.col
     strongest = Interactions.kind.col == kinds[-1]
     row = taken.select(
-        time.min().alias("first"),
-        time.max().alias("last"),
+        time.quantile(STRAYS, "higher").alias("first"),
+        time.quantile(1 - STRAYS, "lower").alias("last"),
         user.is_not_null().mean().alias("with_user"),
         value.filter(strongest).is_not_null().mean().alias("with_value"),
         (time.dt.truncate("1d") != time).mean().alias("of_the_day"),
@@ -133,7 +135,7 @@ def _item_columns(items: pl.DataFrame, workspace: Workspace) -> dict[str, Column
     columns = [items[column.name] for column in names]
     columns += [items[name] for name in workspace.config.attributes]
     columns.append(price_bands(items))
-    return {column.name: _facts(column, items.height) for column in columns}
+    return {column.name: _facts(said(column), items.height) for column in columns}
 
 
 def _facts(column: pl.Series, rows: int) -> ColumnFacts:
@@ -159,9 +161,9 @@ def _context(impressions: pl.LazyFrame) -> dict[str, ColumnFacts]:
     for (key,), of_key in pairs.group_by("key"):
         value = of_key["value"]
         text = _facts(value, rows.height)
-        numeric = value.cast(pl.Float64, strict=False).null_count() == 0
+        finite = value.cast(pl.Float32, strict=False).is_finite().fill_null(value=False)
         found[str(key)] = ColumnFacts(
-            len(value) / max(rows.height, 1), text.values, text.distinct, numeric
+            len(value) / max(rows.height, 1), text.values, text.distinct, finite.all()
         )
     return dict(sorted(found.items()))
 

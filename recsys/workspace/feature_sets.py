@@ -17,7 +17,7 @@ from recsys.workspace.config import WorkspaceConfig
 
 def interaction_kinds(config: WorkspaceConfig) -> list[str]:
     """List the kinds of interaction, weakest grade first."""
-    return sorted(config.labels.grades, key=lambda kind: config.labels.grades[kind])
+    return config.labels.kinds
 
 
 def features_of(config: WorkspaceConfig) -> FeatureSet:

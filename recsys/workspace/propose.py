@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data_contracts.items import Items
+from data_contracts.names import name_fault
 from features.counter_spec import ITEM, USER
 from features.defaults import AFFINITY_SMOOTHING, DefaultColumns
 from features.kinds.columns import AnyKind
@@ -247,6 +248,8 @@ class _Chooser:
             title = f"`{key}` from the caller"
             if found.coverage < 0.05 or found.distinct < 2:
                 yield ColumnGroup(title, f"{told}: too little to learn from")
+            elif fault := name_fault(key):
+                yield ColumnGroup(title, f"{told}: {fault}")
             elif found.numeric:
                 yield ColumnGroup(title, f"{told}, all numbers", [Given(key)])
             elif found.distinct > _MOST_WORDS:
@@ -291,8 +294,9 @@ def render_proposal(proposal: Proposal) -> RenderableType:
     table.add_column("what")
     table.add_column("why")
     for group in proposal.groups:
-        count = Text(str(len(group.columns)) if group.columns else "left out")
-        table.add_row(count, group.title, group.why, style="" if group.columns else "dim")
+        count = str(len(group.columns)) if group.columns else "left out"
+        style = "" if group.columns else "dim"
+        table.add_row(*map(Text, (count, group.title, group.why)), style=style)
     total = sum(len(group.columns) for group in proposal.groups)
     table.caption = f"{total} columns"
     table.caption_justify = "left"

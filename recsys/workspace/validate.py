@@ -1,75 +1,41 @@
 """Validation of a workspace: every table, every row, and how the tables fit together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
-from rich.text import Text
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
 from data_contracts.items import Items
 from data_contracts.progress import Track, silent
-from data_contracts.reading import check_rows
+from data_contracts.reading import REASON, check_rows, unread_columns
 from data_contracts.storage import write_parquet
-from features.log.events import known_time
-from recsys.labels.grades import grade_impressions
+from features.log.catalogue import said
+from features.log.end import labelled_until, log_end
+from recsys.text.template import item_texts
+from recsys.workspace.backfill import stray_dates
 from recsys.workspace.config import WorkspaceConfig
+from recsys.workspace.context import CONTEXT_RULES, context_faults
+from recsys.workspace.copies import split_copies
+from recsys.workspace.feature_sets import features_of
+from recsys.workspace.findings import (
+    SPLIT,
+    Finding,
+    Severity,
+    ValidationReport,
+    described,
+    finding_of,
+)
+from recsys.workspace.shortages import SHORTAGE_RULES, Shortage, shortages
 from recsys.workspace.workspace import TABLES, Workspace
 
-Severity = Literal["error", "warning", "info"]
-
-REASON = "reason"
-
 _ITEMS, _IMPRESSIONS, _INTERACTIONS = TABLES
-_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
-_LONGEST_ROW = 160
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one rule found.
-
-    Attributes:
-        table: The table, or `split` for the periods of training.
-        rule: Name of the rule.
-        severity: `error` when training must not start, `warning` for what is handled and counted,
-            `info` for what is only reported.
-        count: Rows (or for `split` moments and periods) that break the rule.
-        first: The first of them, for people; empty when there is none.
-    """
-
-    table: str
-    rule: str
-    severity: Severity
-    count: int
-    first: str = ""
-
-
-@dataclass(frozen=True)
-class ValidationReport:
-    """What all rules found.
-
-    Attributes:
-        findings: One for every rule that could be checked, also those nothing breaks.
-        rejected: Per table that has any, the file with its rejected rows and their reasons.
-    """
-
-    findings: tuple[Finding, ...]
-    rejected: Mapping[str, Path]
-
-    @property
-    def ok(self) -> bool:
-        """Whether no error was found; warnings do not count."""
-        return not self.count("error")
-
-    def count(self, severity: Severity) -> int:
-        """Number of rules of this severity that something breaks."""
-        return sum(each.severity == severity and each.count > 0 for each in self.findings)
+_FEW_AHEAD = 0.01
+_ORDER = "if it is an order's, join it with the line or the item"
 
 
 def validate(
@@ -104,25 +70,8 @@ def validate(
             rejected[table] = path
         else:
             path.unlink(missing_ok=True)
-    findings += _across_tables(good, workspace.config)
+    findings += _across_tables(good, workspace.config, moment)
     return ValidationReport(tuple(findings), rejected)
-
-
-def render(report: ValidationReport) -> Iterator[Text]:
-    """Give one line per rule for the terminal, and a last one that sums up."""
-    width = max(len(f"{each.table} {each.rule}") for each in report.findings)
-    for each in report.findings:
-        word = each.severity if each.count else "ok"
-        name = f"{each.table} {each.rule}".ljust(width)
-        row = f"{word:<8}{name} {each.count:>11,}  {each.first}"
-        line = Text(row.rstrip())
-        line.stylize(_STYLES[word], 0, len(word))
-        yield line
-    errors, warnings = report.count("error"), report.count("warning")
-    where = "".join(f"; rejected rows: {path}" for path in report.rejected.values())
-    verdict = "fit for training" if report.ok else "not fit for training"
-    style = _STYLES["ok" if report.ok else "error"]
-    yield Text(f"{verdict}: {errors} rules with errors, {warnings} with warnings{where}", style)
 
 
 @dataclass(frozen=True)
@@ -140,104 +89,135 @@ def _check_table(workspace: Workspace, table: str, now: datetime) -> _Checked:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = f"a value does not fit its column: {str(error).splitlines()[0]}"
         return _Checked([Finding(table, "readable", "error", 1, reason)])
-    findings = [Finding(table, "readable", "error", 0)]
+    findings = [Finding(table, "readable", "error", 0), _unread(workspace, table)]
     bad = []
     if table == _INTERACTIONS:
-        frame, copies, differing = _without_copies(frame)
-        findings.append(_finding(table, "duplicate", "warning", copies))
-        findings.append(_finding(table, "duplicate_differs", "warning", differing))
+        found = split_copies(frame)
+        frame, copies, others = found.kept, found.copies, found.others
+        findings.append(finding_of(table, "duplicate", "warning", copies))
+        findings.append(finding_of(table, "duplicate_differs", "warning", found.differing))
+        findings.append(finding_of(table, "event_id_of_several_events", "error", others, _ORDER))
         findings.append(_ids_of_several_days(frame))
         bad.append(copies.with_columns(pl.lit("duplicate").alias(REASON)))
     contract = workspace.contract(table)
     checked = check_rows(frame, contract)
     broken = {failure.rule: failure for failure in checked.failures}
     for rule in rule_names(contract):
-        count, first = (broken[rule].count, broken[rule].first) if rule in broken else (0, {})
-        findings.append(Finding(table, rule, "error", count, _describe(first)))
+        if rule not in broken:
+            findings.append(Finding(table, rule, "error", 0))
+            continue
+        failure = broken[rule]
+        first = described(failure.first, failure.advice)
+        findings.append(Finding(table, rule, "error", failure.count, first))
     bad.append(checked.bad)
     good = checked.good
     if table != _ITEMS:
         late = Interactions.timestamp.col > now
         future = good.filter(late)
-        findings.append(_finding(table, "in_the_future", "error", future))
+        few = future.height <= _FEW_AHEAD * good.height
+        severity: Severity = "warning" if few else "error"
+        findings.append(finding_of(table, "in_the_future", severity, future, "its clock is ahead"))
         bad.append(future.with_columns(pl.lit("in_the_future").alias(REASON)))
         good = good.filter(~late) if future.height else good
     return _Checked(findings, good, pl.concat(bad))
-
-
-def _without_copies(
-    frame: pl.DataFrame,
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Keep of each event, which is an id on a UTC day, the copy that was known first.
-
-    Args:
-        frame: Interactions.
-
-    Returns:
-        What is kept, in order; the other copies; and those of them that tell something else than
-        the kept one, beyond when it was known.
-    """
-    place, kept = "place in the file", "is kept"
-    event, time = Interactions.event_id, Interactions.timestamp
-    key = [event.col, time.col.dt.date()]
-    complete = event.col.is_not_null() & time.col.is_not_null()
-    several = frame.with_row_index(place).filter(complete & pl.struct(key).is_duplicated())
-    if not several.height:
-        return frame, frame.clear(), frame.clear()
-    several = several.sort(known_time(), time.col, place).with_columns(
-        pl.struct(key).is_first_distinct().alias(kept)
-    )
-    told = [pl.col(name) for name in frame.columns if name != Interactions.ingested_at.name]
-    other = (pl.struct(told) != pl.struct(told).first().over(key)).alias("differs")
-    copies = several.with_columns(other).filter(~pl.col(kept)).sort(place)
-    rest = frame.with_row_index(place).join(copies, on=place, how="anti", maintain_order="left")
-    return (
-        rest.drop(place),
-        copies.select(frame.columns),
-        copies.filter("differs").select(frame.columns),
-    )
 
 
 def _ids_of_several_days(frame: pl.DataFrame) -> Finding:
     """Count events whose id another day's event has too; features and labels keep them apart."""
     again = frame.filter(Interactions.event_id.col.is_duplicated())
     rows = again.filter(Interactions.event_id.col.is_not_null())
-    return _finding(_INTERACTIONS, "event_id_on_several_days", "warning", rows)
+    return finding_of(_INTERACTIONS, "event_id_on_several_days", "warning", rows)
 
 
-def _across_tables(good: Mapping[str, pl.DataFrame], config: WorkspaceConfig) -> Iterator[Finding]:
+def _across_tables(
+    good: Mapping[str, pl.DataFrame], config: WorkspaceConfig, now: datetime
+) -> Iterator[Finding]:
     items, impressions = good.get(_ITEMS), good.get(_IMPRESSIONS)
     interactions = good.get(_INTERACTIONS)
+    if impressions is not None:
+        yield from _context(impressions, config)
     if items is not None:
-        yield _finding(_ITEMS, "without_text", "warning", items.filter(~_has_text(items, config)))
+        yield _without_values(items, config)
+        silent_items = _without_text(items, config)
+        yield finding_of(_ITEMS, "without_text", "warning", silent_items)
     if items is not None and impressions is not None:
         unknown = _unknown(impressions, items, Items.item_id.name)
-        yield _finding(_IMPRESSIONS, "unknown_item", "warning", unknown)
+        yield finding_of(_IMPRESSIONS, "unknown_item", "warning", unknown)
     if interactions is not None:
         if items is not None:
             unknown = _unknown(interactions, items, Items.item_id.name)
-            yield _finding(_INTERACTIONS, "unknown_item", "warning", unknown)
+            yield finding_of(_INTERACTIONS, "unknown_item", "warning", unknown)
         if impressions is not None:
             linked = interactions.filter(Interactions.request_id.col.is_not_null())
             orphans = _unknown(linked, impressions, Impressions.request_id.name)
-            yield _finding(_INTERACTIONS, "orphan", "warning", orphans)
+            yield finding_of(_INTERACTIONS, "orphan", "warning", orphans)
         ungraded = interactions.filter(~Interactions.kind.col.is_in(list(config.labels.grades)))
-        yield _finding(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
+        yield finding_of(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
         yield _guests(interactions)
         yield from _late(interactions, config)
-    if impressions is not None and interactions is not None:
-        yield from _check_split(impressions, interactions, config)
+    if impressions is not None and interactions is not None and impressions.height:
+        yield _strays(impressions, interactions)
+        yield from _check_moments(impressions, interactions, config)
+        if items is not None:
+            window = config.labels.attribution_window // timedelta(microseconds=1)
+            moment = int(now.timestamp() * 1e6)
+            end = log_end(impressions.lazy(), window, moment)
+            with_text = items.join(silent_items, on=Items.item_id.name, how="anti")
+            ids = with_text[Items.item_id.name]
+            found = shortages(ids, impressions, interactions, config, labelled_until(end, window))
+            yield from _lacking(found)
 
 
-def _has_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.Expr:
-    """Tell whether any field of the text template says something."""
-    fields = [
-        pl.col(name).list.len() > 0
-        if isinstance(items.schema[name], pl.List)
-        else pl.col(name).str.strip_chars() != ""
-        for name in config.text.template
-    ]
-    return pl.any_horizontal(field.fill_null(value=False) for field in fields)
+def _strays(impressions: pl.DataFrame, interactions: pl.DataFrame) -> Finding:
+    """Look for a few rows long before or after all others."""
+    day = Interactions.timestamp.col.dt.epoch("d").alias("day")
+    days = pl.concat([impressions.select(day), interactions.select(day)])
+    rows = dict(days.group_by("day").len().rows())
+    told = "; ".join(stray_dates(rows))
+    return Finding("log", "dates_far_from_all_others", "warning", int(bool(told)), told)
+
+
+def _lacking(found: Iterable[Shortage]) -> Iterator[Finding]:
+    """Give every rule of what the periods have to hold, also those that nothing breaks."""
+    broken = {(each.part, each.rule): each for each in found}
+    for part, rule in SHORTAGE_RULES:
+        each = broken.get((part, rule))
+        count, told = (each.count, each.told) if each else (0, "")
+        yield Finding(SPLIT, f"{part}_{rule}", "error", count, told, part)
+
+
+def _context(impressions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Finding]:
+    """Look for the numbers and words that features read of what the caller sent."""
+    faults = list(context_faults(impressions.lazy(), features_of(config)))
+    for rule in CONTEXT_RULES:
+        of_rule = [fault for fault in faults if fault.rule == rule]
+        told = "; ".join(fault.told for fault in of_rule)
+        count = sum(fault.count for fault in of_rule)
+        yield Finding(_IMPRESSIONS, f"context_{rule}", "error", count, told)
+
+
+def _without_values(items: pl.DataFrame, config: WorkspaceConfig) -> Finding:
+    """Count the declared columns that have no value at all."""
+    columns = [said(items[name]) for name in config.attributes]
+    empty = [column.name for column in columns if column.null_count() == items.height]
+    return Finding(_ITEMS, "declared_without_values", "warning", len(empty), ", ".join(empty))
+
+
+def _unread(workspace: Workspace, table: str) -> Finding:
+    """Count the columns of a table that nobody reads."""
+    found = unread_columns(workspace.location(table), workspace.contract(table))
+    return Finding(table, "column_nobody_reads", "warning", len(found), "; ".join(found))
+
+
+def _without_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.DataFrame:
+    """Find the items whose text is empty; what has a letter or a digit is not put together."""
+    text, says = config.text, []
+    for name in text.template:
+        is_list = isinstance(items.schema[name], pl.List)
+        words = pl.col(name).list.join(" ") if is_list else pl.col(name)
+        says.append(words.str.contains(r"\w").fill_null(value=False))
+    doubtful = items.filter(~pl.any_horizontal(says))
+    return doubtful.filter(item_texts(doubtful, text.template, text.limits) == "")
 
 
 def _unknown(rows: pl.DataFrame, known: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -255,12 +235,12 @@ def _late(interactions: pl.DataFrame, config: WorkspaceConfig) -> Iterator[Findi
     """Count what became known after it happened, and what features set aside as too late."""
     delay = Interactions.ingested_at.col - Interactions.timestamp.col
     late = interactions.filter(delay > pl.duration(days=0))
-    yield _finding(_INTERACTIONS, "late", "info", late)
+    yield finding_of(_INTERACTIONS, "late", "info", late)
     too_late = late.filter(delay > pl.duration(days=config.features.late_days))
-    yield _finding(_INTERACTIONS, "too_late", "warning", too_late)
+    yield finding_of(_INTERACTIONS, "too_late", "warning", too_late)
 
 
-def _check_split(
+def _check_moments(
     impressions: pl.DataFrame, interactions: pl.DataFrame, config: WorkspaceConfig
 ) -> Iterator[Finding]:
     time = Impressions.timestamp.name
@@ -277,27 +257,4 @@ def _check_split(
     for name, moment in inner.items():
         outside = not first < moment <= last
         where = f"{name} is {moment}; the log goes from {first} to {last}" if outside else ""
-        yield Finding("split", f"{name}_outside_of_the_log", "error", int(outside), where)
-    grades = grade_impressions(impressions, interactions.lazy(), config.labels)
-    positive = impressions[time].filter(pl.Series(grades > 0))
-    for name, period in vars(config.periods).items():
-        start, end = period.start or first, period.end or last + timedelta(microseconds=1)
-        empty = not ((positive >= start) & (positive < end)).any()
-        where = f"no impression from {start} until {end} led to a graded interaction"
-        first_text = where if empty else ""
-        yield Finding("split", f"{name}_without_positives", "error", int(empty), first_text)
-
-
-def _finding(table: str, rule: str, severity: Severity, rows: pl.DataFrame) -> Finding:
-    first = rows.row(0, named=True) if rows.height else {}
-    return Finding(table, rule, severity, rows.height, _describe(first))
-
-
-def _describe(row: Mapping[str, object]) -> str:
-    parts = [
-        f"{name}={value if isinstance(value, datetime) else repr(value)}"
-        for name, value in row.items()
-        if value is not None
-    ]
-    text = " ".join(parts)
-    return text if len(text) <= _LONGEST_ROW else text[: _LONGEST_ROW - 3] + "..."
+        yield Finding(SPLIT, f"{name}_outside_of_the_log", "error", int(outside), where)

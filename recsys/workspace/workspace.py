@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dataframely as dy
+import numpy as np
 import polars as pl
 
 from data_contracts.events import Impressions, Interactions
@@ -89,6 +90,11 @@ class Workspace:
         return self.root / "reports"
 
     @property
+    def verdict(self) -> Path:
+        """File that tells which tables and settings were found without errors."""
+        return self.root / "verdict.json"
+
+    @property
     def rejected(self) -> Path:
         """Folder of the rows that break a rule, with their reasons."""
         return self.root / "rejected"
@@ -97,8 +103,11 @@ class Workspace:
         """Give the contract of a table by name, with the declared attributes for items."""
         if table != "items":
             return {"impressions": Impressions, "interactions": Interactions}[table]
+        largest = float(np.finfo(np.float32).max)
         extra = {
-            name: dy.String(nullable=True) if kind == "text" else dy.Float64(nullable=True)
+            name: dy.String(nullable=True)
+            if kind == "text"
+            else dy.Float64(nullable=True, min=-largest, max=largest)
             for name, kind in self.config.attributes.items()
         }
         return with_columns(Items, extra)
@@ -118,6 +127,7 @@ class Workspace:
             The table with the contract's columns.
 
         Raises:
-            DataError: The table is missing, empty, or lacks a column.
+            DataError: The table is missing, empty, or lacks a column, a declared one included.
         """
-        return scan_table(self.location(table), self.contract(table))
+        declared = self.config.attributes if table == "items" else ()
+        return scan_table(self.location(table), self.contract(table), declared)

@@ -28,7 +28,8 @@ from recsys.text.template import item_texts
 from recsys.training.data import TrainingData
 from recsys.training.slates import Requests
 from recsys.training.train import train
-from recsys.workspace.validate import render, validate
+from recsys.workspace.findings import render
+from recsys.workspace.validate import validate
 from recsys.workspace.workspace import Workspace
 from serving.client import RankingClient
 from serving.runtime.haproxy import free_ports

@@ -8,7 +8,7 @@ import pytest
 from data_contracts.errors import DataError
 from data_contracts.events import Interactions
 from data_contracts.items import Items
-from data_contracts.reading import check_rows, scan_table, with_columns
+from data_contracts.reading import check_rows, scan_table, unread_columns, with_columns
 
 NOW = datetime(2025, 1, 1, 12, tzinfo=UTC)
 EVENTS = pl.DataFrame(
@@ -92,11 +92,105 @@ def test_what_is_no_parquet_file_is_refused(content: bytes | None, tmp_path: Pat
         scan_table(str(path), Interactions)
 
 
-def test_a_glob_reads_all_its_files(tmp_path: Path) -> None:
+WITHOUT_ZONE = EVENTS.with_columns(pl.col("timestamp").dt.replace_time_zone(None))
+NUMBERS = EVENTS.with_columns(item_id=pl.Series([1, 2]))
+
+
+def test_a_glob_reads_all_its_files_in_order(tmp_path: Path) -> None:
     EVENTS.head(1).write_parquet(tmp_path / "day-1.parquet")
-    EVENTS.tail(1).write_parquet(tmp_path / "day-2.parquet")
+    EVENTS.clear().write_parquet(tmp_path / "day-2.parquet")
+    EVENTS.tail(1).write_parquet(tmp_path / "day-3.parquet")
     found = scan_table(str(tmp_path / "day-*.parquet"), Interactions).collect()
     assert found["event_id"].to_list() == ["1", "2"]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (WITHOUT_ZONE, "a time without a zone"),
+        (NUMBERS, "column item_id of table interactions"),
+        (EVENTS.drop("kind"), "has columns"),
+    ],
+)
+def test_every_file_of_a_table_is_checked_and_the_odd_one_is_named(
+    place: int, odd: pl.DataFrame, told: str, tmp_path: Path
+) -> None:
+    for day in range(3):
+        (odd if day == place else EVENTS).write_parquet(tmp_path / f"day-{day}.parquet")
+    with pytest.raises(DataError, match=told) as refusal:
+        scan_table(str(tmp_path / "day-*.parquet"), Interactions)
+    assert f"day-{place}.parquet" in refusal.value.found
+
+
+def test_a_file_among_others_that_is_no_parquet_file_is_named(tmp_path: Path) -> None:
+    for day in (1, 2):
+        EVENTS.write_parquet(tmp_path / f"day-{day}.parquet")
+    (tmp_path / "day-2.csv").write_text("event_id,kind\n1,click\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"day-2\.csv cannot be read"):
+        scan_table(str(tmp_path / "day-*"), Interactions)
+
+
+def test_files_of_other_types_that_hold_the_same_values_are_one_table(tmp_path: Path) -> None:
+    berlin = pl.col("timestamp").dt.convert_time_zone("Europe/Berlin")
+    variants = [
+        EVENTS,
+        EVENTS.with_columns(berlin.dt.cast_time_unit("ms"), pl.col("kind").cast(pl.Categorical)),
+        EVENTS.with_columns(value=pl.Series([1, 2], dtype=pl.Int8), beyond=pl.lit(1)),
+        EVENTS.select(reversed(EVENTS.columns)).with_columns(user_id=pl.lit(None)),
+        EVENTS,
+    ]
+    for day, frame in enumerate(variants):
+        frame.write_parquet(tmp_path / f"day-{day}.parquet")
+    found = scan_table(str(tmp_path / "*.parquet"), Interactions).collect()
+    assert found["event_id"].to_list() == ["1", "2"] * len(variants)
+    assert found["timestamp"].to_list() == [NOW] * (2 * len(variants))
+    assert found["kind"].to_list() == ["click", "purchase"] * len(variants)
+    assert found["value"].to_list() == [None] * 4 + [1.0, 2.0] + [None] * 4
+
+
+def test_a_folder_whose_folders_name_a_column_is_a_table(tmp_path: Path) -> None:
+    for kind in ("click", "purchase"):
+        folder = tmp_path / f"kind={kind}"
+        folder.mkdir()
+        EVENTS.filter(pl.col("kind") == kind).drop("kind").write_parquet(folder / "1.parquet")
+    found = scan_table(str(tmp_path), Interactions).collect()
+    assert found.select("event_id", "kind").rows() == [("1", "click"), ("2", "purchase")]
+
+
+def test_a_declared_column_that_no_file_has_is_named_with_what_may_be_meant(
+    tmp_path: Path,
+) -> None:
+    wider = with_columns(Items, {"colour": dy.String(nullable=True)})
+    frame = pl.DataFrame({"item_id": ["a"], "title": ["Mug"], "color": ["blue"]})
+    path = write(frame, tmp_path)
+    with pytest.raises(DataError) as refusal:
+        scan_table(path, wider, declared=["colour"])
+    assert refusal.value.expected == "also the declared ones ['colour'], 'color' may be meant"
+    assert scan_table(path, wider).collect()["colour"].to_list() == [None]
+
+
+def test_a_declared_column_may_be_absent_from_older_files(tmp_path: Path) -> None:
+    wider = with_columns(Items, {"colour": dy.String(nullable=True)})
+    for day, row in enumerate(({"item_id": "a"}, {"item_id": "b", "colour": "blue"})):
+        pl.DataFrame([{**row, "title": "Mug"}]).write_parquet(tmp_path / f"{day}.parquet")
+    found = scan_table(str(tmp_path / "*.parquet"), wider, declared=["colour"]).collect()
+    assert found["colour"].to_list() == [None, "blue"]
+
+
+def test_columns_that_nobody_reads_are_listed_with_what_may_be_meant(tmp_path: Path) -> None:
+    frame = EVENTS.with_columns(userId=pl.lit("u"), shop=pl.lit("s"))
+    path = write(frame, tmp_path)
+    assert unread_columns(path, Interactions) == ["'shop'", "'userId', 'user_id' may be meant"]
+    assert unread_columns(write(EVENTS, tmp_path), Interactions) == []
+
+
+@pytest.mark.parametrize("name", ["columns", "filter", "cast", "validate", "__doc__", "a b", "1"])
+def test_a_declared_column_may_have_any_name(name: str, tmp_path: Path) -> None:
+    wider = with_columns(Items, {name: dy.String(nullable=True)})
+    frame = pl.DataFrame({"item_id": ["a"], "title": ["Mug"], name: ["Acme"]})
+    checked = check_rows(scan_table(write(frame, tmp_path), wider).collect(), wider)
+    assert checked.good[name].to_list() == ["Acme"]
 
 
 def test_declared_columns_join_the_contract(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ class Oracle:
             (
                 event
                 for event in self.world.events
-                if event.kind in KINDS and event.late <= self.settings.late_days * DAY
+                if event.kind in KINDS and -DAY <= event.late <= self.settings.late_days * DAY
             ),
             key=lambda event: (event.known, event.time, event.event_id),
         )

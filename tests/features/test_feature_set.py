@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from features.counter_spec import EVER
+from features.counter_spec import EVER, CounterSpec
 from features.defaults import default_features
 from features.feature_set import FeatureSet
+from features.kinds.base import Feature
 from features.kinds.context import LocalTime
 from features.kinds.counts import Rate, Recency, WindowCount
 from features.log.events import IMPRESSION
@@ -75,3 +76,39 @@ def test_the_hash_tells_every_parameter_apart() -> None:
     hashes = [features.schema_hash for features in (base, *others)]
     assert len(set(hashes)) == len(hashes)
     assert FeatureSet((count, rate)).schema_hash == base.schema_hash
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "what"),
+    [
+        (
+            WindowCount(("user", "item"), "click", EVER),
+            WindowCount(("user_item",), "click", EVER),
+            "columns user_item_click_ever",
+        ),
+        (
+            WindowCount(("user", "item"), "click", EVER),
+            WindowCount(("user_item",), "click", 30),
+            "counters user_item.click",
+        ),
+        (LocalTime("hour", "UTC"), LocalTime("hour", "Asia/Tokyo"), "columns request_hour"),
+    ],
+)
+def test_what_has_one_name_is_one_thing(one: Feature, other: Feature, what: str) -> None:
+    with pytest.raises(ValueError, match=f"two different {what}"):
+        FeatureSet((one, other))
+    with pytest.raises(ValueError, match=f"two different {what}"):
+        FeatureSet((one,)).with_more((other,))
+    assert FeatureSet((one,)).with_more((one,)).features == (one,)
+
+
+@pytest.mark.parametrize("name", ["km/h", "../up", "a b", "50%", "\u0431\u0440\u0435\u043d\u0434"])
+def test_a_counter_of_any_name_has_a_file_of_its_own(name: str) -> None:
+    names = {
+        CounterSpec(("user", name), "click", (EVER,)).name,
+        CounterSpec((name,), "click", (EVER,)).name,
+        CounterSpec(("item",), name, (EVER,)).name,
+        CounterSpec(("item",), "click", (EVER,)).name,
+    }
+    assert len(names) == 4
+    assert not any("/" in each for each in names)

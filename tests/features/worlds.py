@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from hypothesis import strategies as st
@@ -32,6 +33,8 @@ KINDS = ("click", "purchase")
 START = datetime(2024, 2, 25, tzinfo=UTC)
 """Day 4 is the 29th of February."""
 FIRST = int(START.timestamp()) * 1_000_000
+WINDOW = 200 * DAY
+"""Attribution window beyond every event of these logs: all of them lie before the log's end."""
 SETTINGS = FeatureSettings(
     windows_days=(1, 7, 8, 30),
     timezone="Asia/Kathmandu",
@@ -137,7 +140,7 @@ class World:
         return replace(self, events=[*self.events, *events], requests=[*self.requests, *requests])
 
     def open(self, folder: Path, settings: FeatureSettings = SETTINGS) -> Log:
-        return open_log(self.tables(), settings.late_days, folder / "log")
+        return open_log(self.tables(), settings.late_days, WINDOW, folder / "log")
 
     def tables(self, columns: Sequence[str] | None = None) -> LogTables:
         """Give the tables; features read all the columns of `FEATURES` unless told."""
@@ -218,10 +221,12 @@ def impressions_table(requests: Sequence[Request]) -> pl.LazyFrame:
 
 BY_DAY = {0: 2, 1: 1, 4: 3, 9: 1, 40: 2}
 """Requests of the shop by day after the first."""
+EVENT_DAYS = (0, 1, 2, 4, 8, 9, 30, 40)
+"""Days after the first on which the shop has interactions, those of requests among them."""
 SHOP = World(
     [
         Event(f"e{day}-{hour}", "click", f"u{hour % 3}", f"i{day % 5}", None, time)
-        for day in (0, 1, 2, 4, 8, 9, 30, 40)
+        for day in EVENT_DAYS
         for hour in (0, 7, 14)
         for time in [FIRST + day * DAY + hour * HOUR]
     ],
@@ -239,13 +244,22 @@ LATE = st.sampled_from(
     [
         *(0, 0, 0, 1, 2, HOUR - 1, HOUR, HOUR + 1, 11 * HOUR, DAY, DAY + 1, 2 * DAY, 7 * DAY),
         *(7 * DAY + HOUR, 8 * DAY, 8 * DAY + HOUR + 1, 20 * DAY, 20 * DAY + 1),
+        *(-1, -HOUR - 1, -DAY, -DAY - 1, -40 * DAY),
     ]
 )
-"""How long after it happened an event arrives, in microseconds; after 20 days it is too late."""
+"""How long after it happened an event arrives, in microseconds; after 20 days it is too late. Some
+are dated ahead of their arrival, those by more than a day too far."""
 USERS = st.sampled_from((None, "u0", "u1", "u2"))
+
+
+def _event(number: int, kind: str, user: str | None, item: str, *others: Any) -> Event:
+    """Name an event after what its copies share, so that another one has another identifier."""
+    return Event(f"{kind} {user} {item} {number}", kind, user, item, *others)
+
+
 EVENTS = st.builds(
-    Event,
-    st.integers(0, 60).map("e{}".format),
+    _event,
+    st.integers(0, 1),
     st.sampled_from((*KINDS, "wish")),
     USERS,
     st.sampled_from(ITEM_IDS),

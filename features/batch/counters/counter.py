@@ -15,7 +15,13 @@ import numpy as np
 from features.arrays.clock import DAY, NO_TIME, tile_length
 from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING, KeyIndex, grown
-from features.batch.counters.tiles import EMPTY_TILE, DayEvents, LateEvents, Tile
+from features.batch.counters.tiles import (
+    EMPTY_TILE,
+    NO_DAY_EVENTS,
+    DayEvents,
+    LateEvents,
+    Tile,
+)
 from features.counter_spec import EVER, USER, CounterSpec
 
 _NEVER = np.iinfo(np.int64).max
@@ -145,6 +151,20 @@ class Counter:
                 rows = self.find(leaving.codes)
                 take_off(self.totals, column, rows, leaving.running, leaving.starts)
         self.day += 1
+        self._forget(forget_days)
+
+    def skip(self, day: int, forget_days: int) -> None:
+        """Move on to a midnight over days without events.
+
+        It takes a step for each day that a window may have to give up, and one for all others.
+
+        Args:
+            day: Day number of the midnight.
+            forget_days: As of `advance`.
+        """
+        while self.day < day and (self.tiles or self.late):
+            self.advance(NO_DAY_EVENTS, forget_days)
+        self.day = day
         self._forget(forget_days)
 
     def _keep(self, tile: Tile) -> None:

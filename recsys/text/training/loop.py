@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from data_contracts.errors import DataError
 from data_contracts.progress import Track, silent
 from recsys.labels.slates import LabelledSlates
+from recsys.labels.supply import Supply
 from recsys.text.head import InterestModel
-from recsys.text.settings import TextSettings
+from recsys.text.settings import TextSettings, held_out
 from recsys.text.training.checkpoints import (
     Checkpoint,
     CurvePoint,
@@ -42,8 +43,6 @@ from recsys.text.training.text_source import (
 from recsys.text.training.validation import validation_ndcg
 from recsys.text.training.workers import ALONE, Workers
 
-_VALIDATION_SHARE = 0.1
-_VALIDATION_SLATES = 1_000
 """Slates that decide on early stopping, at the most: the last ones before the end of the period."""
 
 
@@ -111,17 +110,18 @@ def finetune(
             have no positive.
         UsageError: The checkpoint to go on from is of another run.
     """
-    cut = len(slates) - min(int(len(slates) * _VALIDATION_SHARE), _VALIDATION_SLATES)
-    held_out = slates.cut(cut, len(slates))
+    cut = len(slates) - held_out(len(slates))
+    last = slates.cut(cut, len(slates))
     with exact(one_thread=not source.trainable):
         sampler = Sampler(slates.cut(0, cut), source.item_text >= 0, gains, settings, run.seed)
-        if not held_out.grade.any():
+        lack = Supply.of(last.rows.offsets, np.asarray(gains)[last.grade]).lack()
+        if lack is not None:
             raise DataError(
-                f"no positive in the last {len(held_out)} slates of the text model's period",
+                f"among the last slates of the text model's period: {lack.found}",
                 "some to decide on early stopping by",
-                "move text_end under [split] later",
+                lack.advice,
             )
-        loop = _Loop(sampler, held_out, source, gains, kinds, settings, run)
+        loop = _Loop(sampler, last, source, gains, kinds, settings, run)
         name = fingerprint_of(slates, gains, settings, run)
         found = load_checkpoint(run.folder, name) if run.resume and run.folder else None
         speed = loop.go(found, name, track)

@@ -8,8 +8,9 @@ import numpy as np
 from data_contracts.errors import DataError
 from features.log.history import History
 from recsys.labels.slates import LabelledSlates
+from recsys.labels.supply import Supply, usable_slates
 from recsys.text.interest import ages
-from recsys.text.settings import TextSettings
+from recsys.text.settings import BATCH_SLATES, TextSettings
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,13 @@ class Sampler:
         self.gain = np.where(usable, gain, 0)
         self.positive = usable & (gain > 0)
         self.negative = usable & (gain == 0)
-        starts = rows.offsets[:-1]
-        both = np.add.reduceat(self.positive, starts) * np.add.reduceat(self.negative, starts)
-        self.requests = np.flatnonzero(both > 0)
-        if len(self.requests) < settings.batch_slates:
+        self.requests = np.flatnonzero(usable_slates(rows.offsets, gain, usable))
+        lack = Supply.of(rows.offsets, gain, usable).lack(settings.batch_slates, BATCH_SLATES)
+        if lack is not None:
             raise DataError(
-                f"{len(self.requests)} slates before the end of the text model's period have "
-                "a positive and a negative with text",
-                f"at least {settings.batch_slates}",
-                "move text_end under [split] later, or lower batch_slates under [text]",
+                f"in the text model's period: {lack.found}",
+                f"a positive and a negative with text in at least {settings.batch_slates} slates",
+                lack.advice,
             )
         taken = 1 + np.bincount(rows.item[self.positive], minlength=len(known))
         self.popularity = np.log(taken / taken.sum()).astype(np.float32)

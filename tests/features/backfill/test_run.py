@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -13,21 +14,36 @@ import pytest
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions
 from data_contracts.progress import T
-from features.arrays.clock import DAY
+from features.arrays.clock import DAY, HOUR
 from features.backfill import run as backfill_module
 from features.backfill.rows import MANIFEST, feature_columns
 from features.backfill.run import ROWS, SNAPSHOTS, STATE, backfill
+from features.batch.counters.counter import Counter as WindowedCounter
+from features.batch.state import FeatureState
 from features.log.log import open_log
 from tests.features.worlds import (
     BY_DAY,
+    EVENT_DAYS,
     FEATURES,
     FIRST,
     SETTINGS,
     SHOP,
+    WINDOW,
+    Event,
+    Request,
     moment,
 )
 
 FIRST_DAY = FIRST // DAY
+NOW = FIRST + 400 * DAY
+BEYOND_EVENTS = [
+    Event("2100", "click", "u0", "i0", None, FIRST + 76 * 365 * DAY),
+    Event("before now", "click", "u7", "i1", None, FIRST + 300 * DAY),
+    Event("known in a week", "purchase", "u1", "i2", None, FIRST + 40 * DAY, 7 * DAY),
+    Event("dated ahead", "click", "u0", "i0", None, FIRST + 9 * DAY, -2 * DAY),
+]
+"""Interactions from after the shop's end, 24 hours after its last impression of day 40."""
+BEYOND_REQUESTS = [Request("2031", "u8", FIRST + 7 * 365 * DAY, ("i0", "i1"))]
 
 
 def assert_same_files(one: Path, other: Path) -> None:
@@ -110,7 +126,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
     folder = tmp_path / "part"
 
     def stop(steps: Iterable[T], label: str, total: int) -> Iterator[T]:
-        yield from islice(steps, 10)
+        yield from islice(steps, len(EVENT_DAYS) - 1)
         raise KeyboardInterrupt
 
     log = SHOP.open(folder)
@@ -125,6 +141,44 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
     assert_same_files(tmp_path / "whole", folder)
 
 
+def test_days_without_events_cost_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: Counter[str] = Counter()
+
+    def counted(owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        def call(self: object, *arguments: object) -> object:
+            steps[f"{owner.__name__}.{name}"] += 1
+            return method(self, *arguments)
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(FeatureState, "advance")
+    counted(WindowedCounter, "advance")
+    odd = Event("odd", "click", "u9", "i4", None, HOUR)
+    SHOP.with_more([odd]).backfill(tmp_path)
+    assert steps["FeatureState.advance"] == 1 + len(EVENT_DAYS)
+    longest = max(SETTINGS.windows_days)
+    days = (1 + len(EVENT_DAYS)) * (1 + longest)
+    assert steps["Counter.advance"] <= days * len(FEATURES.counters)
+
+
+def test_what_lies_beyond_the_end_changes_no_byte(tmp_path: Path) -> None:
+    plain, odd = tmp_path / "plain", tmp_path / "odd"
+    for folder, world in ((plain, SHOP), (odd, SHOP.with_more(BEYOND_EVENTS, BEYOND_REQUESTS))):
+        log = open_log(world.tables(), SETTINGS.late_days, DAY, folder / "log", now=NOW)
+        backfill(log, FEATURES, SETTINGS, folder)
+    assert log.set_aside.ahead == len(BEYOND_EVENTS)
+    assert log.set_aside.shown_ahead == sum(len(each.items) for each in BEYOND_REQUESTS)
+    manifest = ROWS + "/" + MANIFEST
+    told = [json.loads((folder / manifest).read_text()) for folder in (plain, odd)]
+    assert told[0].pop("set_aside") != told[1].pop("set_aside")
+    assert told[0] == told[1]
+    for folder in (plain, odd):
+        (folder / manifest).unlink()
+    assert_same_files(plain, odd)
+
+
 def test_features_that_were_never_computed_say_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="recsys backfill"):
         feature_columns(tmp_path)
@@ -132,4 +186,4 @@ def test_features_that_were_never_computed_say_what_to_run(tmp_path: Path) -> No
 
 def test_a_log_without_the_kinds_asked_for_names_those_it_has(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\['click'\].*\['buy'\]"):
-        open_log(replace(SHOP.tables(()), kinds=("buy",)), SETTINGS.late_days, tmp_path)
+        open_log(replace(SHOP.tables(()), kinds=("buy",)), SETTINGS.late_days, WINDOW, tmp_path)

@@ -117,7 +117,7 @@ def test_a_set_knows_what_it_reads() -> None:
     assert features.attributes == ("category", "brand")
     assert FEATURES.given == ("score",)
     assert FEATURES.codes == (
-        "request_device",
+        "context_device",
         "item_category_code",
         "item_price_band_code",
     )

@@ -21,6 +21,22 @@ def test_text_becomes_codes_and_numbers_stay_numbers() -> None:
     )
 
 
+def test_blank_texts_are_no_values() -> None:
+    table = (
+        items_table()
+        .collect()
+        .with_columns(
+            pl.Series("category", ["a", "", " ", None, "b"]),
+            pl.Series("tags", [["x", ""], [" "], [], None, ["y"]]),
+        )
+    )
+    blank = Catalogue.of(table, ("category", "tags"))
+    assert blank.values["category"] == ["a", "b"]
+    np.testing.assert_array_equal(blank.attributes["category"], [0, MISSING, MISSING, MISSING, 1])
+    np.testing.assert_array_equal(blank.lists["tags"].offsets, [0, 1, 1, 1, 1, 2])
+    assert blank.lists["tags"].n_values == len("xy")
+
+
 def test_price_bands_double_and_begin_where_the_one_before_ends() -> None:
     items = items_table().collect()
     assert price_bands(items).to_list() == [*BAND.values()]

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_contracts.errors import DataError
 from features.arrays.clock import DAY, HOUR
 from features.log.events import SESSION
 from features.log.tables import EncodedInteractions, encode_interactions
@@ -40,7 +42,9 @@ def test_every_interaction_is_an_event_or_counted(events: list[Event]) -> None:
     too_late = [event for event in of_kinds if event.late > LATE_DAYS * DAY]
     interactions = taken.events.take(np.flatnonzero(taken.events.kind < len(KINDS)))
     assert taken.late == len(too_late)
-    assert len(interactions) + taken.late + taken.duplicates == len(of_kinds)
+    assert taken.ahead == sum(event.late < -DAY for event in of_kinds)
+    left_out = taken.late + taken.ahead + taken.duplicates
+    assert len(interactions) + left_out == len(of_kinds)
     assert (np.diff(taken.events.known) >= 0).all()
 
 
@@ -68,6 +72,26 @@ def test_the_copy_of_a_day_that_was_known_first_counts() -> None:
     assert taken.duplicates == 1
     later_known = replace(CLICK, late=4 * HOUR)
     assert _taken([later_known, same_day]).events.of_kind("click").time.tolist() == [same_day.time]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [replace(CLICK, kind="purchase"), replace(CLICK, item="i1"), replace(CLICK, user="u1")],
+)
+def test_events_that_share_an_id_on_a_day_are_refused(other: Event) -> None:
+    other = replace(other, time=CLICK.time + HOUR)
+    with pytest.raises(DataError, match="1 interactions with the event_id of another") as refusal:
+        _taken([other, CLICK])
+    assert "order" in refusal.value.action
+    on_another_day = replace(other, time=CLICK.time + DAY)
+    assert _taken([on_another_day, CLICK]).duplicates == 0
+
+
+@pytest.mark.parametrize("guest_first", [True, False])
+def test_a_copy_may_know_the_user_that_the_first_did_not(guest_first: bool) -> None:
+    guest = replace(CLICK, user=None, late=0 if guest_first else HOUR)
+    known = replace(CLICK, late=HOUR - guest.late)
+    assert _taken([guest, known]).duplicates == 1
 
 
 def test_values_are_exact_in_millionths() -> None:

@@ -59,12 +59,14 @@ def test_it_gives_the_values_of_the_batch(world: World, sizes: "cycle[int]") -> 
             _assert_equal(replay.ask(online, request), wanted[request.request_id])
         replay.finish(online)
         online.advance(log.end_day * DAY)
-    assert online.counts.duplicates == log.duplicates
-    assert online.counts.late == log.late
+    assert online.counts.duplicates == log.set_aside.duplicates
+    assert online.counts.late == log.set_aside.late
+    assert online.counts.ahead == log.set_aside.ahead
     assert online.counts.ignored == sum(event.kind not in KINDS for event in world.events)
     assert online.counts.shown == sum(len(request.items) for request in world.requests)
-    dropped = online.counts.duplicates + online.counts.late + online.counts.ignored
-    assert online.counts.counted + dropped == len(world.events)
+    dropped = online.counts.duplicates + online.counts.late + online.counts.ahead
+    left_out = dropped + online.counts.ignored
+    assert online.counts.counted + left_out == len(world.events)
 
 
 @_SETTINGS

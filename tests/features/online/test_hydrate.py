@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,13 +67,38 @@ def test_without_events_the_clock_stops_after_the_silence_allowed(tmp_path: Path
     assert _moved(online, midnight + 9 * DAY) == ["request_hour", "request_weekday"]
 
 
-def test_an_event_of_the_far_future_does_not_move_the_clock(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ahead", "late", "counts"),
+    [
+        (99 * DAY, -99 * DAY, False),
+        (99 * DAY, 0, False),
+        (0, 9 * DAY, False),
+        (DAY + 1, -DAY - 1, False),
+        (DAY, 0, True),
+        (HOUR, -HOUR, True),
+    ],
+)
+def test_what_is_dated_too_far_ahead_is_counted_and_changes_nothing(
+    tmp_path: Path, ahead: int, late: int, counts: bool
+) -> None:
     online = _served(SHOP, tmp_path, HOUR)
     midnight = online.clock
-    online.fold(incoming([Event("odd", "click", "u0", "i0", None, midnight + 99 * DAY, -99 * DAY)]))
+    odd = Event("odd", "click", "u0", "i0", None, midnight + ahead, late)
+    online.fold(incoming([odd]), now=midnight)
+    assert online.counts.ahead == int(not counts)
+    assert len(online.state.pending) == int(counts)
     online.read(online.rows(["i0"], "u0", midnight + 100 * DAY, {}))
     assert online.clock == midnight + HOUR
-    assert len(online.state.pending) == 1
+
+
+def test_a_request_of_the_far_future_leaves_no_impressions(tmp_path: Path) -> None:
+    online = _served(SHOP, tmp_path, HOUR)
+    now = online.clock
+    for time, shown in ((now + DAY, 1), (now + DAY + 1, 0)):
+        rows = online.rows(["i0", "i1"], "u0", time, {})
+        online.fold_shown(rows, "u0", now=now)
+        assert len(online.state.pending.shown) == 1
+        assert online.counts.ahead == 2 * (1 - shown)
 
 
 def test_an_event_lets_the_clock_go_on(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def test_validate_train_and_evaluate_end_well(recsys: Command, tiny_workspace: W
     assert code == 0, said
     assert "Computing features" in said
     assert "columns over" in said
+    ends = "the log ends at 2026-"
+    assert ends in said
     quality = QualityReport.model_validate_json(
         (tiny_workspace.reports / "features.json").read_bytes()
     )
@@ -72,8 +74,10 @@ def test_validate_train_and_evaluate_end_well(recsys: Command, tiny_workspace: W
     code, said = recsys("train", root)
     assert code == 0, said
     assert f"wrote {tiny_workspace.bundle()}" in said
+    assert ends in said
     code, said = recsys("evaluate", root, "--markdown")
     assert code == 0, said
+    assert ends in said
     assert "| text and behaviour |" in said
     assert {path.name for path in (tiny_workspace.reports).iterdir()} == {
         "evaluation.json",

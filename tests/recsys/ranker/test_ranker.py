@@ -140,3 +140,26 @@ def test_lightgbm_takes_every_setting_by_its_own_name() -> None:
     ours = settings.model_dump(exclude={"position_bias", "num_iterations", "early_stopping_round"})
     assert {name: float(taken[name]) for name in ours} == ours
     assert taken["objective"] == "lambdarank"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "item_brand name_click_30d",
+        "item_attr:brand_code",
+        '{"a": [1, 2]}',
+        "50% off",
+        "%20",
+        "\u0431\u0440\u0435\u043d\u0434",
+        "c" * 1000,
+    ],
+)
+def test_a_column_of_any_name_is_read_again(name: str, tmp_path: Path) -> None:
+    names = ("good", name, "%" + name)
+    settings = SETTINGS.model_copy(update={"num_iterations": 1})
+    ranker = fit_ranker(planted(1), planted(2), names, GAIN, settings, codes=(name,))
+    ranker.save(tmp_path / "full.txt")
+    again = Ranker.load(tmp_path / "full.txt")
+    assert again.names == names
+    matrix = planted(3).matrix
+    np.testing.assert_array_equal(again.score(matrix), ranker.score(matrix))

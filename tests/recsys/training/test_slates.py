@@ -1,6 +1,7 @@
 import itertools
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -8,10 +9,13 @@ import pytest
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
-from features.log.log import Log
+from features.log.log import Log, open_log
+from recsys.bundle.bundle import Bundle
 from recsys.labels.grades import grade_impressions
 from recsys.labels.split import Period
-from recsys.training.slates import query_texts, read_slates
+from recsys.training.data import TrainingData
+from recsys.training.slates import Requests, query_texts, read_slates
+from recsys.workspace.backfill import log_tables, open_workspace_log
 from recsys.workspace.workspace import Workspace
 
 PAST = 7
@@ -39,7 +43,6 @@ def test_every_impression_is_in_one_period_or_in_a_gap(
     gaps = whole.frame.join(together, on=keys, how="anti")
     assert together.height + gaps.height == whole.frame.height
     for earlier, later in itertools.pairwise(parts):
-        assert earlier.slates.labels_end <= later.slates.rows.request_time[0]
         times = gaps[Impressions.timestamp.name]
         assert (
             (times > earlier.frame[Impressions.timestamp.name].max())
@@ -87,26 +90,139 @@ def test_grades_are_those_of_the_log_and_a_query_is_its_own(
     assert found == texts
 
 
-def test_nothing_after_the_end_of_a_period_decides_its_grades(
+def by_row(found: Requests) -> pl.DataFrame:
+    """Give the grade of each row, by what names it."""
+    return found.frame.with_columns(pl.Series("grade", found.slates.grade))
+
+
+@pytest.mark.parametrize("hours", [0.5, 3, 8, 13, 31])
+def test_a_period_ends_without_costing_its_last_requests_a_label(
+    trained_workspace: Workspace, tiny_log: Log, hours: float
+) -> None:
+    queries = query_texts(trained_workspace)
+    whole = by_row(read_slates(trained_workspace, tiny_log, queries, WHOLE, PAST))
+    middle = whole[Impressions.timestamp.name][whole.height // 2]
+    for period in (
+        Period(None, middle + timedelta(hours=hours)),
+        Period(middle - timedelta(days=3), middle + timedelta(hours=hours)),
+    ):
+        found = by_row(read_slates(trained_workspace, tiny_log, queries, period, PAST))
+        expected = whole.filter(period.contains(Impressions.timestamp.col))
+        assert found.equals(expected)
+
+
+def rewritten(workspace: Workspace, table: str, frame: pl.DataFrame) -> None:
+    frame.write_parquet(workspace.location(table))
+
+
+def test_a_period_needs_the_gap_after_it_and_nothing_later(tiny_workspace: Workspace) -> None:
+    workspace, log = tiny_workspace, open_workspace_log(tiny_workspace)
+    queries, window = query_texts(workspace), workspace.config.labels.attribution_window
+    interactions = workspace.scan("interactions").collect()
+    shown = workspace.scan("impressions").select("request_id", "item_id", "timestamp").collect()
+    took_long = interactions.join(shown, on=["request_id", "item_id"], suffix="_shown").filter(
+        Interactions.timestamp.col > pl.col("timestamp_shown") + timedelta(seconds=1)
+    )
+    end = took_long[Interactions.timestamp.name][took_long.height // 2]
+    period = Period(None, end)
+    found = read_slates(workspace, log, queries, period, PAST)
+    last = found.frame[Impressions.timestamp.name].max()
+    assert isinstance(last, datetime)
+    assert found.slates.labels_end == int((last + window).timestamp() * 1e6)
+    for until, differs in ((end + window, False), (end, True)):
+        known = interactions.filter(Interactions.timestamp.col < until)
+        assert known.height < interactions.height
+        rewritten(workspace, "interactions", known)
+        cut = read_slates(workspace, log, queries, period, PAST).slates.grade
+        assert (cut <= found.slates.grade).all()
+        assert (cut < found.slates.grade).any() == differs
+
+
+def test_every_label_is_decided_before_the_next_period(
     trained_workspace: Workspace, tiny_log: Log
 ) -> None:
     queries = query_texts(trained_workspace)
-    interactions = trained_workspace.scan("interactions").collect()
-    table = trained_workspace.scan("impressions").collect()
-    shown_before = interactions.join(
-        table, on=[Impressions.request_id.name, Impressions.item_id.name], suffix="_shown"
-    ).filter(Interactions.timestamp.col > pl.col("timestamp_shown") + timedelta(seconds=1))
-    late = shown_before.row(0, named=True)
-    end = late["timestamp"]
-    before, after = (
-        read_slates(trained_workspace, tiny_log, queries, Period(None, moment), PAST)
-        for moment in (end, end + timedelta(microseconds=1))
+    found = [
+        read_slates(trained_workspace, tiny_log, queries, period, PAST)
+        for period in split_of(trained_workspace)
+    ]
+    for earlier, later in itertools.pairwise(found):
+        assert earlier.slates.labels_end <= later.slates.rows.request_time[0]
+
+
+def test_what_follows_an_impression_of_the_gap_is_not_the_periods(
+    tiny_workspace: Workspace,
+) -> None:
+    workspace = tiny_workspace
+    end, window = workspace.config.split.text_end, workspace.config.labels.attribution_window
+    shown = workspace.scan("impressions").filter(Impressions.user_id.col.is_not_null())
+    one = shown.head(1).collect()
+    request, time = Impressions.request_id.name, Impressions.timestamp.name
+    at = {"in": end - window / 4, "gap": end + window / 4}
+    impressions = pl.concat(
+        one.with_columns(
+            pl.lit(name).alias(request), pl.lit(moment).cast(one.schema[time]).alias(time)
+        )
+        for name, moment in at.items()
     )
-    assert before.slates.labels_end == int(end.timestamp() * 1e6)
-    changed = np.flatnonzero(before.slates.grade != after.slates.grade[: len(before.slates.grade)])
-    rows = before.frame[changed]
-    assert late["request_id"] in rows[Impressions.request_id.name].to_list()
-    assert (after.slates.grade[changed] > before.slates.grade[changed]).all()
+    clicks = workspace.scan("interactions").head(1).collect()
+    click = clicks.with_columns(
+        pl.lit(None, pl.String).alias(Interactions.request_id.name),
+        *(pl.lit(one[name][0]).alias(name) for name in ("user_id", "item_id")),
+        pl.lit("click").alias(Interactions.kind.name),
+    )
+    log, period = open_workspace_log(workspace), Period(None, end)
+    rewritten(workspace, "impressions", impressions)
+    for moment, expected in ((end + window / 8, 1), (end + window / 2, 0)):
+        timestamp = pl.lit(moment).cast(clicks.schema[time]).alias(time)
+        rewritten(workspace, "interactions", click.with_columns(timestamp))
+        found = read_slates(workspace, log, query_texts(workspace), period, PAST)
+        assert found.slates.grade.tolist() == [expected]
+
+
+def test_requests_whose_window_goes_on_beyond_the_logs_end_are_left_out_and_counted(
+    tiny_workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace, window = tiny_workspace, tiny_workspace.config.labels.attribution_window
+    late_days, queries = workspace.config.features.late_days, query_texts(workspace)
+    times = workspace.scan("impressions").select("timestamp").collect()["timestamp"]
+    now = times.sort()[times.len() // 2] + timedelta(microseconds=1)
+    assert isinstance(now, datetime)
+    microsecond = timedelta(microseconds=1)
+    log = open_log(
+        log_tables(workspace),
+        late_days,
+        window // microsecond,
+        tmp_path / "log",
+        now=(now - datetime(1970, 1, 1, tzinfo=UTC)) // microsecond,
+    )
+    found = read_slates(workspace, log, queries, WHOLE, PAST)
+    shown = workspace.scan("impressions").filter(Impressions.timestamp.col < now).collect()
+    final = shown.filter(Impressions.timestamp.col + window <= now)
+    assert found.frame.height == final.height
+    assert found.period.end is not None
+    assert found.frame.filter(~found.period.contains(Impressions.timestamp.col)).is_empty()
+    left_out = shown.filter(Impressions.timestamp.col + window > now)
+    assert left_out[Impressions.request_id.name].n_unique() == log.set_aside.unlabelled > 0
+    assert found.slates.labels_end <= log.end
+    whole = by_row(read_slates(workspace, open_workspace_log(workspace), queries, WHOLE, PAST))
+    graded = by_row(found)
+    kept = whole.join(graded, on=["request_id", "item_id"], how="semi", maintain_order="left")
+    assert graded.equals(kept)
+
+
+def test_rows_of_a_log_that_goes_on_are_those_with_final_grades(
+    tiny_data: TrainingData, tiny_bundle: Bundle
+) -> None:
+    test, signals = tiny_data.config.periods.test, tiny_bundle.signals
+    whole = tiny_data.rows(signals, 0, test)
+    middle = int(whole.slates.rows.request_time[len(whole.slates) // 2])
+    early = replace(tiny_data, log=replace(tiny_data.log, labelled_until=middle))
+    rows = early.rows(signals, 0, test)
+    kept = int((whole.slates.rows.time < middle).sum())
+    assert 0 < kept < len(whole.matrix)
+    np.testing.assert_array_equal(rows.matrix, whole.matrix[:kept])
+    np.testing.assert_array_equal(rows.slates.grade, whole.slates.grade[:kept])
 
 
 def test_histories_hold_the_newest_events_before_the_request(

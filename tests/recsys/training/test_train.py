@@ -62,15 +62,17 @@ def test_an_encoder_of_its_own_period_may_score_the_rankers_rows(
 
 
 def test_every_cut_off_lies_before_what_it_must_not_see(
-    tiny_bundle: Bundle, split: Periods
+    tiny_bundle: Bundle, trained_workspace: Workspace, split: Periods
 ) -> None:
+    window = trained_workspace.config.labels.attribution_window
     cuts = tiny_bundle.manifest.cut_offs
     assert cuts.text_trained_until <= cuts.ranker_from < cuts.ranker_until
     assert split.text.end is not None
     assert split.ranker.end is not None
     assert split.validation.end is not None
-    assert cuts.text_trained_until <= split.text.end
-    assert cuts.ranker_until < split.ranker.end < cuts.validation_until < split.validation.end
+    assert split.text.end < cuts.text_trained_until < split.text.end + window
+    assert split.ranker.end < cuts.ranker_until < split.ranker.end + window
+    assert split.validation.end < cuts.validation_until < split.validation.end + window
     assert cuts.validation_until < cuts.state_as_of
 
 

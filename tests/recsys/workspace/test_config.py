@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 import tomlkit
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from data_contracts.errors import DataError
 from features.defaults import default_features
@@ -150,6 +153,29 @@ def column(**parameters: object) -> dict[str, object]:
         ({"features": {"windows_days": [0]}}, "features.windows_days"),
         ({"features": {"attributes": ["colour"]}}, "colour"),
         ({"features": {"attributes": ["weight"]}}, "weight"),
+        ({"features": {"attributes": ["brnad"]}}, "'brand' may be meant"),
+        ({"features": {"attributes": ["brand", "brand"]}}, "'brand' stands there twice"),
+        ({"features": {"given": ["bm25", "bm25"]}}, "'bm25' stands there twice"),
+        ({"features": {"given": [""]}}, "features.given"),
+        ({"text": {"template": ["title", "title"]}}, "'title' stands there twice"),
+        ({"text": {"template": []}}, "text.template"),
+        (column(kind="context_word", field="device", values=["a", "a"]), "'a' stands there twice"),
+        ({"labels": {"grades": {}}}, "labels.grades"),
+        ({"labels": {"grades": {"session": 1}}}, "'session' is a kind derived from the log"),
+        ({"labels": {"grades": {"impression": 1}}}, "'impression' is a kind derived"),
+        ({"labels": {"grades": {"a\nb": 1}}}, "labels.grades"),
+        ({"attributes": {"": "text"}}, "attributes"),
+        ({"attributes": {"a\nb": "text"}}, "attributes"),
+        ({"attributes": {"x" * 1000: "number"}}, "1000 bytes"),
+        ({"attributes": {"price": "number"}}, "'price' is the name of a column of the items"),
+        ({"attributes": {"item_id": "text"}}, "'item_id' is the name of a column"),
+        ({"attributes": {"price_band": "text"}}, "'price_band' is the name of an attribute"),
+        ({"attributes": {"item": "text"}}, "'item' is the name of the item itself"),
+        ({"attributes": {"user": "text"}}, "'user' is the name of the user"),
+        ({"attributes": {"primary_key": "text"}}, "'primary_key' is the name of a rule"),
+        ({"attributes": {"reason": "text"}}, "'reason' is the name of what is told"),
+        ({"attributes": {"user_item": "text"}}, "'user_item' makes two different"),
+        ({"attributes": {"brand": "text", "user_brand": "text"}}, "'user_brand' makes two"),
         (column(kind="coutn"), "'count' may be meant"),
         (column(kind="recency", key=["item"], events="like"), "'like'"),
         (column(kind="recency", key=["colour"], events="click"), "'colour'"),
@@ -203,3 +229,59 @@ def test_declared_attributes_are_columns_of_items() -> None:
     columns = Workspace(Path(), CONFIG).contract("items").columns()
     assert {"brand", "weight", "item_id", "title"} <= columns.keys()
     assert columns["brand"].dtype != columns["weight"].dtype
+
+
+ODD_NAMES = st.sampled_from(
+    [
+        *("age", "known", "click_7d", "request_id", "Brand", "brand", "brand name", "attr:brand"),
+        *("user_item", "user_brand", "item_click", "days_since_click", "repeat_rate", "hour"),
+        *(
+            "\u0431\u0440\u0435\u043d\u0434",
+            "km/h",
+            "50%",
+            "..",
+            "[b]",
+            "given_age",
+            "text",
+            "title",
+        ),
+    ]
+)
+
+
+def shop(attributes: dict[str, str], kinds: list[str], logged: bool) -> WorkspaceConfig:
+    texts = [name for name, holds in attributes.items() if holds == "text"]
+    return WorkspaceConfig.model_validate(
+        {
+            **CONFIG.model_dump(),
+            "slate_source": "logged" if logged else "sampled",
+            "attributes": attributes,
+            "labels": {"grades": dict.fromkeys(kinds, 1)},
+            "features": {"attributes": texts, "given": ["age", "hour"]},
+        }
+    )
+
+
+@given(
+    attributes=st.dictionaries(ODD_NAMES, st.sampled_from(["text", "number"]), max_size=5),
+    kinds=st.lists(ODD_NAMES | st.just("click"), min_size=1, max_size=3, unique=True),
+    logged=st.booleans(),
+)
+def test_names_that_are_taken_make_columns_and_counters_of_their_own(
+    attributes: dict[str, str], kinds: list[str], logged: bool
+) -> None:
+    try:
+        config = shop(attributes, kinds, logged)
+    except ValidationError:
+        return
+    features = row_features(config)
+    assert len(set(features.names)) == len(features.names)
+    specs = {(*spec.key, spec.kind, spec.measure) for f in features.features for spec in f.needs()}
+    assert len(features.counters) == len(specs)
+
+
+@pytest.mark.parametrize("name", ["age", "known", "click_7d", "request_id", "repeat_rate", "hour"])
+@pytest.mark.parametrize("holds", ["text", "number"])
+def test_an_attribute_may_be_called_as_what_only_the_product_reads(name: str, holds: str) -> None:
+    config = shop({name: holds}, ["click"], logged=True)
+    assert len(set(row_features(config).names)) == len(row_features(config).names)

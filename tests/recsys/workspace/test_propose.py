@@ -1,19 +1,29 @@
 """Proposed features follow the data, and say why."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.kinds.base import Feature
 from features.kinds.co_visitation import CoVisitation
 from features.kinds.counts import Rate, WindowCount, WindowSum
 from features.kinds.item import Age, AttributeNumber, Price
 from recsys.labels.split import SplitSettings
-from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config, write_config
-from recsys.workspace.facts import ColumnFacts, WorkspaceFacts, read_facts
+from recsys.workspace.config import (
+    CONFIG_NAME,
+    TableSettings,
+    WorkspaceConfig,
+    read_config,
+    write_config,
+)
+from recsys.workspace.facts import STRAYS, ColumnFacts, WorkspaceFacts, read_facts
 from recsys.workspace.feature_sets import features_of
 from recsys.workspace.propose import Proposal, propose
 from recsys.workspace.workspace import Workspace
@@ -80,6 +90,10 @@ def of_items(name: str, facts: ColumnFacts) -> WorkspaceFacts:
     return replace(FACTS, columns={**FACTS.columns, name: facts})
 
 
+def of_context(key: str, facts: ColumnFacts) -> WorkspaceFacts:
+    return replace(FACTS, context={**FACTS.context, key: facts})
+
+
 def left_out(proposal: Proposal, title: str) -> str:
     out = [group for group in proposal.groups if not group.columns]
     return next(group.why for group in out if group.title.startswith(title))
@@ -90,7 +104,7 @@ def test_a_rich_shop_gets_the_kinds_its_data_feed() -> None:
     assert 40 <= len(found) <= 75
     kinds = {type(feature) for feature in found}
     assert {WindowSum, Rate, AttributeNumber, Age, Price, CoVisitation} <= kinds
-    assert {"given_score", "item_weight", "item_cart_30d", "user_purchase_value_90d"} <= set(
+    assert {"given_score", "item_weight_number", "item_cart_30d", "user_purchase_value_90d"} <= set(
         names()
     )
 
@@ -115,6 +129,8 @@ def test_every_group_says_why() -> None:
         (replace(FACTS, with_user=0.01), "the user and this item", "only 1.0%"),
         (replace(FACTS, kinds={**FACTS.kinds, "cart": 9}), "cart", "fewer than one an item"),
         (FACTS, "`page`", "too little to learn from"),
+        (of_context("a\nb", column()), "`a\nb`", "signs that cannot be seen"),
+        (of_context("", column(numeric=True)), "``", "takes 0 bytes"),
     ],
 )
 def test_what_the_data_do_not_feed_is_left_out_with_the_reason(
@@ -158,13 +174,28 @@ def test_all_proposals_are_valid_and_are_written_as_they_are(tmp_path: Path) -> 
             assert "\n".join(proposal.toml().splitlines()[:3]) in text
 
 
+def test_a_few_wrong_dates_propose_nothing_else(tiny_workspace: Workspace) -> None:
+    before = read_facts(tiny_workspace)
+    taken = tiny_workspace.scan("interactions").collect()
+    odd = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)]
+    wrong = taken.head(2).with_columns(pl.Series("timestamp", odd, taken.schema["timestamp"]))
+    pl.concat([taken, wrong]).write_parquet(tiny_workspace.location("interactions"))
+    after = read_facts(tiny_workspace)
+    assert abs(after.first - before.first) < DAY
+    assert abs(after.last - before.last) < DAY
+    proposals = [propose(facts, tiny_workspace.config) for facts in (before, after)]
+    assert proposals[0].settings == proposals[1].settings
+
+
 def test_the_tables_of_a_workspace_are_looked_at(trained_workspace: Workspace) -> None:
     facts = read_facts(trained_workspace)
     taken = trained_workspace.scan("interactions").collect()
     assert facts.kinds == {
         kind: taken.filter(taken["kind"] == kind).height for kind in ("click", "cart", "purchase")
     }
-    assert (facts.first, facts.last) == (taken["timestamp"].min(), taken["timestamp"].max())
+    times = taken["timestamp"].sort()
+    strays = math.ceil((taken.height - 1) * STRAYS)
+    assert (facts.first, facts.last) == (times[strays], times[-1 - strays])
     assert facts.with_user == pytest.approx(1 - taken["user_id"].null_count() / taken.height)
     assert facts.items == trained_workspace.scan("items").collect().height
     assert facts.columns["category"].coverage == 1
@@ -178,3 +209,30 @@ def test_the_tables_of_a_workspace_are_looked_at(trained_workspace: Workspace) -
             days.setdefault((user, item), set()).add(time.date())
     again = sum(len(each) > 1 for each in days.values())
     assert facts.repeats == pytest.approx(again / len(days))
+
+
+NAMES = st.sampled_from(["age", "hour", "price", "user_item", "brand", "click", "", "^a$", "[b]"])
+
+
+@given(st.dictionaries(NAMES, st.builds(column, numeric=st.booleans())))
+def test_any_context_gives_columns_that_can_be_declared(context: dict[str, ColumnFacts]) -> None:
+    found = names(replace(FACTS, context=context))
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("values", "numeric"),
+    [(["1", "2.5"], True), (["1", "nan"], False), (["1", "1e39"], False), (["1", "1,5"], False)],
+)
+def test_a_number_is_proposed_only_where_backfill_takes_it(
+    values: list[str], numeric: bool, trained_workspace: Workspace, tmp_path: Path
+) -> None:
+    pairs = [[{"key": "bm25", "value": value}] for value in values]
+    shown = trained_workspace.scan("impressions").head(len(values)).collect()
+    context = pl.Series("context", pairs, dtype=shown.schema["context"])
+    shown.with_columns(context).write_parquet(tmp_path / "impressions.parquet")
+    tables = {"items": trained_workspace.location("items")}
+    tables["interactions"] = trained_workspace.location("interactions")
+    tables["impressions"] = str(tmp_path / "impressions.parquet")
+    settings = trained_workspace.config.model_copy(update={"tables": TableSettings(**tables)})
+    assert read_facts(Workspace(tmp_path, settings)).context["bm25"].numeric == numeric

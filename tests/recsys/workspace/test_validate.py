@@ -6,20 +6,27 @@ from typing import TypeVar
 import polars as pl
 import pytest
 
+from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
+from features.kinds.context import ContextWord
+from features.settings import FeatureSettings
 from recsys.labels.grades import LabelSettings
 from recsys.labels.split import SplitSettings
+from recsys.ranker.settings import LONGEST_SLATE, RankerSettings
+from recsys.text.settings import TextSettings
+from recsys.workspace.backfill import log_tables
 from recsys.workspace.config import TableSettings, WorkspaceConfig
-from recsys.workspace.validate import Finding, ValidationReport, render, validate
+from recsys.workspace.findings import Finding, ValidationReport, render
+from recsys.workspace.validate import validate
 from recsys.workspace.workspace import Workspace
 
 T = TypeVar("T")
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-DAYS = 16
-NOW = START + 100 * DAY
+DAYS = 48
+NOW = START + (DAYS + 20) * DAY
 WINDOW = timedelta(hours=24)
 
 
@@ -31,15 +38,24 @@ def config(**labels: object) -> WorkspaceConfig:
         attributes={"brand": "text"},
         labels=LabelSettings.model_validate(labels),
         split=SplitSettings(
-            text_end=START + 4 * DAY,
-            ranker_end=START + 8 * DAY,
-            validation_end=START + 12 * DAY,
+            text_end=START + 12 * DAY,
+            ranker_end=START + 24 * DAY,
+            validation_end=START + 36 * DAY,
         ),
+        text=TextSettings(batch_slates=2),
+        ranker=RankerSettings(min_data_in_leaf=1),
     )
 
 
 def items() -> pl.DataFrame:
-    return pl.DataFrame({"item_id": ["a", "b"], "title": ["Mug", ""], "tags": [[], ["blue"]]})
+    return pl.DataFrame(
+        {
+            "item_id": ["a", "b"],
+            "title": ["Mug", ""],
+            "tags": [[], ["blue"]],
+            "brand": ["Acme", None],
+        }
+    )
 
 
 def impressions() -> pl.DataFrame:
@@ -82,9 +98,12 @@ class World:
             "interactions": interactions(),
         }
 
-    def check(self) -> ValidationReport:
+    def write(self) -> None:
         for name, frame in self.tables.items():
             frame.write_parquet(self.root / f"{name}.parquet")
+
+    def check(self) -> ValidationReport:
+        self.write()
         return validate(Workspace(self.root, self.config), now=NOW)
 
     def change(self, table: str, *columns: pl.Expr) -> None:
@@ -184,19 +203,20 @@ def known_at(moment: datetime) -> pl.Expr:
 
 
 def test_duplicates_are_warned_of_and_the_copy_known_first_is_kept(world: World) -> None:
-    world.change("interactions", known_at(START + 20 * DAY))
+    world.change("interactions", known_at(START + (DAYS + 2) * DAY))
     world.add("interactions", 3)
-    world.add("interactions", 3, known_at(START + 21 * DAY))
-    world.add("interactions", 3, known_at(START + 19 * DAY))
+    world.add("interactions", 3, known_at(START + (DAYS + 3) * DAY))
+    world.add("interactions", 3, known_at(START + (DAYS + 1) * DAY))
     report = world.check()
     assert broken(report) == {
         "interactions duplicate": ("warning", 3),
         "interactions late": ("info", DAYS),
+        "interactions too_late": ("warning", DAYS + 2 - world.config.features.late_days),
     }
     assert report.ok
     rejected = pl.read_parquet(report.rejected["interactions"])
     assert rejected.select("event_id", "reason").rows() == [("e3", "duplicate")] * 3
-    moments = [START + days * DAY for days in (20, 20, 21)]
+    moments = [START + (DAYS + days) * DAY for days in (2, 2, 3)]
     assert rejected["ingested_at"].to_list() == moments
 
 
@@ -212,14 +232,145 @@ def test_late_events_are_told_and_those_features_set_aside_are_warned_of(world: 
 
 
 def test_copies_that_tell_something_else_are_told_apart(world: World) -> None:
-    world.add("interactions", 3, pl.lit("purchase").alias("kind"))
+    world.change("interactions", pl.lit("s").alias("session_id"))
+    world.add("interactions", 3, pl.lit("t").alias("session_id"))
     report = world.check()
     assert report.ok
     assert broken(report) == {
         "interactions duplicate": ("warning", 1),
         "interactions duplicate_differs": ("warning", 1),
     }
-    assert "kind='purchase'" in first(report, "interactions duplicate_differs")
+    assert "session_id='t'" in first(report, "interactions duplicate_differs")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pl.lit("purchase").alias("kind"),
+        pl.lit("b").alias("item_id"),
+        pl.lit("somebody else").alias("user_id"),
+    ],
+)
+def test_an_id_of_several_events_of_a_day_is_an_error(other: pl.Expr, world: World) -> None:
+    world.add("interactions", 3, other)
+    world.add("interactions", 3, pl.lit(None, dtype=pl.String).alias("user_id"))
+    report = world.check()
+    assert broken(report) == {
+        "interactions duplicate": ("warning", 2),
+        "interactions duplicate_differs": ("warning", 1),
+        "interactions event_id_of_several_events": ("error", 1),
+    }
+    told = first(report, "interactions event_id_of_several_events")
+    assert "event_id='e3'" in told
+    assert "an order's" in told
+
+
+def test_an_order_is_no_event(world: World) -> None:
+    """A line of an order each, under the order's identifier."""
+    world.change("interactions", pl.lit("order 1").alias("event_id"))
+    noon = START + 4 * DAY + DAY / 2
+    world.change("interactions", pl.lit(noon, dtype=pl.Datetime("us", "UTC")).alias("timestamp"))
+    item = pl.int_range(DAYS).cast(pl.String)
+    world.change("interactions", item.alias("item_id"))
+    found = broken(world.check())
+    assert found["interactions event_id_of_several_events"] == ("error", DAYS - 1)
+
+
+def sent(key: str, values: list[str | None]) -> pl.Series:
+    pairs = [None if value is None else [{"key": key, "value": value}] for value in values]
+    return pl.Series("context", pairs, dtype=Impressions.context.dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        ("n/a", "leave the key out"),
+        ("1,5", "a decimal comma"),
+        ("1e39", "float32"),
+        ("nan", "leave the key out"),
+        ("", "leave the key out"),
+    ],
+)
+def test_a_number_the_caller_sent_that_is_none_is_an_error(
+    value: str, cause: str, world: World
+) -> None:
+    features = world.config.features.model_copy(update={"given": ("bm25",)})
+    world.config = world.config.model_copy(update={"features": features})
+    values = ["1.5", None, value, value] * (DAYS // 2)
+    world.tables["impressions"] = world.tables["impressions"].with_columns(sent("bm25", values))
+    report = world.check()
+    assert broken(report) == {"impressions context_not_a_number": ("error", DAYS)}
+    told = first(report, "impressions context_not_a_number")
+    assert repr(value) in told
+    assert cause in told
+    with pytest.raises(DataError, match="no number that a float32 can hold"):
+        log_tables(Workspace(world.root, world.config))
+
+
+def test_a_number_that_was_never_sent_is_an_error_with_what_may_be_meant(world: World) -> None:
+    features = world.config.features.model_copy(update={"given": ("bm25",)})
+    world.config = world.config.model_copy(update={"features": features})
+    assert broken(world.check()) == {"impressions context_never_sent": ("error", 1)}
+    values: list[str | None] = ["1.5", "2"] * DAYS
+    world.tables["impressions"] = world.tables["impressions"].with_columns(sent("BM_25", values))
+    told = first(world.check(), "impressions context_never_sent")
+    assert "'BM_25' may be meant" in told
+    with pytest.raises(DataError, match="no impression has 'bm25'"):
+        log_tables(Workspace(world.root, world.config))
+    world.tables["impressions"] = world.tables["impressions"].with_columns(sent("bm25", values))
+    assert broken(world.check()) == {}
+
+
+def test_a_word_that_was_never_sent_is_an_error(world: World) -> None:
+    columns = (ContextWord("device", ("phone",)),)
+    features = FeatureSettings(columns=columns)
+    world.config = world.config.model_copy(update={"features": features})
+    assert broken(world.check()) == {"impressions context_never_sent": ("error", 1)}
+
+
+@pytest.mark.parametrize("table", ["items", "impressions", "interactions"])
+def test_columns_that_nobody_reads_are_warned_of(table: str, world: World) -> None:
+    world.change(table, pl.lit("x").alias("shop"), pl.lit("x").alias("sessionId"))
+    report = world.check()
+    assert report.ok
+    assert broken(report) == {f"{table} column_nobody_reads": ("warning", 2)}
+    meant = "" if table == "items" else ", 'session_id' may be meant"
+    assert first(report, f"{table} column_nobody_reads") == f"'sessionId'{meant}; 'shop'"
+
+
+def test_a_declared_column_without_any_value_is_warned_of(world: World) -> None:
+    brand = pl.Series("brand", [None, " "], dtype=pl.String)
+    world.tables["items"] = world.tables["items"].with_columns(brand)
+    report = world.check()
+    assert broken(report) == {"items declared_without_values": ("warning", 1)}
+    assert first(report, "items declared_without_values") == "brand"
+
+
+def test_a_declared_column_that_the_file_lacks_is_an_error_everywhere(world: World) -> None:
+    world.tables["items"] = items().rename({"brand": "Brand"})
+    report = world.check()
+    assert broken(report) == {"items readable": ("error", 1)}
+    assert "'Brand' may be meant" in first(report, "items readable")
+    with pytest.raises(DataError, match="found: table items"):
+        log_tables(Workspace(world.root, world.config))
+
+
+@pytest.mark.parametrize("column", ["user_id", "session_id"])
+def test_an_empty_user_is_told_as_what_a_text_file_has_for_a_guest(
+    column: str, world: World
+) -> None:
+    world.change("interactions", pl.lit("").alias(column))
+    report = world.check()
+    assert broken(report)[f"interactions {column}|min_length"] == ("error", DAYS)
+    assert "write null" in first(report, f"interactions {column}|min_length")
+
+
+@pytest.mark.parametrize("value", [float("inf"), 1e39, -1e39])
+def test_a_number_that_no_float32_holds_is_an_error(value: float, world: World) -> None:
+    world.config = world.config.model_copy(update={"attributes": {"weight": "number"}})
+    world.tables["items"] = items().drop("brand").with_columns(weight=pl.Series([1.0, value]))
+    found = broken(world.check())
+    assert {count for severity, count in found.values() if severity == "error"} == {1}
 
 
 def test_an_id_on_another_day_is_another_event(world: World) -> None:
@@ -268,9 +419,9 @@ def test_unknown_items_and_orphans_are_counted_in_rows(world: World) -> None:
         "impressions unknown_item": ("warning", 2 * DAYS),
         "interactions unknown_item": ("warning", DAYS + 2),
         "interactions orphan": ("warning", 1),
+        "split text_without_text": ("error", 1),
     }
     assert "request_id='gone'" in first(report, "interactions orphan")
-    assert report.ok
 
 
 def test_items_without_any_text_of_the_template_are_counted(world: World) -> None:
@@ -285,7 +436,10 @@ def test_items_without_any_text_of_the_template_are_counted(world: World) -> Non
     speaking = world.config.text.model_copy(update={"template": ("title", "brand")})
     world.config = world.config.model_copy(update={"text": speaking})
     report = world.check()
-    assert broken(report) == {"items without_text": ("warning", 1)}
+    assert broken(report) == {
+        "items without_text": ("warning", 1),
+        "split text_without_text": ("error", 1),
+    }
     assert "item_id='b'" in first(report, "items without_text")
 
 
@@ -303,7 +457,7 @@ def test_kinds_without_a_grade_and_guests_are_counted(world: World) -> None:
 
 def test_split_moments_must_lie_within_the_log(world: World) -> None:
     split = SplitSettings(
-        text_end=START - DAY, ranker_end=START + 8 * DAY, validation_end=START + 20 * DAY
+        text_end=START - DAY, ranker_end=START + 8 * DAY, validation_end=START + (DAYS + 4) * DAY
     )
     world.config = world.config.model_copy(update={"split": split})
     report = world.check()
@@ -311,14 +465,14 @@ def test_split_moments_must_lie_within_the_log(world: World) -> None:
     assert broken(report) == {
         "split text_end_outside_of_the_log": ("error", 1),
         "split validation_end_outside_of_the_log": ("error", 1),
-        "split text_without_positives": ("error", 1),
-        "split test_without_positives": ("error", 1),
+        "split text_without_requests": ("error", 1),
+        "split test_without_requests": ("error", 1),
     }
 
 
 @pytest.mark.parametrize(
     ("period", "days"),
-    [("text", range(4)), ("ranker", range(5, 8)), ("validation", range(9, 12))],
+    [("text", range(11)), ("ranker", range(13, 24)), ("validation", range(25, 36))],
 )
 def test_every_period_needs_a_positive_outside_of_the_gap(
     period: str, days: range, world: World
@@ -326,8 +480,106 @@ def test_every_period_needs_a_positive_outside_of_the_gap(
     gone = [f"r{day}" for day in days]
     world.tables["interactions"] = interactions().filter(~pl.col("request_id").is_in(gone))
     assert broken(world.check()) == {f"split {period}_without_positives": ("error", 1)}
-    world.tables["interactions"] = interactions().filter(~pl.col("request_id").is_in(gone[:-1]))
+    world.tables["interactions"] = interactions().filter(~pl.col("request_id").is_in(gone[:-2]))
     assert broken(world.check()) == {}
+
+
+def test_a_slate_needs_what_was_not_taken(world: World) -> None:
+    world.tables["impressions"] = impressions().filter(pl.col("item_id") == "a")
+    report = world.check()
+    assert broken(report) == {
+        f"split {part}_without_negatives": ("error", 1)
+        for part in ("text", "ranker", "validation", "test")
+    }
+    assert "every slate has one candidate" in first(report, "split text_without_negatives")
+
+
+def test_where_all_was_taken_there_is_no_negative(world: World) -> None:
+    other = interactions().with_columns(
+        pl.lit("b").alias("item_id"), pl.format("{}b", "event_id").alias("event_id")
+    )
+    world.tables["interactions"] = pl.concat([interactions(), other])
+    report = world.check()
+    assert not report.ok
+    told = first(report, "split ranker_without_negatives")
+    assert "11 slates, 11 of them with a positive, 0 with a negative too" in told
+    assert "shown and not taken" in told
+
+
+def test_without_any_text_the_text_model_lacks_texts(world: World) -> None:
+    world.change("items", pl.lit("").alias("title"), pl.lit(None).alias("tags"))
+    report = world.check()
+    assert broken(report) == {
+        "items without_text": ("warning", 2),
+        "split text_without_text": ("error", 1),
+    }
+    assert "[text] template" in first(report, "split text_without_text")
+
+
+def test_the_last_slates_of_the_text_period_need_a_positive_too(world: World) -> None:
+    world.tables["interactions"] = interactions().filter(pl.col("request_id") != "r11")
+    assert broken(world.check()) == {"split text_stopping_without_positives": ("error", 1)}
+
+
+def test_fewer_slates_than_a_batch_are_told_with_the_setting(world: World) -> None:
+    text = TextSettings(batch_slates=12)
+    world.config = world.config.model_copy(update={"text": text})
+    report = world.check()
+    assert broken(report) == {"split text_with_too_few_slates": ("error", 1)}
+    assert "11 usable" in first(report, "split text_with_too_few_slates")
+    assert "lower batch_slates under [text], which is 12" in first(
+        report, "split text_with_too_few_slates"
+    )
+
+
+@pytest.mark.parametrize(("leaf", "fits"), [(8, True), (9, False)])
+def test_the_ranker_needs_rows_for_two_leaves(leaf: int, fits: bool, world: World) -> None:
+    """Eleven slates of two, of which eight tenths are drawn."""
+    assert 2 * 8 <= int(11 * 2 * 0.8) < 2 * 9
+    ranker = RankerSettings(min_data_in_leaf=leaf)
+    world.config = world.config.model_copy(update={"ranker": ranker})
+    found = broken(world.check())
+    assert found == ({} if fits else {"split ranker_with_too_few_rows": ("error", 1)})
+
+
+@pytest.mark.parametrize(("day", "refused"), [(15, True), (40, False)])
+def test_a_slate_longer_than_lightgbm_takes_is_named(day: int, refused: bool, world: World) -> None:
+    many = LONGEST_SLATE + 1
+    more = pl.DataFrame(
+        {
+            "request_id": [f"r{day}"] * (many - 2),
+            "item_id": [f"more{n}" for n in range(many - 2)],
+            "user_id": ["u"] * (many - 2),
+            "position": pl.Series(range(3, many + 1), dtype=pl.Int32),
+            "timestamp": [START + day * DAY + DAY / 2] * (many - 2),
+        }
+    )
+    world.tables["impressions"] = pl.concat([impressions(), more])
+    report = world.check()
+    rule = "split ranker_slate_longer_than_lightgbm_takes"
+    assert (rule in broken(report)) == refused
+    if refused:
+        assert broken(report)[rule] == ("error", 1)
+        assert f"request 'r15' has {many:,} candidates" in first(report, rule)
+
+
+def test_a_few_rows_of_the_future_are_warned_of_and_dates_that_stand_alone(world: World) -> None:
+    slates = [
+        impressions().with_columns(pl.format(f"{n}{{}}", "request_id").alias("request_id"))
+        for n in range(2)
+    ]
+    world.tables["impressions"] = pl.concat([impressions(), *slates])
+    later = pl.lit(NOW + 400 * DAY, dtype=pl.Datetime("us", "UTC")).alias("timestamp")
+    world.add("impressions", 0, later, pl.lit("ahead").alias("request_id"))
+    early = pl.lit(START - 400 * DAY, dtype=pl.Datetime("us", "UTC")).alias("timestamp")
+    world.add("impressions", 0, early, pl.lit("early").alias("request_id"))
+    report = world.check()
+    assert broken(report) == {
+        "impressions in_the_future": ("warning", 1),
+        "log dates_far_from_all_others": ("warning", 1),
+    }
+    assert "only 1 of" in first(report, "log dates_far_from_all_others")
+    assert report.ok
 
 
 def test_an_interaction_without_a_request_labels_by_user_and_item(world: World) -> None:

@@ -74,6 +74,8 @@ def test_without_events_the_clock_stops_after_the_silence_allowed(tmp_path: Path
         (99 * DAY, 0, False),
         (0, 9 * DAY, False),
         (DAY + 1, -DAY - 1, False),
+        (-HOUR, -2 * DAY, False),
+        (2 * DAY, -DAY, False),
         (DAY, 0, True),
         (HOUR, -HOUR, True),
     ],

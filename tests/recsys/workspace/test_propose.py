@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from features.kinds.base import Feature
 from features.kinds.co_visitation import CoVisitation
@@ -24,7 +26,7 @@ from recsys.workspace.config import (
 )
 from recsys.workspace.facts import ColumnFacts, WorkspaceFacts, read_facts
 from recsys.workspace.feature_sets import features_of
-from recsys.workspace.propose import Proposal, propose
+from recsys.workspace.propose import Proposal, propose, render_proposal
 from recsys.workspace.workspace import Workspace
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -220,3 +222,17 @@ def test_a_number_is_proposed_only_where_backfill_takes_it(
     tables["impressions"] = str(tmp_path / "impressions.parquet")
     settings = trained_workspace.config.model_copy(update={"tables": TableSettings(**tables)})
     assert read_facts(Workspace(tmp_path, settings)).context["bm25"].numeric == numeric
+
+
+@pytest.mark.parametrize("name", ["age", "click_30d", "repeat_rate", "days_since_click", "[/b]"])
+@pytest.mark.parametrize("holds", ["text", "number"])
+def test_any_attribute_gives_columns_that_can_be_declared(name: str, holds: str) -> None:
+    settings = WorkspaceConfig.model_validate(
+        {**config().model_dump(), "attributes": {name: holds}}
+    )
+    facts = of_items(name, column(numeric=holds == "number"))
+    assert any(name in each for each in names(facts, settings))
+    terminal = Console(file=StringIO(), width=500)
+    with terminal.capture() as shown:
+        terminal.print(render_proposal(propose(facts, settings)))
+    assert name in shown.get()

@@ -1,6 +1,7 @@
 """Opening of a table: a missing file, no rows, a missing column or a wrong type are refused."""
 
 from collections.abc import Collection, Mapping
+from copy import copy
 from dataclasses import dataclass
 from glob import glob
 from itertools import groupby
@@ -21,8 +22,8 @@ def with_columns(contract: type[dy.Schema], extra: Mapping[str, dy.Column]) -> t
     declared = {}
     for place, (name, column) in enumerate(extra.items()):
         # An alias, since a class has methods of its own under some names.
-        column.alias = name
-        declared[f"declared_{place}"] = column
+        declared[f"declared_{place}"] = named = copy(column)
+        named.alias = name
     return type(contract.__name__, (contract,), {"__doc__": contract.__doc__, **declared})
 
 

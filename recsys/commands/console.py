@@ -42,8 +42,15 @@ class _Pace(ProgressColumn):
 class Terminal(Console):
     """A rich console that shows long steps as bars with the time spent and the time left.
 
-    Away from a terminal each step leaves one line when it ends.
+    Away from a terminal each step leaves one line when it ends. Brackets are no markup: they may
+    stand in names.
+
+    Args:
+        stderr: Whether it writes there.
     """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False)
 
     def track(self, steps: Iterable[T], label: str, total: int) -> Iterable[T]:
         """Pass the steps through and show how far they are; a `data_contracts.progress.Track`."""

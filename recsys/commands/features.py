@@ -49,7 +49,7 @@ def list_features(
         chosen = features_of(config)
         beside = list(row_features(config).features[len(chosen.features) :])
     if markdown:
-        console.print(list_markdown(chosen), markup=False, soft_wrap=True, highlight=False, end="")
+        console.print(list_markdown(chosen), soft_wrap=True, highlight=False, end="")
     else:
         console.print(render_list(chosen, beside))
 
@@ -91,7 +91,7 @@ def propose_features(
     opened = Workspace.open(workspace)
     proposal = propose(read_facts(opened), opened.config)
     console.print(render_proposal(proposal))
-    console.print(proposal.toml(), markup=False, highlight=False, soft_wrap=True)
+    console.print(proposal.toml(), highlight=False, soft_wrap=True)
     path = workspace / CONFIG_NAME
     if write:
         write_columns(proposal.settings.columns or (), path)
@@ -128,7 +128,7 @@ def compare_executors(
     else:
         report = check_parity(opened, since, until, limit, console.track)
     for line in render_parity(report):
-        console.print(line, markup=False, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True, highlight=False)
     if not report.is_equal:
         raise typer.Exit(1)
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from features.feature_set import FeatureSet
 from features.kinds.base import Feature
@@ -26,9 +25,9 @@ def render_list(features: FeatureSet, beside: Sequence[Feature]) -> Table:
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold", ratio=3 if heading == "meaning" else None)
     for row in _rows(features.features):
-        table.add_row(*map(Text, row))
+        table.add_row(*row)
     for row in _rows(beside):
-        table.add_row(*map(Text, row), style="dim")
+        table.add_row(*row, style="dim")
     count = len(features.features)
     table.caption = f"{count} columns" + (f", {len(beside)} more for evaluation" if beside else "")
     table.caption_justify = "left"

@@ -26,6 +26,7 @@ _STYLES = {
 }
 SETTINGS: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": GRID,

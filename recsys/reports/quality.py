@@ -36,7 +36,7 @@ def render_quality(report: QualityReport) -> RenderableType:
     for column in report.worst_first[:SHOWN]:
         worst = column.worst
         table.add_row(
-            Text(column.name),
+            column.name,
             share(column.missing),
             plain(column.quantiles["0.5"]),
             "-" if worst is None else f"{worst.psi:.2f}",

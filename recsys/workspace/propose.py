@@ -294,9 +294,8 @@ def render_proposal(proposal: Proposal) -> RenderableType:
     table.add_column("what")
     table.add_column("why")
     for group in proposal.groups:
-        count = str(len(group.columns)) if group.columns else "left out"
-        style = "" if group.columns else "dim"
-        table.add_row(*map(Text, (count, group.title, group.why)), style=style)
+        count = Text(str(len(group.columns)) if group.columns else "left out")
+        table.add_row(count, group.title, group.why, style="" if group.columns else "dim")
     total = sum(len(group.columns) for group in proposal.groups)
     table.caption = f"{total} columns"
     table.caption_justify = "left"

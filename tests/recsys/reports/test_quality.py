@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 from rich.console import Console
 
 from features.checks.quality import ColumnQuality, Histogram, PeriodQuality, QualityReport
+from recsys.commands.console import Terminal
 from recsys.reports.numbers import plain, share
 from recsys.reports.quality import SHOWN, quality_page, render_quality, save_quality
 
@@ -95,6 +96,15 @@ def test_a_report_without_later_periods_has_a_page_too() -> None:
     page = quality_page(REPORT.model_copy(update={"columns": (alone,)}))
     assert "Drift after" not in page
     assert "calm" in page
+
+
+def test_a_column_of_any_name_is_drawn_and_shown() -> None:
+    name = r"a $\frac{[/b]$ price"
+    odd = REPORT.model_copy(update={"columns": (column(name, 1.5),)})
+    assert f"<code>{name}</code>" in quality_page(odd)
+    with (terminal := Terminal()).capture() as shown:
+        terminal.print(render_quality(odd))
+    assert name in shown.get()
 
 
 def test_both_files_are_written(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from features.kinds.base import Feature
 from features.kinds.co_visitation import CoVisitation
 from features.kinds.counts import Rate, WindowCount, WindowSum
 from features.kinds.item import Age, AttributeNumber, Price
+from recsys.commands.console import Terminal
 from recsys.labels.split import SplitSettings
 from recsys.workspace.config import (
     CONFIG_NAME,
@@ -25,7 +26,7 @@ from recsys.workspace.config import (
 )
 from recsys.workspace.facts import STRAYS, ColumnFacts, WorkspaceFacts, read_facts
 from recsys.workspace.feature_sets import features_of
-from recsys.workspace.propose import Proposal, propose
+from recsys.workspace.propose import Proposal, propose, render_proposal
 from recsys.workspace.workspace import Workspace
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -236,3 +237,17 @@ def test_a_number_is_proposed_only_where_backfill_takes_it(
     tables["impressions"] = str(tmp_path / "impressions.parquet")
     settings = trained_workspace.config.model_copy(update={"tables": TableSettings(**tables)})
     assert read_facts(Workspace(tmp_path, settings)).context["bm25"].numeric == numeric
+
+
+@pytest.mark.parametrize("name", ["age", "click_30d", "repeat_rate", "days_since_click", "[/b]"])
+@pytest.mark.parametrize("holds", ["text", "number"])
+def test_any_attribute_gives_columns_that_can_be_declared(name: str, holds: str) -> None:
+    settings = WorkspaceConfig.model_validate(
+        {**config().model_dump(), "attributes": {name: holds}}
+    )
+    facts = of_items(name, column(numeric=holds == "number"))
+    assert any(name in each for each in names(facts, settings))
+    terminal = Terminal()
+    with terminal.capture() as shown:
+        terminal.print(render_proposal(propose(facts, settings)))
+    assert name.split("_", maxsplit=1)[0] in shown.get()

@@ -138,7 +138,8 @@ def weight(online: OnlineFeatures, items: int) -> dict[str, float]:
     """Give the bytes of the state by what they grow with."""
     state = online.state
     users = max(len(state.users), 1)
-    by_item = by_user = by_pair = pairs = tiles = 0
+    by_item = by_pair = pairs = tiles = 0
+    by_user = state.history.bytes_used / users
     for key, table in state.tables.items():
         row = (table.totals.shape[1] + table.ends.shape[1]) * 8
         tiles += sum(
@@ -155,8 +156,6 @@ def weight(online: OnlineFeatures, items: int) -> dict[str, float]:
             by_user += row
         elif key == ("item",):
             by_item += row
-    rings = state.history
-    by_user += sum(getattr(rings, name)[0:1].nbytes for name in ("item", "kind", "time"))
     return {
         "mb_per_million_items": by_item,
         "mb_per_million_users": by_user,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.arrays.compiled import compiled
-from features.arrays.key_index import MISSING, grown
+from features.arrays.key_index import grown
 from features.log.history import History
 
 _LEAST_USERS = 16
@@ -100,8 +100,9 @@ class OnlineHistory:
             self._lay_anew()
 
     def of_user(self, user: int) -> History:
-        """Give one user's history, newest first, [1, k]; empty for a guest or an unknown user."""
-        return History(*_unrolled(self._arena, self.k, user))
+        """Give one user's history, newest first; empty for a guest or an unknown user."""
+        item, kind, time = _unrolled(self._arena, user)
+        return History(np.array([0, len(item)]), item, kind, time)
 
     def packed(self, users: int) -> PackedHistories:
         """Lay the histories of the first `users` codes end to end."""
@@ -231,16 +232,13 @@ def _moved(
 
 
 @compiled
-def _unrolled(arena: Arena, k: int, user: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _unrolled(arena: Arena, user: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Copy one user's ring, its newest first."""
     items, kinds, times, starts, rings, _ = arena
-    item = np.full((1, k), np.int32(MISSING))
-    kind = np.full((1, k), np.int16(MISSING))
-    time = np.zeros((1, k), np.int64)
-    if 0 <= user < len(rings):
-        room, newest, count = rings[user]
-        for back in range(count):
-            place = starts[user] + (newest - back) % room
-            item[0, back] = items[place]
-            kind[0, back] = kinds[place]
-            time[0, back] = times[place]
+    count = rings[user, COUNT] if 0 <= user < len(rings) else np.int32(0)
+    item, kind = np.empty(count, np.int32), np.empty(count, np.int16)
+    time = np.empty(count, np.int64)
+    for back in range(count):
+        place = starts[user] + (rings[user, NEWEST] - back) % rings[user, ROOM]
+        item[back], kind[back], time[back] = items[place], kinds[place], times[place]
     return item, kind, time

@@ -15,7 +15,7 @@ class LabelledSlates:
     Attributes:
         rows: The requests; items by place in the catalogue.
         grade: uint8 [n_rows].
-        history: Of each request's user, [n_requests, k].
+        history: Of each request's user.
         query: int32 [n_requests], place among the query vectors; -1 without a query.
         labels_end: Last instant whose events may have decided a grade, UTC microseconds.
     """

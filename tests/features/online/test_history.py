@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.arrays.key_index import MISSING
 from features.online.history import OnlineHistory
 
 USERS = 4
@@ -43,9 +42,9 @@ def _columns(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 def _assert_same(history: OnlineHistory, lists: _Lists) -> None:
     for user, rows in enumerate(lists.of):
         found = history.of_user(user)
-        newest = [row[1:] for row in rows[::-1]] + [(MISSING, MISSING, 0)] * (lists.k - len(rows))
-        kept = zip(found.item[0], found.kind[0], found.time[0], strict=True)
-        assert [tuple(map(int, each)) for each in kept] == newest
+        assert found.starts.tolist() == [0, len(rows)]
+        kept = zip(found.item, found.kind, found.time, strict=True)
+        assert [tuple(map(int, each)) for each in kept] == [row[1:] for row in rows[::-1]]
         assert history.count[user] == len(rows)
         assert history.last_times()[user] == (rows[-1][3] if rows else 0)
 

@@ -36,11 +36,13 @@ NEIGHBOURS = 100
 EVENTS_A_DAY = 100_000
 LATE_US = 1_000
 PURCHASES = 0.15
+_DEFAULT = FeatureSettings()
 
 
-def shop(items: int, rng: np.random.Generator) -> OnlineFeatures:
+def shop(
+    items: int, rng: np.random.Generator, settings: FeatureSettings = _DEFAULT
+) -> OnlineFeatures:
     """Give an executor of the default set, every item having met as many as are kept."""
-    settings = FeatureSettings()
     features = default_features(settings, KINDS, logged=True)
     catalogue = Catalogue(
         [f"item-{place}" for place in range(items)],

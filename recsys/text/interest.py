@@ -33,11 +33,14 @@ _LEAST = np.float32(1e-30)
 
 
 def ages(history: History, time: np.ndarray) -> np.ndarray:
-    """Give log(1 + days) from each past interaction to its request, float32 [m].
+    """Give the age of each past interaction at its request.
 
     Args:
         history: Of the users of the requests.
         time: int64 [n], UTC microseconds of the requests.
+
+    Returns:
+        log(1 + days), float32 [m].
     """
     days = np.maximum((np.repeat(time, history.lengths) - history.time) / DAY, 0)
     return np.log1p(days).astype(np.float32)

@@ -62,10 +62,8 @@ class History:
         Returns:
             Of the values' type, [n, width].
         """
-        laid = np.full((len(self), width), fill, values.dtype)
-        lengths = np.minimum(self.lengths, width)
-        laid[np.arange(width) < lengths[:, None]] = values[_places(self.starts[:-1], lengths)]
-        return laid
+        # Place -1, the last one, is beyond the end of a history.
+        return np.append(values, values.dtype.type(fill))[_columns(self.starts, width)]
 
     def _from(self, starts: np.ndarray, lengths: np.ndarray) -> "History":
         """Take a run of interactions for each row, int64 [n] where it begins and how long it is."""
@@ -75,6 +73,16 @@ class History:
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+
+@compiled
+def _columns(starts: np.ndarray, width: int) -> np.ndarray:
+    """Places of each row's first interactions, int64 [n, width]; -1 beyond its end."""
+    places = np.full((len(starts) - 1, width), -1, np.int64)
+    for row in range(len(places)):
+        for column in range(min(width, starts[row + 1] - starts[row])):
+            places[row, column] = starts[row] + column
+    return places
 
 
 def _places(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -52,6 +52,7 @@ bench-serving: $(DEVELOPMENT) | $(BENCH_BUNDLE)
 
 bench-features: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks.features.online
+	$(BIN)/python -m benchmarks.features.memory
 	$(BIN)/python -m benchmarks.features.backfill $(BENCH_LOGS) --events $(EVENTS) --scaling-events $(EVENTS)
 	$(BIN)/python -m benchmarks.features.baselines $(BENCH_LOGS)
 	$(BIN)/python -m benchmarks.features.backfill_kill $(BENCH_LOGS)/killed

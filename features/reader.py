@@ -50,6 +50,7 @@ class Reader(ABC):
     find_snapshot: Callable[[], Snapshot]
     _codes: dict[Key, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _past: np.ndarray | None = field(default=None, init=False, repr=False)
     _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
     _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
@@ -58,7 +59,7 @@ class Reader(ABC):
 
     @cached_property
     def history(self) -> History:
-        """Last interactions of each request's user before the moment, [n_requests, k]."""
+        """Last interactions of each request's user before the moment."""
         return self.find_history()
 
     @cached_property
@@ -131,6 +132,19 @@ class Reader(ABC):
             self._attributes[name] = codes
         return codes
 
+    def past_items(self, newest: int) -> np.ndarray:
+        """Items of the user's newest interactions.
+
+        Args:
+            newest: Interactions to look at.
+
+        Returns:
+            int32 [n_requests, newest]; `MISSING` beyond the history's end.
+        """
+        if self._past is None or self._past.shape[1] < newest:
+            self._past = self.history.padded(self.history.item, newest)
+        return self._past[:, :newest]
+
     def meetings(self, how: str, newest: int) -> np.ndarray:
         """Co-visitation strength of each candidate with the user's newest items.
 
@@ -139,17 +153,16 @@ class Reader(ABC):
             newest: Items of the history to look at.
 
         Returns:
-            float32 [n_rows, newest], fewer columns when the history is shorter; 0 for pairs that
-            were never co-visited and beyond the history's end.
+            float32 [n_rows, newest], 0 for pairs that were never co-visited and beyond the
+            history's end.
         """
-        width = min(newest, self.history.item.shape[1])
         strength = self._meetings.get(how)
-        if strength is None or strength.shape[1] < width:
-            strength = self._meetings[how] = self._strength(how, width)
-        return strength[:, :width]
+        if strength is None or strength.shape[1] < newest:
+            strength = self._meetings[how] = self._strength(how, newest)
+        return strength[:, :newest]
 
     def _strength(self, how: str, width: int) -> np.ndarray:
-        past = self.history.item[:, :width]
+        past = self.past_items(width)
         if len(past) == 1:
             if self.slate_places is None:
                 self.slate_places = self.snapshot.places(self.rows.item)

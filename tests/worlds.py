@@ -157,7 +157,6 @@ def planted_taste(requests: int = 400, seed: int = 0, dim: int = 16) -> Taste:
         [random.choice(np.flatnonzero(side == taste), past, replace=False) for taste in liked]
     )
     time = NOON + np.arange(requests) * DAY // 100
-    shape = history.shape
     slates = LabelledSlates(
         Rows(
             time,
@@ -167,9 +166,10 @@ def planted_taste(requests: int = 400, seed: int = 0, dim: int = 16) -> Taste:
         ),
         grade.ravel().astype(np.uint8),
         History(
-            history.astype(np.int32),
-            np.zeros(shape, np.int16),
-            np.repeat(time[:, None] - DAY, past, axis=1),
+            np.arange(requests + 1) * past,
+            history.ravel().astype(np.int32),
+            np.zeros(history.size, np.int16),
+            np.repeat(time - DAY, past),
         ),
         np.full(requests, MISSING, np.int32),
         int(time[-1]) + DAY,

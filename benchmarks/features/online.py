@@ -36,11 +36,13 @@ NEIGHBOURS = 100
 EVENTS_A_DAY = 100_000
 LATE_US = 1_000
 PURCHASES = 0.15
+_DEFAULT = FeatureSettings()
 
 
-def shop(items: int, rng: np.random.Generator) -> OnlineFeatures:
+def shop(
+    items: int, rng: np.random.Generator, settings: FeatureSettings = _DEFAULT
+) -> OnlineFeatures:
     """Give an executor of the default set, every item having met as many as are kept."""
-    settings = FeatureSettings()
     features = default_features(settings, KINDS, logged=True)
     catalogue = Catalogue(
         [f"item-{place}" for place in range(items)],
@@ -138,7 +140,8 @@ def weight(online: OnlineFeatures, items: int) -> dict[str, float]:
     """Give the bytes of the state by what they grow with."""
     state = online.state
     users = max(len(state.users), 1)
-    by_item = by_user = by_pair = pairs = tiles = 0
+    by_item = by_pair = pairs = tiles = 0
+    by_user = state.history.bytes_used / users
     for key, table in state.tables.items():
         row = (table.totals.shape[1] + table.ends.shape[1]) * 8
         tiles += sum(
@@ -155,8 +158,6 @@ def weight(online: OnlineFeatures, items: int) -> dict[str, float]:
             by_user += row
         elif key == ("item",):
             by_item += row
-    rings = state.history
-    by_user += sum(getattr(rings, name)[0:1].nbytes for name in ("item", "kind", "time"))
     return {
         "mb_per_million_items": by_item,
         "mb_per_million_users": by_user,

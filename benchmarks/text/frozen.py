@@ -10,7 +10,6 @@ The candidate's own copies in the history are left out, as for the interest matc
 
 import numpy as np
 
-from features.arrays.key_index import MISSING
 from features.kinds.slate import slate_percentile
 from recsys.labels.slates import LabelledSlates
 from recsys.text.head import leading_directions
@@ -39,8 +38,8 @@ def frozen_columns(vectors: np.ndarray, slates: LabelledSlates, newest: int) -> 
     found = np.full((len(rows), 2), np.nan, np.float32)
     for request in range(len(slates)):
         low, high = rows.offsets[request : request + 2]
-        past = slates.history.item[request, :newest]
-        found[low:high] = compare(table, rows.item[low:high], past[past != MISSING], _WIDTH)
+        past = slates.history.of(request).item[:newest]
+        found[low:high] = compare(table, rows.item[low:high], past, _WIDTH)
     place = slate_percentile(found[:, 1].astype(np.float64), rows.request)
     return np.column_stack([found, place]).astype(np.float32)
 

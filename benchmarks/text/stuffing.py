@@ -65,7 +65,7 @@ class Stage:
         random = np.random.default_rng(seed)
         found = []
         offsets = self.slates.rows.offsets
-        there = np.flatnonzero(self.slates.history.item[:, 0] >= 0)
+        there = np.flatnonzero(self.slates.history.lengths)
         for request in random.permutation(there)[:count]:
             rows = np.arange(offsets[request], offsets[request + 1])
             losers = rows[(self.slates.grade[rows] == 0) & (self.slates.rows.item[rows] >= 0)]
@@ -88,7 +88,7 @@ class Stage:
         vectors = self.texts.backend.encode(
             item_texts(pl.concat(named), template, limits).to_list()
         )
-        history = self.slates.history.take(np.array([request]))
+        history = self.slates.history.of(request)
         time = int(self.slates.rows.request_time[request])
         slate = self.signals.read(item, {}, history, time, None)
         interest = self.signals.interest

@@ -1,15 +1,11 @@
 """The batch executor's histories: the last interactions of every user at a midnight."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.arrays.clock import DAY
-from features.arrays.key_index import MISSING
 from features.log.events import Events
-from features.log.history import (
-    History,
-)
 
 _TIDY_ROWS = 100_000
 
@@ -29,31 +25,9 @@ class RecentHistory:
     forget_days: int
     events: Events
     _tidy_at: int = _TIDY_ROWS
-    _order: np.ndarray | None = field(default=None, compare=False)
-    _users: np.ndarray | None = field(default=None, compare=False)
-
-    def of_user(self, user: int) -> History:
-        """Give one user's history as of the midnight, [1, k]; guests have none."""
-        if self._order is None or self._users is None:
-            self._order = np.argsort(self.events.user, kind="stable")
-            self._users = self.events.user[self._order]
-        # A bound of the array's own type: any other would have the whole array converted first.
-        bounds = np.array((user, user + 1), self._users.dtype)
-        low, high = np.searchsorted(self._users, bounds) if user >= 0 else (0, 0)
-        rows = self._order[low:high][::-1][: self.k]
-        history = History(
-            np.full((1, self.k), MISSING, np.int32),
-            np.full((1, self.k), MISSING, np.int16),
-            np.zeros((1, self.k), np.int64),
-        )
-        history.item[0, : len(rows)] = self.events.item[rows]
-        history.kind[0, : len(rows)] = self.events.kind[rows]
-        history.time[0, : len(rows)] = self.events.time[rows]
-        return history
 
     def advance(self, day: Events, midnight: int) -> None:
         """Fold in what became known on a day, up to the midnight after it."""
-        self._order = self._users = None
         new = day.take(np.flatnonzero((day.user >= 0) & (day.item >= 0)))
         both = Events.join([self.events, new])
         if (new.time != new.known).any():
@@ -67,7 +41,6 @@ class RecentHistory:
     def tidy(self) -> None:
         """Drop interactions that are no longer among the last `k` of their user."""
         order = np.argsort(self.events.user, kind="stable")
-        self._order = self._users = None
         users = self.events.user[order]
         ends = np.searchsorted(users, users, side="right")
         keep = np.sort(order[ends - np.arange(len(users)) <= self.k])

@@ -39,7 +39,7 @@ class LastShare(Feature):
         return [] if self.attribute == ITEM else [self.attribute]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        past = reader.history.item[:, : self.newest]
+        past = reader.past_items(self.newest)
         if self.attribute == ITEM:
             own, others = reader.rows.item, past
         else:
@@ -80,7 +80,7 @@ class TagAffinity(Feature):
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         tags, rows = reader.catalogue.lists[Items.tags.name], reader.rows
-        past = reader.history.item[:, : self.newest]
+        past = reader.past_items(self.newest)
         length = (past != MISSING).sum(axis=1)
         place, tag = tags.of_items(past.ravel())
         taken, times = np.unique(

@@ -15,25 +15,80 @@ _NONE = -1
 
 @dataclass(frozen=True)
 class History:
-    """The last interactions of some users, newest first.
+    """The last interactions of some users, laid end to end, each user's newest first.
 
     Attributes:
-        item: int32 [n, k], place of the item; `MISSING` beyond the end of the history.
-        kind: int16 [n, k], place of the kind; `MISSING` beyond the end.
-        time: int64 [n, k], UTC microseconds; 0 beyond the end.
+        starts: int64 [n + 1], where each user's interactions begin, and where the last ones end.
+        item: int32 [m], place of the item.
+        kind: int16 [m], place of the kind.
+        time: int64 [m], UTC microseconds.
     """
 
+    starts: np.ndarray
     item: np.ndarray
     kind: np.ndarray
     time: np.ndarray
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Interactions of each user, int64 [n]."""
+        return np.diff(self.starts)
+
+    def of(self, row: int) -> "History":
+        """History of one row alone; parts of the same arrays."""
+        low, high = self.starts[row : row + 2]
+        return History(
+            np.array([0, high - low]), self.item[low:high], self.kind[low:high], self.time[low:high]
+        )
+
     def take(self, rows: np.ndarray) -> "History":
         """Histories of some rows, repeated as asked."""
-        return History(self.item[rows], self.kind[rows], self.time[rows])
+        return self._from(self.starts[rows], self.lengths[rows])
 
     def newest(self, count: int) -> "History":
         """Keep the newest `count` interactions of each user."""
-        return History(self.item[:, :count], self.kind[:, :count], self.time[:, :count])
+        if self.lengths.max(initial=0) <= count:
+            return self
+        return self._from(self.starts[:-1], np.minimum(self.lengths, count))
+
+    def padded(self, values: np.ndarray, width: int, fill: int = MISSING) -> np.ndarray:
+        """Lay values of the interactions out by user.
+
+        Args:
+            values: [m], such as `item`.
+            width: Newest interactions of each user to give.
+            fill: Stands beyond the end of a history.
+
+        Returns:
+            Of the values' type, [n, width].
+        """
+        # Place -1, the last one, is beyond the end of a history.
+        return np.append(values, values.dtype.type(fill))[_columns(self.starts, width)]
+
+    def _from(self, starts: np.ndarray, lengths: np.ndarray) -> "History":
+        """Take a run of interactions for each row, int64 [n] where it begins and how long it is."""
+        places = _places(starts, lengths)
+        ends = np.append(0, np.cumsum(lengths))
+        return History(ends, self.item[places], self.kind[places], self.time[places])
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+@compiled
+def _columns(starts: np.ndarray, width: int) -> np.ndarray:
+    """Places of each row's first interactions, int64 [n, width]; -1 beyond its end."""
+    places = np.full((len(starts) - 1, width), -1, np.int64)
+    for row in range(len(places)):
+        for column in range(min(width, starts[row + 1] - starts[row])):
+            places[row, column] = starts[row] + column
+    return places
+
+
+def _places(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Places of runs laid end to end, int64 [m]."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)
 
 
 def last_interactions(
@@ -53,7 +108,7 @@ def last_interactions(
         forget_days: How long a history remembers.
 
     Returns:
-        Histories, [n, k].
+        A history of each.
     """
     past = _Past(
         _plain(events.user, np.int32),
@@ -68,7 +123,12 @@ def last_interactions(
         (time // DAY - forget_days) * DAY,
         np.argsort(time, kind="stable"),
     )
-    return History(*_walk_back(past, asked, k))
+    most = _known_before(past, asked, k)
+    starts = np.append(0, np.cumsum(most))
+    lengths, item, kind, moment = _walk_back(past, asked, starts)
+    history = History(starts, item, kind, moment)
+    # Shorter than what is known are those of which a part is forgotten.
+    return history if (lengths == most).all() else history._from(starts[:-1], lengths)
 
 
 class _Past(NamedTuple):
@@ -103,25 +163,52 @@ def _plain(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
 
 
 @compiled
-def _walk_back(past: _Past, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _known_before(past: _Past, asked: _Asked, k: int) -> np.ndarray:
+    """Count the events of each query's user that were known, int64 [n], `k` at the most."""
+    known = np.zeros(_users(past), np.int64)
+    most = np.zeros(len(asked.user), np.int64)
+    event = 0
+    for question in asked.order:
+        while event < len(past.known) and past.known[event] < asked.time[question]:
+            if past.user[event] >= 0 and past.item[event] >= 0:
+                known[past.user[event]] += 1
+            event += 1
+        user = asked.user[question]
+        if 0 <= user < len(known):
+            most[question] = min(known[user], k)
+    return most
+
+
+@compiled
+def _users(past: _Past) -> np.int64:
+    """Give the number after the highest code of a user."""
+    users = np.int64(0)
+    for one in past.user:
+        users = max(users, np.int64(one) + 1)
+    return users
+
+
+@compiled
+def _walk_back(
+    past: _Past, asked: _Asked, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Chain each user's events up as they become known, newest first, and walk the chains.
 
     Args:
         past: The events.
         asked: The queries.
-        k: Interactions to give at the most.
+        starts: int64 [n + 1], where the answer to each may stand.
 
     Returns:
-        The arrays of a history.
+        The length of each answer, int64 [n], and items, kinds and times.
     """
-    users = np.int64(0)
-    for one in past.user:
-        users = max(users, np.int64(one) + 1)
+    users = _users(past)
     newest = np.full(users, _NONE, np.int64)
     older = np.full(len(past.user), _NONE, np.int64)
-    item = np.full((len(asked.user), k), np.int32(MISSING), np.int32)
-    kind = np.full((len(asked.user), k), np.int16(MISSING), np.int16)
-    moment = np.zeros((len(asked.user), k), np.int64)
+    lengths = np.zeros(len(asked.user), np.int64)
+    item = np.zeros(starts[-1], np.int32)
+    kind = np.zeros(starts[-1], np.int16)
+    moment = np.zeros(starts[-1], np.int64)
     event = 0
     for question in asked.order:
         while event < len(past.known) and past.known[event] < asked.time[question]:
@@ -130,14 +217,14 @@ def _walk_back(past: _Past, asked: _Asked, k: int) -> tuple[np.ndarray, np.ndarr
             event += 1
         user = asked.user[question]
         at = newest[user] if 0 <= user < users else _NONE
-        column = 0
-        while column < k and at != _NONE and past.time[at] >= asked.first[question]:
-            item[question, column] = past.item[at]
-            kind[question, column] = past.kind[at]
-            moment[question, column] = past.time[at]
+        place = starts[question]
+        end = starts[question + 1]
+        while place < end and at != _NONE and past.time[at] >= asked.first[question]:
+            item[place], kind[place], moment[place] = past.item[at], past.kind[at], past.time[at]
             at = older[at]
-            column += 1
-    return item, kind, moment
+            place += 1
+        lengths[question] = place - starts[question]
+    return lengths, item, kind, moment
 
 
 @compiled

@@ -92,4 +92,4 @@ def _see_users(online: OnlineState) -> None:
             np.maximum.at(seen, user, last)
     histories = online.history
     known = np.flatnonzero(histories.count[: len(online.users)])
-    np.maximum.at(seen, known, histories.time[known, histories.newest[known]])
+    np.maximum.at(seen, known, histories.last_times()[known])

@@ -21,18 +21,17 @@ from features.online.counters.keys import HashedKeys
 from features.online.counters.table import CounterTable
 from features.online.dedup import SeenIds
 from features.online.events import EncodedEvents, ShownSlate
-from features.online.history import OnlineHistory
+from features.online.history import OnlineHistory, PackedHistories
 from features.online.state import EventCounts, OnlineState, Retention
 from features.online.users import Users
 
 STATE_FILE = "state.safetensors"
 FORMAT = ArrayFormat(
     "an online state",
-    2,
+    3,
     "begin with the bundle's state and fold the events since again",
     BundleError,
 )
-_RINGS = ("item", "kind", "time", "newest", "count")
 
 
 def save_state(state: OnlineState, folder: Path) -> None:
@@ -43,8 +42,9 @@ def save_state(state: OnlineState, folder: Path) -> None:
         folder: Where to write.
     """
     users, shown = len(state.users), state.pending.shown
-    state.history.make_room(users)
-    arrays = {f"history/{name}": getattr(state.history, name)[:users] for name in _RINGS}
+    arrays: Arrays = {
+        f"history/{name}": array for name, array in vars(state.history.packed(users)).items()
+    }
     for place, table in enumerate(state.tables.values()):
         arrays |= _table_arrays(f"tables/{place}/", table)
     arrays["users/seen"] = state.users.seen[:users]
@@ -89,7 +89,7 @@ def load_state(
         state.users = Users(user_ids)
         state.users.seen[: len(user_ids)] = file.array("users/seen", len(user_ids))
         state.users.free = list(head["free"])
-        _fill_rings(state.history, file, len(user_ids))
+        state.history = _histories(file, retention.history, len(user_ids))
         state.ids = SeenIds.of_arrays(file.part("ids/"))
         state.visits = SeenIds.of_arrays(file.part("visits/"))
         numbers = file.array("pending/numbers")
@@ -113,10 +113,11 @@ def _head(state: OnlineState) -> dict[str, Any]:
     }
 
 
-def _fill_rings(history: OnlineHistory, file: ArrayFile, users: int) -> None:
-    history.make_room(users)
-    for name in _RINGS:
-        getattr(history, name)[:users] = file.array(f"history/{name}", users)
+def _histories(file: ArrayFile, k: int, users: int) -> OnlineHistory:
+    count = file.array("history/count", users)
+    total = int(count.sum())
+    parts = [file.array(f"history/{name}", total) for name in ("item", "kind", "time")]
+    return OnlineHistory.of_packed(k, PackedHistories(count, *parts))
 
 
 def _table_arrays(prefix: str, table: CounterTable) -> Arrays:

@@ -238,7 +238,7 @@ def _gain_by_history(
     both, behaviour = (
         columns[MetricKey(ALL, model, NDCG_AT_10)] for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY)
     )
-    length = (rows.slates.history.item >= 0).sum(axis=1)
+    length = rows.slates.history.lengths
     names, gains = [], []
     for low, high, name in _HISTORIES:
         inside = (length >= low) & (length <= (high if high is not None else length.max(initial=0)))

@@ -15,7 +15,7 @@ class LabelledSlates:
     Attributes:
         rows: The requests; items by place in the catalogue.
         grade: uint8 [n_rows].
-        history: Of each request's user, [n_requests, k].
+        history: Of each request's user.
         query: int32 [n_requests], place among the query vectors; -1 without a query.
         labels_end: When the last attribution window is over, UTC microseconds: no later event
             decided a grade.

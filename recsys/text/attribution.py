@@ -143,7 +143,7 @@ def differentiable_match(
         table: The catalogue in the space of matches.
         item: Place of the candidate, whose own copies in the history are left out; negative for an
             unknown item.
-        history: Of the request's user, [1, k].
+        history: Of the request's user.
         time: UTC microseconds of the request.
         query: Text vector of the query, float32 [dim]; None without one.
 
@@ -151,10 +151,10 @@ def differentiable_match(
         What `InterestTable.match` gives, from vectors float32 [b, dim] that gradients pass through.
     """
     head = head_of(table)
-    usable = (history.item[0] >= 0) & table.known[history.item[0]]
-    past = history.item[0][usable]
-    kind = torch.from_numpy(history.kind[0][usable].astype(np.int64))
-    age = torch.from_numpy(ages(history, np.array([time]))[0][usable])
+    usable = table.known[history.item]
+    past = history.item[usable]
+    kind = torch.from_numpy(history.kind[usable].astype(np.int64))
+    age = torch.from_numpy(ages(history, np.array([time]))[usable])
     vectors, others = torch.from_numpy(table.past[past]), torch.from_numpy(past != item)
     logits = torch.from_numpy(table.logits[past]) + head.circumstances(kind, age)
     wish = torch.zeros(head.space)

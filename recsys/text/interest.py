@@ -33,9 +33,17 @@ _LEAST = np.float32(1e-30)
 
 
 def ages(history: History, time: np.ndarray) -> np.ndarray:
-    """Give log(1 + days) from each past interaction to the request, float32 [n, k]."""
-    days = np.maximum((time[:, None] - history.time) / DAY, 0)
-    return np.where(history.item < 0, 0, np.log1p(days)).astype(np.float32)
+    """Give the age of each past interaction at its request.
+
+    Args:
+        history: Of the users of the requests.
+        time: int64 [n], UTC microseconds of the requests.
+
+    Returns:
+        log(1 + days), float32 [m].
+    """
+    days = np.maximum((np.repeat(time, history.lengths) - history.time) / DAY, 0)
+    return np.log1p(days).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class InterestTable:
         Args:
             candidates: From `candidates`, float32 [n, space].
             item: int32 [n], places in the catalogue; negative for unknown items.
-            history: Of the request's user, [1, k].
+            history: Of the request's user.
             time: UTC microseconds of the request.
             query: Text vector of the query, float32 [dim]; None or NaN without one.
 
@@ -140,7 +148,7 @@ class InterestTable:
         Args:
             candidates: From `candidates`, float32 [n, space].
             item: int32 [n], places in the catalogue; negative for unknown items.
-            history: Of the request's user, [1, k].
+            history: Of the request's user.
             time: UTC microseconds of the request.
 
         Returns:
@@ -148,8 +156,8 @@ class InterestTable:
             candidate's match, float32 [n, p]; 0 for the candidate's own copies, NaN for candidates
             without text.
         """
-        past = history.item[0]
-        usable = (past >= 0) & self.known[past]
+        past = history.item
+        usable = self.known[past]
         if not usable.any():
             return np.zeros(0, np.int32), np.zeros((len(item), 0), np.float32)
         places = past[usable]
@@ -168,8 +176,8 @@ class InterestTable:
     def _attention(
         self, places: np.ndarray, history: History, usable: np.ndarray, time: int
     ) -> np.ndarray:
-        age = ages(history, np.array([time]))[0][usable]
-        kind = self.weights["kind"][np.maximum(history.kind[0][usable], 0)]
+        age = ages(history, np.array([time]))[usable]
+        kind = self.weights["kind"][history.kind[usable]]
         slope, bend = self.weights["recency"]
         return self.logits[places] + kind + slope * age + bend * np.square(age) / 5
 

@@ -38,7 +38,7 @@ class TextSignals:
         Args:
             item: int32 [n], places in the catalogue; negative for unknown items.
             inline: Text vectors of candidates that brought their text, by place among the n.
-            history: Of the request's user, [1, k], newest first.
+            history: Of the request's user, newest first.
             time: UTC microseconds of the request.
             query: Text vector of the query, float32 [dim]; None or NaN without one.
 
@@ -75,7 +75,7 @@ def match_rows(
         match[span] = signals.read(
             rows.item[span],
             {},
-            slates.history.take(np.array([request])),
+            slates.history.of(request),
             int(rows.request_time[request]),
             query_vectors[asked] if asked >= 0 else None,
         )

@@ -130,7 +130,7 @@ def _choose(requests: Requests, log: Log, forget_days: int) -> _Example:
     """Choose the last request of the test whose user has a history, and rank its slate anew."""
     slates, frame = requests.slates, requests.frame
     offsets = slates.rows.offsets
-    known = (slates.history.item >= 0).sum(axis=1)
+    known = slates.history.lengths
     chosen = int(np.flatnonzero(known == known.max())[-1])
     low, high = int(offsets[chosen]), int(offsets[chosen + 1])
     rows = frame.slice(low, high - low)
@@ -138,14 +138,14 @@ def _choose(requests: Requests, log: Log, forget_days: int) -> _Example:
     user = slates.rows.request_user[chosen : chosen + 1]
     end = np.array([log.end_day * DAY])
     interactions = without_sessions(log.interactions)
-    past = last_interactions(interactions, user, end, _PAST, forget_days).item[0]
+    past = last_interactions(interactions, user, end, _PAST, forget_days).item
     request = RankRequest(
         candidates=[Candidate(item_id=item) for item in items],
         user_id=rows[Impressions.user_id.name][0],
         explain=True,
         top_k=_SHOWN,
     )
-    return _Example(request, tuple(int(place) for place in past if place >= 0))
+    return _Example(request, tuple(past.tolist()))
 
 
 def _show(console: Terminal, workspace: Workspace, example: _Example, answer: RankResponse) -> None:

@@ -32,6 +32,11 @@ class Deltas:
         """Amount added to each, int64 [n]."""
         return self._amounts[: self._used]
 
+    @property
+    def bytes_used(self) -> int:
+        """Memory of the arrays, in bytes."""
+        return self._rows.nbytes + self._amounts.nbytes
+
     def add(self, rows: np.ndarray, amounts: np.ndarray) -> None:
         """Add to some rows; rows may repeat."""
         self._make_room(len(rows))

@@ -138,7 +138,7 @@ def fingerprint_of(
     rows, history = slates.rows, slates.history
     for array in (
         *(rows.request_time, rows.offsets, rows.item, slates.grade, slates.query),
-        *(history.item, history.kind, history.time),
+        *(history.starts, history.item, history.kind, history.time),
     ):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

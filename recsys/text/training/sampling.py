@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_contracts.errors import DataError
-from features.log.history import History
 from recsys.labels.slates import LabelledSlates
 from recsys.labels.supply import Supply, usable_slates
 from recsys.text.interest import ages
@@ -92,18 +91,18 @@ class Sampler:
         rows = self.slates.rows
         chosen, valid = self._candidates(requests, random)
         past = self.slates.history.take(requests)
-        past = past.newest(max(int((past.item >= 0).sum(axis=1).max()), 1))
-        silent = (past.item < 0) | ~self.known[np.maximum(past.item, 0)]
-        past = History(np.where(silent, -1, past.item), past.kind, past.time)
+        width = max(int(past.lengths.max()), 1)
+        past_item = past.padded(np.where(self.known[past.item], past.item, -1), width)
+        age = past.padded(ages(past, rows.request_time[requests]), width)
         item = np.where(valid, rows.item[chosen], 0).astype(np.int64)
         return Draw(
             item,
             np.where(valid, self.gain[chosen], 0),
             valid,
             self.popularity[item],
-            past.item.astype(np.int64),
-            past.kind.astype(np.int64),
-            ages(past, rows.request_time[requests]),
+            past_item.astype(np.int64),
+            past.padded(past.kind, width).astype(np.int64),
+            np.where(past_item < 0, np.float32(0), age),
             self.slates.query[requests].astype(np.int64),
         )
 

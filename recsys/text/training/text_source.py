@@ -115,7 +115,7 @@ def _own_rows(vectors: np.ndarray, first: int) -> np.ndarray:
 
 def texts_of_slates(source: TextSource, slates: LabelledSlates) -> np.ndarray:
     """List the distinct texts of requests: candidates, histories and queries, int64 [n]."""
-    items = np.unique(np.append(slates.rows.item, slates.history.item.ravel()))
+    items = np.unique(np.append(slates.rows.item, slates.history.item))
     queries = np.unique(slates.query)
     places = np.append(
         source.item_text[items[items >= 0]], source.query_text[queries[queries >= 0]]

@@ -28,7 +28,9 @@ def validation_ndcg(
     Returns:
         The mean; NaN when no request has a positive.
     """
-    signals = TextSignals(table_of(model, vectors.items), slates.history.item.shape[1])
+    signals = TextSignals(
+        table_of(model, vectors.items), int(slates.history.lengths.max(initial=0))
+    )
     match = match_rows(signals, slates, vectors.queries)
     score = np.where(np.isnan(match), -np.inf, match)
     gain = np.asarray(gains)[slates.grade]

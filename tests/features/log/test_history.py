@@ -9,7 +9,7 @@ from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.batch.history import RecentHistory
 from features.log.events import Events
-from features.log.history import last_interactions
+from features.log.history import History, last_interactions
 
 K = 3
 FORGET = 5
@@ -54,11 +54,16 @@ def _walk(events: Events, user: int, time: int) -> list[tuple[int, int, int]]:
         and events.time[place] >= (time // DAY - FORGET) * DAY
     ]
     past.sort(key=lambda place: (events.time[place], events.known[place], place))
-    newest = [
+    return [
         (int(events.item[place]), int(events.kind[place]), int(events.time[place]))
         for place in past[::-1][:K]
     ]
-    return newest + [(MISSING, MISSING, 0)] * (K - len(newest))
+
+
+def _listed(history: History, row: int) -> list[tuple[int, int, int]]:
+    one = history.of(row)
+    assert one.starts.tolist() == [0, history.lengths[row]]
+    return list(zip(one.item.tolist(), one.kind.tolist(), one.time.tolist(), strict=True))
 
 
 @given(ROWS, ASKED, st.sampled_from((1, DAY)))
@@ -69,10 +74,10 @@ def test_the_last_interactions_stand_newest_first(
     user, time = np.array(asked, np.int64).reshape(-1, 2).T
     time = time * unit
     history = last_interactions(events, user.astype(np.int32), time, K, FORGET)
-    assert history.item.shape == (len(asked), K)
+    assert len(history) == len(asked)
+    assert len(history.item) == len(history.kind) == len(history.time) == history.starts[-1]
     for place, (who, when) in enumerate(asked):
-        found = zip(history.item[place], history.kind[place], history.time[place], strict=True)
-        assert [tuple(map(int, each)) for each in found] == _walk(events, who, when * unit)
+        assert _listed(history, place) == _walk(events, who, when * unit)
 
 
 @given(ROWS, st.booleans())
@@ -85,10 +90,11 @@ def test_recent_forgets_nothing_of_the_last_k_but_what_is_too_old(
         recent.advance(events.between(day * DAY, (day + 1) * DAY), (day + 1) * DAY)
         if tidies:
             recent.tidy()
-        for user in range(-1, 6):
-            found = recent.of_user(user)
-            kept = zip(found.item[0], found.kind[0], found.time[0], strict=True)
-            assert [tuple(map(int, each)) for each in kept] == _walk(events, user, (day + 1) * DAY)
+        users, midnight = np.arange(-1, 6), np.full(7, (day + 1) * DAY)
+        assert (recent.events.time >= (day + 1 - FORGET) * DAY).all()
+        kept = last_interactions(recent.events, users, midnight, K, FORGET)
+        for place, user in enumerate(users.tolist()):
+            assert _listed(kept, place) == _walk(events, user, (day + 1) * DAY)
         if tidies:
             users, counts = np.unique(recent.events.user, return_counts=True)
             assert (counts <= K).all()
@@ -109,8 +115,7 @@ def test_what_is_kept_and_the_day_give_the_whole_history(
     both = Events.join([recent.events, events.between(day * DAY, (day + 1) * DAY)])
     history = last_interactions(both, user, time, K, FORGET)
     for place, (who, of_day) in enumerate(asked):
-        found = zip(history.item[place], history.kind[place], history.time[place], strict=True)
-        assert [tuple(map(int, each)) for each in found] == _walk(events, who, day * DAY + of_day)
+        assert _listed(history, place) == _walk(events, who, day * DAY + of_day)
 
 
 @pytest.mark.parametrize("rows", [np.array([1, 0, 1]), np.array([0])])
@@ -122,5 +127,25 @@ def test_newest_and_take_cut_columns_and_rows(rows: np.ndarray) -> None:
         K,
         FORGET,
     )
-    np.testing.assert_array_equal(history.newest(1).item, [[3], [2]])
-    np.testing.assert_array_equal(history.take(rows).item[:, 0], np.array([3, 2])[rows])
+    assert history.item.tolist() == [3, 4, 2]
+    assert history.newest(1).item.tolist() == [3, 2]
+    assert history.newest(2) is history
+    taken = history.take(rows)
+    assert [taken.of(n).item.tolist() for n in range(len(rows))] == [
+        [[3, 4], [2]][row] for row in rows
+    ]
+    np.testing.assert_array_equal(history.padded(history.item, 3, -7), [[3, 4, -7], [2, -7, -7]])
+    np.testing.assert_array_equal(history.padded(history.kind, 1), [[1], [0]])
+
+
+@pytest.mark.parametrize("k", [K, 1000])
+def test_a_history_takes_what_its_interactions_take(k: int) -> None:
+    history = last_interactions(
+        _events([(1, 0, 4, 0, 0), (2, 0, 3, 1, 0), (3, 1, 2, 0, 0)]),
+        np.array([0, 1, 7]),
+        np.array([9, 9, 9]),
+        k,
+        FORGET,
+    )
+    arrays = (history.starts, history.item, history.kind, history.time)
+    assert sum(array.nbytes for array in arrays) == (3 + 1) * 8 + 3 * (4 + 2 + 8)

@@ -46,7 +46,7 @@ def test_at_the_cut_off_it_gives_the_values_of_the_batch(
     np.testing.assert_array_equal(matrix, batch.select(FEATURES.names).to_numpy())
     assert matrix.dtype == np.float32
     assert matrix.flags.c_contiguous
-    assert reader.history.item.shape == (1, SETTINGS.history)
+    assert len(reader.history) == 1
 
 
 def _moved(online: OnlineFeatures, time: int) -> list[str]:

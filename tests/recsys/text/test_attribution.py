@@ -12,7 +12,6 @@ from torch import Tensor
 
 from data_contracts.errors import UsageError
 from features.arrays.clock import DAY
-from features.arrays.key_index import MISSING
 from features.log.history import History
 from recsys.text.attribution import Score, differentiable_match, word_shares
 from recsys.text.encoder.bert import TextEncoder, mean_pooled
@@ -120,15 +119,15 @@ def test_the_match_as_a_function_is_the_match(seed: int, asked: bool, empty: boo
     vectors = random_vectors(random)
     table = table_of(random_model(seed), vectors)
     length = 0 if empty else int(random.integers(1, PAST + 1))
-    inside = np.arange(PAST)[None] < length
     history = History(
-        np.where(inside, random.integers(0, ITEMS, (1, PAST)), MISSING).astype(np.int32),
-        np.where(inside, random.integers(0, KINDS, (1, PAST)), MISSING).astype(np.int16),
-        np.where(inside, NOON - random.integers(0, 400 * DAY, (1, PAST)), 0),
+        np.array([0, length]),
+        random.integers(0, ITEMS, length).astype(np.int32),
+        random.integers(0, KINDS, length).astype(np.int16),
+        NOON - random.integers(0, 400 * DAY, length),
     )
     query = random.normal(size=DIM).astype(np.float32) if asked else None
-    for place in (0, 5, int(history.item[0, 0])):
-        if place < 0 or np.isnan(vectors[place, 0]):
+    for place in (0, 5, *history.item[:1].tolist()):
+        if np.isnan(vectors[place, 0]):
             continue
         item = np.array([place], np.int32)
         expected = table.match(table.candidates(item), item, history, NOON, query)

@@ -40,11 +40,13 @@ def torch_match(
     """Score a request on the path that training takes."""
     known = ~np.isnan(vectors[:, 0])
     text = torch.from_numpy(np.nan_to_num(vectors))
-    past_item = np.where(known[np.maximum(history.item, 0)], history.item, MISSING)
-    places = torch.from_numpy(past_item.astype(np.int64))
+    width = max(len(history.item), 1)
+    past_item = np.where(known[history.item], history.item, MISSING)
+    places = torch.from_numpy(history.padded(past_item, width).astype(np.int64))
     past = model.tower(model.past, text[places.clamp(min=0)])
-    age = torch.from_numpy(ages(History(past_item, history.kind, history.time), np.array([NOON])))
-    logits = model.attention(past, torch.from_numpy(history.kind.astype(np.int64)), age)
+    age = torch.from_numpy(history.padded(ages(history, np.array([NOON])), width))
+    kind = torch.from_numpy(history.padded(history.kind, width).astype(np.int64))
+    logits = model.attention(past, kind, age)
     candidate = torch.from_numpy(item.astype(np.int64))
     z = model.tower(model.item, text[candidate.clamp(min=0)])
     user = UserBatch(past, logits, places, torch.from_numpy(np.nan_to_num(query))[None])
@@ -62,11 +64,11 @@ def test_the_table_scores_as_the_head_was_trained(seed: int, asked: bool, empty:
     vectors, model = random_vectors(random), random_model(seed)
     item = random.integers(MISSING, ITEMS, 10).astype(np.int32)
     length = 0 if empty else int(random.integers(1, PAST + 1))
-    inside = np.arange(PAST)[None] < length
     history = History(
-        np.where(inside, random.integers(0, ITEMS, (1, PAST)), MISSING).astype(np.int32),
-        np.where(inside, random.integers(0, KINDS, (1, PAST)), MISSING).astype(np.int16),
-        np.where(inside, NOON - random.integers(0, 400 * DAY, (1, PAST)), 0),
+        np.array([0, length]),
+        random.integers(0, ITEMS, length).astype(np.int32),
+        random.integers(0, KINDS, length).astype(np.int16),
+        NOON - random.integers(0, 400 * DAY, length),
     )
     query = random.normal(size=DIM).astype(np.float32) if asked else np.full(DIM, np.nan, "f4")
     table = table_of(model, vectors)
@@ -88,9 +90,11 @@ def table(vectors: np.ndarray) -> InterestTable:
 
 
 def history_of(*items: int) -> History:
-    shape = (1, len(items))
     return History(
-        np.array([items], np.int32), np.zeros(shape, np.int16), np.full(shape, NOON - DAY)
+        np.array([0, len(items)]),
+        np.array(items, np.int32),
+        np.zeros(len(items), np.int16),
+        np.full(len(items), NOON - DAY),
     )
 
 
@@ -113,7 +117,7 @@ def test_the_own_copy_in_the_history_says_nothing(table: InterestTable) -> None:
         return float(table.match(table.candidates(item), item, history_of(*past), NOON, None)[0])
 
     assert match(4, 1, 2) == pytest.approx(match(1, 2), abs=1e-5)
-    assert match(4) == pytest.approx(match(MISSING), abs=1e-5)
+    assert match(4) == pytest.approx(match(), abs=1e-5)
     assert match(1) != pytest.approx(match(2), abs=1e-2)
 
 

@@ -231,19 +231,18 @@ def test_histories_hold_the_newest_events_before_the_request(
     slates = read_slates(
         trained_workspace, tiny_log, query_texts(trained_workspace), WHOLE, PAST
     ).slates
-    inside = slates.history.item >= 0
-    times = np.where(inside, slates.history.time, np.iinfo(np.int64).max)
-    assert (slates.history.time < slates.rows.request_time[:, None])[inside].all()
-    assert (np.diff(np.where(inside, times, 0), axis=1) <= 0).all()
+    history = slates.history
+    assert (history.time < np.repeat(slates.rows.request_time, history.lengths)).all()
+    assert (np.diff(history.padded(history.time, PAST, 0), axis=1) <= 0).all()
     interactions = trained_workspace.scan("interactions").collect()
-    chosen = int(np.flatnonzero(inside.sum(axis=1) == PAST)[-1])
+    chosen = int(np.flatnonzero(history.lengths == PAST)[-1])
     user = tiny_log.user_ids[int(slates.rows.request_user[chosen])]
     past = interactions.filter(
         Interactions.user_id.col == user,
         Interactions.timestamp.col.dt.timestamp("us") < int(slates.rows.request_time[chosen]),
     ).sort(Interactions.timestamp.name)
     newest = past[Interactions.timestamp.name].dt.timestamp("us").to_list()[-PAST:][::-1]
-    assert slates.history.time[chosen].tolist() == newest
+    assert history.of(chosen).time.tolist() == newest
 
 
 def test_a_cut_is_the_same_requests(trained_workspace: Workspace, tiny_log: Log) -> None:
@@ -255,7 +254,10 @@ def test_a_cut_is_the_same_requests(trained_workspace: Workspace, tiny_log: Log)
     assert len(left) + len(right) == len(slates)
     np.testing.assert_array_equal(np.append(left.grade, right.grade), slates.grade)
     np.testing.assert_array_equal(np.append(left.rows.item, right.rows.item), slates.rows.item)
-    np.testing.assert_array_equal(right.history.item, slates.history.item[middle:])
+    assert len(right.history) == len(right)
+    for part in ("item", "kind", "time"):
+        both = [getattr(each.history, part) for each in (left, right)]
+        np.testing.assert_array_equal(np.concatenate(both), getattr(slates.history, part))
     assert (left.rows.offsets[0], right.rows.offsets[0]) == (0, 0)
 
 

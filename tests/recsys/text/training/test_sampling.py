@@ -22,7 +22,6 @@ def world() -> LabelledSlates:
     grade[TAKEN_OFTEN : TAKEN_OFTEN + TAKEN_SELDOM, SELDOM] = 1
     grade[TAKEN_OFTEN + TAKEN_SELDOM :, slate - 1] = 1
     time = NOON + np.arange(REQUESTS)
-    nothing = np.full((REQUESTS, 1), MISSING)
     return LabelledSlates(
         Rows(
             time,
@@ -31,7 +30,12 @@ def world() -> LabelledSlates:
             item.ravel().astype(np.int32),
         ),
         grade.ravel().astype(np.uint8),
-        History(nothing.astype(np.int32), nothing.astype(np.int16), np.zeros((REQUESTS, 1), "i8")),
+        History(
+            np.zeros(REQUESTS + 1, np.int64),
+            np.zeros(0, np.int32),
+            np.zeros(0, np.int16),
+            np.zeros(0, np.int64),
+        ),
         np.full(REQUESTS, MISSING, np.int32),
         int(time[-1]),
     )

@@ -220,6 +220,8 @@ def evaluate(
     opened = Workspace.open(workspace)
     several = f" --seeds {seeds}" if seeds > 1 else ""
     command = f"recsys evaluate {workspace}{several}"
+    if cold and bundle:
+        raise typer.BadParameter("--cold trains anew what recsys.toml says: it takes no --bundle")
     if cold:
         command = f"{command} --cold --share {share:g}"
         result = evaluate_cold(opened, share, seeds, command, track)

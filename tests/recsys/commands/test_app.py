@@ -10,8 +10,7 @@ from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
 from features.checks.quality import QualityReport
 from recsys.bundle.manifest import MANIFEST
-from recsys.evaluation.evaluate import ALL
-from recsys.evaluation.result import RANDOM, TEXT_ONLY, EvaluationResult
+from recsys.evaluation.result import ALL, RANDOM, TEXT_ONLY, EvaluationResult
 from recsys.metrics.ranking import AUC
 from recsys.workspace.config import CONFIG_NAME
 from recsys.workspace.workspace import TABLES, Workspace

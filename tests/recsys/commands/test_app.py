@@ -1,4 +1,5 @@
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,39 @@ def test_a_folder_that_is_no_workspace_is_refused(recsys: Command, tmp_path: Pat
         assert code == 1
         assert f"no file {tmp_path / CONFIG_NAME}" in said
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_every_command_takes_a_relative_path(
+    recsys: Command, tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tiny_workspace.root
+    monkeypatch.chdir(root.parent)
+    shutil.rmtree(tiny_workspace.bundles)
+    for command in (
+        ("validate", root.name),
+        ("backfill", root.name, "--again"),
+        ("features", "list", root.name),
+        ("features", "quality", root.name),
+        ("features", "init", root.name, "--write"),
+        ("encoder", "embed", root.name),
+        ("train", root.name),
+        ("evaluate", root.name),
+        ("evaluate", root.name, "--bundle", tiny_workspace.bundle().relative_to(root.parent)),
+        ("evaluate", root.name, "--cold", "--share", 0.2),
+        ("explain", root.name, "--item", "i000000"),
+    ):
+        code, said = recsys(*command)
+        assert code == 0, (command, said)
+    assert [path.name for path in root.parent.iterdir()] == [root.name]
+    assert not (root / root.name).exists()
+
+
+def test_a_launch_takes_no_bundle(recsys: Command, trained_workspace: Workspace) -> None:
+    bundle = trained_workspace.bundle()
+    code, said = recsys("evaluate", trained_workspace.root, "--cold", "--bundle", bundle)
+    assert code == 2
+    assert "takes no --bundle" in said
 
 
 def test_a_corrupt_bundle_is_refused(recsys: Command, tiny_workspace: Workspace) -> None:

@@ -1,7 +1,10 @@
 """A simulated launch on the tiny shop: nothing of the launched items is known before the test."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -13,19 +16,24 @@ from features.arrays.clock import NO_TIME
 from features.counter_spec import ITEM
 from features.kinds.counts import WindowCount
 from features.log.log import Log
+from recsys.bundle.bundle import TEXT_RECORD
 from recsys.evaluation.cold_start import AGAINST_ALL, COLD, LAUNCHED, Launch, evaluate_cold, without
 from recsys.evaluation.result import (
     BEHAVIOUR_ONLY,
     POPULARITY,
     POPULARITY_RATE,
     TEXT_AND_BEHAVIOUR,
+    TEXT_ONLY,
     EvaluationResult,
 )
 from recsys.metrics.ranking import AUC
+from recsys.text.settings import Mode
+from recsys.text.training.model import TextRecord
 from recsys.training.data import TrainingData
 from recsys.workspace.config import CONFIG_NAME, write_config
 from recsys.workspace.feature_sets import features_of
 from recsys.workspace.workspace import TABLES, Workspace
+from tests.worlds import copy_folder, listing
 
 SHARE = 0.2
 
@@ -182,3 +190,49 @@ def test_the_features_of_the_workspace_itself_are_left_alone(
     made = {path.name for path in shop.root.iterdir()} - tables
     assert made == {CONFIG_NAME, "cache", COLD, "features"}
     assert [path.name for path in (shop.root / "features").iterdir()] == ["log"]
+
+
+@pytest.fixture
+def small_shop(shop: Workspace, tiny_encoder: Path, tmp_path: Path) -> Workspace:
+    """A copy of the shop with the features of its launch, and an encoder that trains in seconds."""
+    root = copy_folder(shop.root, tmp_path / "shop")
+    text = shop.config.text.model_copy(update={"encoder": str(tiny_encoder), "steps": 2})
+    write_config(shop.config.model_copy(update={"text": text}), root / CONFIG_NAME)
+    return Workspace.open(root)
+
+
+def give_bundle(workspace: Workspace, bundle: Path, mode: Mode) -> None:
+    """Give the workspace a bundle whose text model was trained in a mode by a command."""
+    current = copy_folder(bundle, workspace.bundle())
+    shutil.copy2(workspace.root / CONFIG_NAME, current / CONFIG_NAME)
+    record = TextRecord.model_validate_json((current / TEXT_RECORD).read_bytes())
+    changed = record.model_copy(update={"mode": mode})
+    (current / TEXT_RECORD).write_text(changed.model_dump_json(), encoding="utf-8")
+
+
+def test_a_launch_is_judged_in_the_bundles_mode_on_features_that_are_there(
+    result: EvaluationResult, small_shop: Workspace, tiny_bundle_folder: Path
+) -> None:
+    assert result.bundle.endswith("text model in mode head")
+    rows = small_shop.cold(SHARE).rows
+    before = listing(rows)
+    found = {}
+    for mode in get_args(Mode)[::3]:
+        shutil.rmtree(small_shop.bundles, ignore_errors=True)
+        give_bundle(small_shop, tiny_bundle_folder, mode)
+        found[mode] = evaluate_cold(small_shop, SHARE, 1, "")
+        assert found[mode].bundle.endswith(f"text model in mode {mode}")
+    head, full = (found[mode].estimate(AGAINST_ALL, TEXT_ONLY, AUC) for mode in ("head", "full"))
+    assert head != full
+    behaviour = {each.estimate(AGAINST_ALL, BEHAVIOUR_ONLY, AUC) for each in found.values()}
+    assert len(behaviour) == 1
+    assert listing(rows) == before
+
+
+def test_a_launch_is_not_judged_beside_a_bundle_of_other_settings(
+    result: EvaluationResult, small_shop: Workspace, tiny_bundle_folder: Path
+) -> None:
+    assert result.values
+    copy_folder(tiny_bundle_folder, small_shop.bundle())
+    with pytest.raises(UsageError, match=r"another \[features\], \[text\]"):
+        evaluate_cold(small_shop, SHARE, 1, "")

@@ -168,11 +168,7 @@ def evaluate_cold(
 
 
 def _mode(data: TrainingData, seed: int) -> Mode:
-    """Say in which mode a seed's text model is trained: its bundle's, or what a bundle would get.
-
-    Raises:
-        UsageError: The bundle was trained with other settings than a launch would be now.
-    """
+    """Say in which mode a seed's text model is trained: its bundle's, or what one would get."""
     folder, config = data.workspace.bundle(seed), data.config
     if not folder.exists():
         return mode_of_training(data, seed)

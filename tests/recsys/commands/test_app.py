@@ -172,7 +172,6 @@ def test_every_command_takes_a_relative_path(
         ("encoder", "embed", root.name),
         ("train", root.name),
         ("evaluate", root.name),
-        ("evaluate", root.name, "--bundle", tiny_workspace.bundle().relative_to(root.parent)),
         ("evaluate", root.name, "--cold", "--share", 0.2),
         ("explain", root.name, "--item", "i000000"),
     ):

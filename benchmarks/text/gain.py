@@ -20,8 +20,9 @@ from benchmarks.text.frozen import FROZEN_COLUMNS, frozen_columns
 from benchmarks.text.ranker_table import MATCH, PARTS, SLICES, ranked
 from recsys.bundle.bundle import load_bundle
 from recsys.evaluation.cold_start import AGAINST_ALL, COLD, LAUNCHED, evaluate_cold
-from recsys.evaluation.evaluate import ALL, NEW_TO_USER, evaluate
+from recsys.evaluation.evaluate import NEW_TO_USER, evaluate
 from recsys.evaluation.result import (
+    ALL,
     BEHAVIOUR_ONLY,
     TEXT_AND_BEHAVIOUR,
     EvaluationResult,

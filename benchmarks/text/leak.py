@@ -105,7 +105,7 @@ def ndcg(
 def per_request(
     test: RankingRows, score: np.ndarray, gain: np.ndarray, kept: np.ndarray
 ) -> np.ndarray:
-    """Give nDCG@10 over the kept rows of each request; NaN without a positive among them."""
+    """Give nDCG@10 over the kept rows of each request; NaN where nothing can be ordered."""
     request = test.slates.rows.request[kept]
     sizes = np.bincount(request, minlength=len(test.slates))
     filled = np.flatnonzero(sizes)

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from recsys.evaluation.evaluate import ALL, NEW_TO_USER
+from recsys.evaluation.evaluate import NEW_TO_USER
+from recsys.evaluation.result import ALL
 from recsys.evaluation.slices import clusters_of, slice_of, values_of
 from recsys.metrics.intervals import Estimate, bootstrap_means
 from recsys.metrics.ranking import NDCG_AT_10

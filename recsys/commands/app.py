@@ -227,6 +227,8 @@ def evaluate(
     opened = Workspace.open(workspace)
     several = f" --seeds {seeds}" if seeds > 1 else ""
     command = f"recsys evaluate {workspace}{several}"
+    if cold and bundle:
+        raise typer.BadParameter("--cold trains anew what recsys.toml says: it takes no --bundle")
     if cold:
         require_fit(opened, track=track)
         command = f"{command} --cold --share {share:g}"

@@ -67,7 +67,7 @@ def embed(
     text, encoding = opened.config.text, opened.config.encoding
     if precision is not None:
         encoding = encoding.model_copy(update={"precision": precision})
-    items, cache = opened.scan("items"), opened.cache.absolute()
+    items, cache = opened.scan("items"), opened.cache
     if engine == "ray":
         report = embed_on_ray(
             items, text, encoding, cache, workers=workers, address=address, track=track

@@ -40,8 +40,8 @@ _PLACE = "place in the history"
 _NOTE = (
     "MIND, Microsoft News Dataset (Wu et al., ACL 2020; for research under Microsoft's licence). "
     "Times are read as UTC. The publisher shuffled the order within each slate, so positions are "
-    "not where the news stood. The clicks of a history carry no times: they stand one minute apart "
-    "before the user's first impression."
+    "not where the news stood. The clicks of a history carry no times and no visits: they stand a "
+    "minute apart before the user's first impression, each a visit of its own."
 )
 
 
@@ -161,7 +161,10 @@ def _clicks(shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _history_clicks(behaviours: pl.DataFrame) -> tuple[pl.DataFrame, Ledger]:
-    """The clicks before each user's first impression, oldest first, one minute apart."""
+    """The clicks before each user's first impression, oldest first, one minute apart.
+
+    Each is a visit: as one, a reader of years would count as someone who came once.
+    """
     length = pl.col(HISTORY).list.len()
     rows = behaviours.sort(_TIME.name, maintain_order=True).with_columns(
         _USER.col.is_first_distinct().alias("first"),
@@ -174,8 +177,10 @@ def _history_clicks(behaviours: pl.DataFrame) -> tuple[pl.DataFrame, Ledger]:
     clicks = tally.set_aside(clicks.select(of_user), _USER.col.is_null(), "no user")
     later = ~pl.col("first")
     clicks = tally.set_aside(clicks, later, "history of a later row of the user, which repeats it")
+    name = pl.format("history-{}-{}", _USER.col, _PLACE)
     events = clicks.select(
-        pl.format("history-{}-{}", _USER.col, _PLACE).alias(_EVENT.name),
+        name.alias(_EVENT.name),
+        name.alias(Interactions.session_id.name),
         pl.lit(KIND).alias(Interactions.kind.name),
         _USER.col,
         pl.col(HISTORY).alias(_ITEM.name),

@@ -2,8 +2,9 @@
 
 A share of the items is launched as the test period begins. Every interaction with them is taken out
 of the log, so that counters, co-visitation and histories know nothing of them; the text model is
-trained on slates without them, and so is the ranker. In the test they are candidates with
-their text, price and attributes, and what users took of them is still the label.
+trained on slates without them, in the mode of the bundle, and so is the ranker. In the test they
+are candidates with their text, price and attributes, and what users took of them is still the
+label.
 
 A ranker whose every item has a past never learns what text is worth where behaviour is silent. So
 a third as many items again are withheld from the log and from the text model in the same way, but
@@ -18,29 +19,34 @@ from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
 from features.arrays.clock import NO_TIME
 from features.counter_spec import ITEM
+from features.kinds.base import Feature
 from features.log.events import IMPRESSION
 from features.log.log import Log
-from recsys.bundle.bundle import FULL, NO_TEXT
+from recsys.bundle.bundle import FULL, NO_TEXT, TEXT_RECORD
+from recsys.bundle.manifest import read_manifest
 from recsys.evaluation.evaluate import mean_over_bundles, result_of, scores_of
+from recsys.evaluation.rankers import ranker_facts
 from recsys.evaluation.result import LOGGED_ORDER, SAMPLED_ORDER, EvaluationResult
 from recsys.evaluation.slices import slice_of, values_by_key
-from recsys.labels.slates import LabelledSlates
-from recsys.text.signals import TextSignals
-from recsys.text.training.loop import Run, finetune
-from recsys.text.training.text_source import FrozenSource
+from recsys.ranker.ranker import Ranker
+from recsys.text.settings import Mode
+from recsys.text.training.model import TextRecord
 from recsys.training.data import TrainingData
 from recsys.training.rows import RankingRows
 from recsys.training.scorers import fit_scorer
+from recsys.training.text_model import TextRun, mode_of_training, train_text
 from recsys.training.texts import encode_texts
 from recsys.workspace.backfill import open_workspace_log
-from recsys.workspace.config import TableSettings, WorkspaceConfig
-from recsys.workspace.feature_sets import features_of
-from recsys.workspace.workspace import TABLES, Workspace
+from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config
+from recsys.workspace.feature_sets import EvaluationColumns, features_of
+from recsys.workspace.workspace import Workspace
 
 COLD = "cold"
 LAUNCHED = "launched items among themselves"
 AGAINST_ALL = "launched items against all that was not chosen"
 _PRACTICE = 1 / 3
+_LEARNED = ("labels", "split", "features", "text", "ranker")
+"""Parts of the configuration that decide what a bundle learned."""
 
 
 @dataclass(frozen=True)
@@ -130,93 +136,91 @@ def evaluate_cold(
         Values per model and metric among the launched items and against all others.
 
     Raises:
-        UsageError: The share is too small or too large.
+        UsageError: The share is too small or too large, or a bundle has other settings.
     """
     full_log = open_workspace_log(workspace)
     launch = Launch.draw(len(full_log.catalogue), share)
-    log, apart = without(full_log, launch.withheld), _apart(workspace, share)
+    log, apart = without(full_log, launch.withheld), workspace.cold(share)
     data = TrainingData(apart, log, encode_texts(workspace, track))
+    modes = [_mode(data, seed) for seed in range(seeds)]
     data.compute_features(track)
-    collected = []
-    for seed in range(seeds):
-        test, scores = _ranked(data, launch, seed, track)
-        launched = _of_items(test.slates, launch.launched)
+    collected, rankers = [], []
+    for seed, mode in enumerate(modes):
+        test, full, no_text = _trained(data, launch, TextRun(seed, mode), track)
+        launched = test.slates.of_items(launch.launched)
         slices = [
             slice_of(LAUNCHED, test, launched),
             slice_of(AGAINST_ALL, test, launched | (test.slates.grade == 0)),
         ]
+        scores = scores_of(data.config, test, full, no_text)
+        del scores[SAMPLED_ORDER if data.config.slate_source == "sampled" else LOGGED_ORDER]
         collected.append(values_by_key(test, slices, scores, data.config.labels.label_gain))
-    result = result_of(workspace.config, test, mean_over_bundles(collected), command)
-    note = " ".join(filter(None, (workspace.config.note, launch.note)))
-    bundle = "trained for this evaluation without the launched items"
-    return result.model_copy(update={"note": note, "bundle": bundle})
+        rankers.append((full, no_text))
+    result = result_of(workspace.config, test, slices, mean_over_bundles(collected), command)
+    return result.model_copy(
+        update={
+            "note": " ".join(filter(None, (workspace.config.note, launch.note))),
+            "bundle": "trained for this evaluation without the launched items; text model in mode "
+            + ", ".join(dict.fromkeys(modes)),
+            "rankers": ranker_facts(rankers),
+        }
+    )
 
 
-def _apart(workspace: Workspace, share: float) -> Workspace:
-    """Give the same tables a folder of their own for features."""
-    places = {table: workspace.location(table) for table in TABLES}
-    absolute = {
-        table: place if "://" in place else str(workspace.root.resolve() / place)
-        for table, place in places.items()
-    }
-    config = workspace.config.model_copy(update={"tables": TableSettings(**absolute)})
-    return Workspace(workspace.cold(share), config)
+def _mode(data: TrainingData, seed: int) -> Mode:
+    """Say in which mode a seed's text model is trained: its bundle's, or what one would get."""
+    folder, config = data.workspace.bundle(seed), data.config
+    if not folder.exists():
+        return mode_of_training(data, seed)
+    read_manifest(folder)
+    trained = read_config(folder / CONFIG_NAME)
+    others = [part for part in _LEARNED if getattr(trained, part) != getattr(config, part)]
+    if others:
+        raise UsageError(
+            f"bundle {folder}, which was trained with another [{'], ['.join(others)}]",
+            "one trained with recsys.toml as it is, so that a launch is judged as it would be",
+            "train it again: `recsys train`",
+        )
+    return TextRecord.model_validate_json((folder / TEXT_RECORD).read_bytes()).mode
 
 
-def _of_items(slates: LabelledSlates, items: np.ndarray) -> np.ndarray:
-    """Tell which rows are of some items, given as bool [n_items]; bool [n_rows]."""
-    item = slates.rows.item
-    return (item >= 0) & items[np.maximum(item, 0)]
-
-
-def _ranked(
-    data: TrainingData, launch: Launch, seed: int, track: Track
-) -> tuple[RankingRows, dict[str, np.ndarray]]:
-    """Train text model and rankers on a log without the items, and score the test."""
-    config = data.config
-    signals, trained_until = _text_model(data, launch, seed, track)
-    periods = config.periods
+def _trained(
+    data: TrainingData, launch: Launch, run: TextRun, track: Track
+) -> tuple[RankingRows, Ranker, Ranker]:
+    """Train text model and rankers on a log without the items; give the test and the rankers."""
+    periods = data.config.periods
+    text = train_text(data, periods.text, run, track, launch.withheld)
+    data = data.encoded_by(text.encoder, track)
+    signals = data.signals(text.model)
     ranker, validation, test = (
-        _never_shown(config, data.rows(signals, trained_until, period, track), launch)
+        _never_shown(
+            data.config, data.rows(signals, text.record.trained_until, period, track), launch
+        )
         for period in (periods.ranker, periods.validation, periods.test)
     )
     learned, stopping = (
-        rows.only(~_of_items(rows.slates, launch.launched)) for rows in (ranker, validation)
+        rows.only(~rows.slates.of_items(launch.launched)) for rows in (ranker, validation)
     )
     full, no_text = (
-        fit_scorer(config, learned, stopping, part, seed).ranker
+        fit_scorer(data.config, learned, stopping, part, run.seed).ranker
         for part in track((FULL, NO_TEXT), "Training rankers", 2)
     )
-    scores = scores_of(config, test, full, no_text)
-    order = SAMPLED_ORDER if config.slate_source == "sampled" else LOGGED_ORDER
-    return test, {model: score for model, score in scores.items() if model != order}
-
-
-def _text_model(
-    data: TrainingData, launch: Launch, seed: int, track: Track
-) -> tuple[TextSignals, int]:
-    config = data.config
-    slates = data.slates(config.periods.text, config.text.training_history).slates
-    training = finetune(
-        slates.only(~_of_items(slates, launch.withheld)),
-        FrozenSource(data.texts.vectors),
-        config.labels.label_gain,
-        len(data.log.kinds),
-        config.text,
-        Run(seed),
-        track,
-    )
-    return data.signals(training.model), training.trained_until
+    return test, full, no_text
 
 
 def _never_shown(config: WorkspaceConfig, rows: RankingRows, launch: Launch) -> RankingRows:
-    """Blank what features count of the withheld items' impressions, which the log still has."""
-    counted = [
-        place
-        for place, feature in enumerate(features_of(config).features)
-        if any(spec.kind == IMPRESSION and ITEM in spec.key for spec in feature.needs())
-    ]
+    """Blank what columns count of the withheld items' impressions, which the log still has."""
+    blanked = rows.slates.of_items(launch.withheld)
     matrix = rows.matrix.copy()
-    blanked = _of_items(rows.slates, launch.withheld)
-    matrix[np.ix_(blanked, np.array(counted, np.int64))] = np.nan
-    return replace(rows, matrix=matrix)
+    evaluation = dict(rows.evaluation)
+    for place, feature in enumerate(features_of(config).features):
+        if _counts_impressions(feature):
+            matrix[blanked, place] = np.nan
+    for feature in EvaluationColumns.of(config).features:
+        if _counts_impressions(feature):
+            evaluation[feature.name] = np.where(blanked, np.nan, evaluation[feature.name])
+    return replace(rows, matrix=matrix, evaluation=evaluation)
+
+
+def _counts_impressions(feature: Feature) -> bool:
+    return any(spec.kind == IMPRESSION and ITEM in spec.key for spec in feature.needs())

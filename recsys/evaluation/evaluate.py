@@ -10,10 +10,13 @@ from data_contracts.events import Impressions
 from data_contracts.progress import Track, silent
 from features.kinds.base import Feature
 from recsys.bundle.bundle import Bundle, load_bundle
+from recsys.evaluation.rankers import ranker_facts
 from recsys.evaluation.result import (
+    ALL,
     BEHAVIOUR_ONLY,
     LOGGED_ORDER,
     POPULARITY,
+    POPULARITY_RATE,
     RANDOM,
     SAMPLED_ORDER,
     TEXT_AND_BEHAVIOUR,
@@ -26,6 +29,7 @@ from recsys.evaluation.slices import (
     Slice,
     clusters_of,
     estimates_of,
+    sizes_of,
     slice_of,
     text_gain,
     values_by_key,
@@ -41,11 +45,12 @@ from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.feature_sets import EvaluationColumns, features_of
 from recsys.workspace.workspace import Workspace
 
-ALL = "all"
 NEW_TO_USER = "items new to the user"
 NEW_ITEMS = "items under 30 days old"
 """Items whose first strongest interaction is less than 30 days old, or still to come."""
 NEW_USERS = "users with at most 2 visits"
+"""Without guests, of whom nobody knows how often they came. A visit is what the kind `session`
+counts: a user's session on one UTC day, or all of a user's day without a session."""
 
 _READS = ("encoder", "template", "limits", "max_tokens")
 """Settings of [text] that decide what the encoder reads of an item."""
@@ -84,17 +89,20 @@ def evaluate(
         rows = _test_rows(data, bundle, track)
         scores = scores_of(data.config, rows, bundle.full.ranker, bundle.no_text.ranker)
         p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
-        slices = _slices(data.config, rows)
+        slices = slices_of(data.config, rows)
         collected.append(values_by_key(rows, slices, scores, data.config.labels.label_gain))
     columns = mean_over_bundles(collected)
     positive, predicted = rows.slates.grade > 0, np.mean(p_click, axis=0)
-    result = result_of(data.config, rows, columns, command)
+    result = result_of(data.config, rows, slices, columns, command)
     return result.model_copy(
         update={
             "bundle": ", ".join(bundle.fingerprint for bundle in loaded),
             "calibration": tuple(calibration_bins(predicted, positive)),
             "log_loss": log_loss(predicted, positive),
             "gain_by_history": tuple(_gain_by_history(columns, rows)),
+            "rankers": ranker_facts(
+                [(bundle.full.ranker, bundle.no_text.ranker) for bundle in loaded]
+            ),
         }
     )
 
@@ -109,6 +117,7 @@ def mean_over_bundles(
 def result_of(
     config: WorkspaceConfig,
     rows: RankingRows,
+    slices: Sequence[Slice],
     columns: Mapping[MetricKey, np.ndarray],
     command: str,
 ) -> EvaluationResult:
@@ -117,11 +126,12 @@ def result_of(
     Args:
         config: Settings of the workspace.
         rows: The test period.
+        slices: What was looked at of it.
         columns: Values per request, by metric.
         command: The command that makes the result again.
 
     Returns:
-        The result, without a bundle, calibration and gains by history.
+        The result, without a bundle, its rankers, calibration and gains by history.
     """
     values, differences = estimates_of(columns, clusters_of(rows))
     times = rows.requests.frame[Impressions.timestamp.name]
@@ -139,6 +149,8 @@ def result_of(
         n_requests=len(rows.slates),
         n_users=len(np.unique(users[users >= 0])),
         n_guests=int((users < 0).sum()),
+        share_with_text=float((~np.isnan(rows.match)).mean()),
+        sizes=tuple(sizes_of(rows, slices, config.labels.label_gain)),
         values=tuple(values),
         differences=tuple(differences),
     )
@@ -199,9 +211,11 @@ def scores_of(
     order = LOGGED_ORDER if config.slate_source == "logged" else SAMPLED_ORDER
     position = rows.requests.frame[Impressions.position.name].to_numpy()
     match = rows.match.astype(np.float64)
+    rate = columns.popularity_rate
     return {
         RANDOM: np.random.default_rng(0).random(len(match)),
         POPULARITY: _column(rows, columns.popularity),
+        **({} if rate is None else {POPULARITY_RATE: _column(rows, rate)}),
         order: -position.astype(np.float64),
         TEXT_ONLY: np.where(np.isnan(match), -np.inf, match),
         BEHAVIOUR_ONLY: no_text.score(rows.matrix),
@@ -214,12 +228,13 @@ def _column(rows: RankingRows, feature: Feature) -> np.ndarray:
     return np.where(np.isnan(values), -np.inf, values)
 
 
-def _slices(config: WorkspaceConfig, rows: RankingRows) -> list[Slice]:
+def slices_of(config: WorkspaceConfig, rows: RankingRows) -> list[Slice]:
+    """Cut the test: all of it, and where little is known of the item, the user, or the two."""
     columns = EvaluationColumns.of(config)
     everything = np.ones(len(rows.matrix), bool)
     taken = _column(rows, columns.taken)
     first_seen = _column(rows, columns.first_seen)
-    visits = _column(rows, columns.visits)
+    visits = rows.evaluation[columns.visits.name]
     return [
         slice_of(name, rows, kept)
         for name, kept in (

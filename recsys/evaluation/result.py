@@ -11,17 +11,18 @@ from recsys.metrics.calibration import CalibrationBin
 from recsys.metrics.intervals import Estimate
 from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 
+ALL = "all"
 
 RANDOM = "random"
 POPULARITY = "popularity"
+POPULARITY_RATE = "popularity per impression"
 LOGGED_ORDER = "logged order"
 SAMPLED_ORDER = "sampled order"
 TEXT_ONLY = "text only"
 BEHAVIOUR_ONLY = "behaviour only"
 TEXT_AND_BEHAVIOUR = "text and behaviour"
-
 
 HEADLINE = (NDCG_AT_10, MRR, AUC)
 
@@ -37,6 +38,51 @@ class SliceValue(_Part):
     model: str = Field(description="Who ordered the candidates.")
     metric: str = Field(description="What was computed per request.")
     estimate: Estimate = Field(description="Mean over requests, interval over users.")
+
+
+class SliceSize(_Part):
+    """What a slice holds of the test, and how much of that its values rest on."""
+
+    slice: str = Field(description="Which requests, or which of their items, are looked at.")
+    n_candidates: int = Field(ge=0, description="Candidates in the slice.")
+    n_judged: int = Field(
+        ge=0,
+        description="Requests with a positive candidate and another in the slice: no other request "
+        "has a value, by any metric.",
+    )
+    n_users: int = Field(ge=0, description="Users they come from; each guest request is one.")
+    n_without_positive: int = Field(
+        ge=0, description="Requests left out: candidates in the slice, none of them positive."
+    )
+    n_only_positives: int = Field(
+        ge=0, description="Requests left out: all candidates in the slice are positive."
+    )
+    share_of_requests: float = Field(
+        ge=0, le=1, description="Of the requests that have a value on the whole test."
+    )
+    share_of_candidates: float = Field(ge=0, le=1, description="Of the candidates of the test.")
+    says_nothing: Literal["too wide", "too narrow"] | None = Field(
+        None,
+        description="Too wide: it holds over 95% of the requests and of the candidates, so its "
+        "values are those of the whole test. Too narrow: it holds under 1% of the requests.",
+    )
+
+
+class ColumnGain(_Part):
+    """How much of a ranker's fit a column brought."""
+
+    column: str = Field(description="Name of the column.")
+    share: float = Field(description="Of the gain of all splits (LightGBM's `gain`).")
+
+
+class RankerFacts(_Part):
+    """What a ranker is made of."""
+
+    model: str = Field(description="The model in the tables.")
+    trees: tuple[int, ...] = Field(description="Number of trees, by bundle.")
+    importances: tuple[ColumnGain, ...] = Field(
+        description="Columns by falling share of the gain, the mean over bundles; all columns."
+    )
 
 
 class Difference(_Part):
@@ -59,7 +105,7 @@ class Difference(_Part):
 class EvaluationResult(_Part):
     """Everything an evaluation found, and about what."""
 
-    format: Literal[1] = Field(1, description="Version of this form.")
+    format: Literal[2] = Field(2, description="Version of this form.")
     data_name: str = Field(description="Name of the data set.")
     data_origin: Literal["real", "simulated"] = Field(description="Who made the events.")
     slate_source: Literal["logged", "sampled"] = Field(description="Where slates come from.")
@@ -71,7 +117,11 @@ class EvaluationResult(_Part):
     n_requests: int = Field(ge=0, description="Requests in the test period.")
     n_users: int = Field(ge=0, description="Users they come from, without guests.")
     n_guests: int = Field(0, ge=0, description="Requests of guests among them.")
+    share_with_text: float = Field(
+        ge=0, le=1, description="Of the test's candidates that have a text vector."
+    )
     level: float = Field(0.95, gt=0, lt=1, description="Level of all intervals.")
+    sizes: tuple[SliceSize, ...] = Field(description="What each slice holds, in the same order.")
     values: tuple[SliceValue, ...] = Field(description="In the order they are to be shown.")
     differences: tuple[Difference, ...] = Field((), description="Paired comparisons.")
     calibration: tuple[CalibrationBin, ...] = Field(
@@ -83,6 +133,7 @@ class EvaluationResult(_Part):
     gain_by_history: tuple[Difference, ...] = Field(
         (), description="One comparison on slices by length of the user's history, rising."
     )
+    rankers: tuple[RankerFacts, ...] = Field((), description="What the rankers are made of.")
 
     @property
     def slices(self) -> list[str]:
@@ -111,13 +162,9 @@ class EvaluationResult(_Part):
         found = (v.estimate for v in self.values if (v.slice, v.model, v.metric) == wanted)
         return next(found, None)
 
-    def size(self, slice_name: str) -> str:
-        """Say how many requests of a slice have a value, and of how many users or guests."""
-        found = [each.estimate for each in self.values if each.slice == slice_name]
-        requests = max((each.n_requests for each in found), default=0)
-        users = max((each.n_clusters for each in found), default=0)
-        who = "users or guests" if self.n_guests else "users"
-        return f"{requests:,} requests with a positive of {users:,} {who}"
+    def size(self, slice_name: str) -> SliceSize | None:
+        """Give what a slice holds, None when that was not counted."""
+        return next((each for each in self.sizes if each.slice == slice_name), None)
 
 
 def save_result(result: EvaluationResult, path: Path) -> None:

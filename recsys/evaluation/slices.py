@@ -1,4 +1,4 @@
-"""Metrics per request of every model on every slice, their means, and the paired gain from text."""
+"""Slices of the test: what each holds, metrics per request, their means, and the gain from text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsys.evaluation.result import BEHAVIOUR_ONLY, TEXT_AND_BEHAVIOUR, Difference, SliceValue
+from recsys.evaluation.result import (
+    ALL,
+    BEHAVIOUR_ONLY,
+    TEXT_AND_BEHAVIOUR,
+    Difference,
+    SliceSize,
+    SliceValue,
+)
 from recsys.metrics.intervals import Estimate, bootstrap_means
 from recsys.metrics.ranking import (
     AUC,
@@ -30,6 +37,10 @@ _METRICS = (
     (MAP, average_precision),
     (RECALL_AT_10, recall_at_k),
 )
+
+
+WIDE, NARROW = 0.95, 0.01
+"""Shares beyond which a slice says nothing of its own."""
 
 
 class MetricKey(NamedTuple):
@@ -69,13 +80,73 @@ def values_of(
     """Give each metric of each request, float64 [n_requests]; NaN where it is not defined."""
     filled = np.flatnonzero(np.diff(part.offsets))
     offsets = np.append(part.offsets[filled], part.offsets[-1])
-    gain = np.asarray(label_gain, np.float64)[rows.slates.grade[part.rows]]
+    gain = _gains(rows, part, label_gain)
     ranked = rank_rows(offsets, score[part.rows], gain, tie_keys=part.rows.astype(np.uint64))
     values = {}
     for name, metric in _METRICS:
         values[name] = np.full(len(part.offsets) - 1, np.nan)
         values[name][filled] = metric(ranked)
     return values
+
+
+def sizes_of(
+    rows: RankingRows, slices: Sequence[Slice], label_gain: Sequence[float]
+) -> list[SliceSize]:
+    """Count what each slice holds of the test, and name those that say nothing.
+
+    Args:
+        rows: The test.
+        slices: The slices; one named `ALL` is the whole test, and says what the whole test says.
+        label_gain: Gain of each grade.
+
+    Returns:
+        A size per slice, in order.
+    """
+    clusters, everything = clusters_of(rows), np.ones(len(rows.matrix), bool)
+    whole = _outcomes(rows, slice_of(ALL, rows, everything), label_gain)
+    return [
+        _size(rows, part, _outcomes(rows, part, label_gain), whole, clusters) for part in slices
+    ]
+
+
+class _Outcomes(NamedTuple):
+    """Which requests have what in a slice, bool [n_requests] each."""
+
+    judged: np.ndarray
+    without_positive: np.ndarray
+    only_positives: np.ndarray
+
+
+def _outcomes(rows: RankingRows, part: Slice, label_gain: Sequence[float]) -> _Outcomes:
+    sizes = np.diff(part.offsets)
+    positive = _gains(rows, part, label_gain) > 0
+    positives = np.bincount(np.repeat(np.arange(len(sizes)), sizes)[positive], minlength=len(sizes))
+    none, only = positives == 0, positives == sizes
+    return _Outcomes(~none & ~only, none & (sizes > 0), only & (sizes > 0))
+
+
+def _size(
+    rows: RankingRows, part: Slice, held: _Outcomes, whole: _Outcomes, clusters: np.ndarray
+) -> SliceSize:
+    judged = int(held.judged.sum())
+    of_requests = judged / max(int(whole.judged.sum()), 1)
+    of_candidates = len(part.rows) / max(len(rows.matrix), 1)
+    wide = part.name != ALL and min(of_requests, of_candidates) > WIDE
+    return SliceSize(
+        slice=part.name,
+        n_candidates=len(part.rows),
+        n_judged=judged,
+        n_users=len(np.unique(clusters[held.judged])),
+        n_without_positive=int(held.without_positive.sum()),
+        n_only_positives=int(held.only_positives.sum()),
+        share_of_requests=of_requests,
+        share_of_candidates=of_candidates,
+        says_nothing="too wide" if wide else "too narrow" if of_requests < NARROW else None,
+    )
+
+
+def _gains(rows: RankingRows, part: Slice, label_gain: Sequence[float]) -> np.ndarray:
+    return np.asarray(label_gain, np.float64)[rows.slates.grade[part.rows]]
 
 
 def clusters_of(rows: RankingRows) -> np.ndarray:

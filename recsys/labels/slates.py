@@ -60,5 +60,10 @@ class LabelledSlates:
             part, self.grade[kept], self.history.take(there), self.query[there], self.labels_end
         )
 
+    def of_items(self, items: np.ndarray) -> np.ndarray:
+        """Tell which rows are of some items, given as bool [n_items]; bool [n_rows]."""
+        item = self.rows.item
+        return (item >= 0) & items[np.maximum(item, 0)]
+
     def __len__(self) -> int:
         return len(self.rows.request_time)

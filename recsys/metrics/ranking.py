@@ -1,7 +1,8 @@
 """Ranking metrics: one value per request, over rows laid out request after request.
 
 The rows of request `i` are `offsets[i]:offsets[i + 1]` of every flat array. A metric gives one
-float64 per request, and NaN where it is undefined: without a positive row there is nothing to find.
+float64 per request, and NaN where there is nothing to order: no row is positive, or every row is.
+All orders are equally good then, and to count them as won would lift chance as much as a model.
 Means and intervals come second (`recsys.metrics.intervals`).
 
 Rows of equal score are ordered by a hash, never in the order they were given: the
@@ -9,6 +10,7 @@ given order is often the logged one, and a scorer that says nothing must look li
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +45,12 @@ class RankedRows:
     def n_requests(self) -> int:
         """Number of requests, those without rows included."""
         return len(self.offsets) - 1
+
+    @cached_property
+    def judged(self) -> npt.NDArray[np.bool_]:
+        """Whether a request has a positive row and another; else no metric has a value for it."""
+        positives = _sum(self, self.gains > 0)
+        return (positives > 0) & (positives < np.diff(self.offsets))
 
     @property
     def requests(self) -> Ints:
@@ -101,16 +109,16 @@ def ndcg_at_k(ranked: RankedRows, k: int = 10) -> Floats:
     ranks = ranked.ranks
     discount = np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
     best = _sum(ranked, ranked.gains[ideal] * discount)
-    return _ratio(_sum(ranked, ranked.gains * discount), best)
+    return _ratio(ranked, _sum(ranked, ranked.gains * discount), best)
 
 
 def mrr(ranked: RankedRows) -> Floats:
     """Reciprocal rank of the first positive row, at any depth."""
     found = np.flatnonzero(ranked.gains > 0)
     requests, first = np.unique(ranked.requests[found], return_index=True)
-    values = np.full(ranked.n_requests, np.nan)
-    values[requests] = 1 / ranked.ranks[found[first]]
-    return values
+    best = np.ones(ranked.n_requests)
+    best[requests] = ranked.ranks[found[first]]
+    return _ratio(ranked, np.ones(ranked.n_requests), best)
 
 
 def average_precision(ranked: RankedRows) -> Floats:
@@ -118,20 +126,18 @@ def average_precision(ranked: RankedRows) -> Floats:
     positive = ranked.gains > 0
     before = np.concatenate(([0], np.cumsum(positive)))
     found = before[1:] - before[ranked.offsets[:-1]][ranked.requests]
-    return _ratio(_sum(ranked, np.where(positive, found / ranked.ranks, 0.0)), _positives(ranked))
+    precision = _sum(ranked, np.where(positive, found / ranked.ranks, 0.0))
+    return _ratio(ranked, precision, _sum(ranked, positive))
 
 
 def recall_at_k(ranked: RankedRows, k: int = 10) -> Floats:
     """Share of the request's positive rows that stand among the first `k`."""
-    found = _sum(ranked, (ranked.gains > 0) & (ranked.ranks <= k))
-    return _ratio(found, _positives(ranked))
+    positive = ranked.gains > 0
+    return _ratio(ranked, _sum(ranked, positive & (ranked.ranks <= k)), _sum(ranked, positive))
 
 
 def auc(ranked: RankedRows) -> Floats:
-    """Probability that a positive row scores above another row of its request; ties count half.
-
-    NaN for a request without a positive row or with nothing else.
-    """
+    """Probability that a positive row scores above another row of its request; ties count half."""
     requests = ranked.requests
     positive = (ranked.gains > 0).astype(np.float64)
     starts = np.ones(len(requests), dtype=bool)
@@ -139,12 +145,12 @@ def auc(ranked: RankedRows) -> Floats:
     tie = np.cumsum(starts) - 1
     tied_positive = np.bincount(tie, positive)
     tied_other = np.bincount(tie, 1 - positive)
-    others = _sum(ranked, 1 - positive)
+    positives, others = _sum(ranked, positive), _sum(ranked, 1 - positive)
     request_of_tie = requests[starts]
     above = np.cumsum(tied_other) - np.concatenate(([0], np.cumsum(others)))[request_of_tie]
     below = others[request_of_tie] - above
     won = _per_group(request_of_tie, tied_positive * (below + tied_other / 2), ranked.n_requests)
-    return _ratio(won, _positives(ranked) * others)
+    return _ratio(ranked, won, positives * others)
 
 
 def _descending(offsets: Ints, values: Floats, ties: npt.NDArray[np.uint64]) -> Ints:
@@ -179,12 +185,9 @@ def _per_group(groups: Ints, values: Floats | npt.NDArray[np.bool_], n_groups: i
     return np.bincount(groups, values, minlength=n_groups).astype(np.float64, copy=False)
 
 
-def _positives(ranked: RankedRows) -> Floats:
-    return _sum(ranked, ranked.gains > 0)
-
-
-def _ratio(over: Floats, under: Floats) -> Floats:
-    ratio: Floats = np.divide(over, under, out=np.full(len(under), np.nan), where=under > 0)
+def _ratio(ranked: RankedRows, over: Floats, under: Floats) -> Floats:
+    missing = np.full(len(under), np.nan)
+    ratio: Floats = np.divide(over, under, out=missing, where=ranked.judged)
     return ratio
 
 

@@ -14,16 +14,20 @@ from recsys.evaluation.result import (
     TEXT_AND_BEHAVIOUR,
     Difference,
     EvaluationResult,
+    RankerFacts,
     save_result,
 )
 from recsys.metrics.calibration import calibration_error
 from recsys.metrics.intervals import Estimate
 from recsys.reports import plots as figures
-from recsys.reports.numbers import number, signed
+from recsys.reports.numbers import number, share, signed
 from recsys.reports.page import render_page
 from recsys.workspace.workspace import Workspace
 
 EVALUATION = "evaluation"
+
+_SHOWN_COLUMNS, _NAMED = 15, 3
+"""Columns of a ranker on the page, and in the terminal."""
 
 _ORIGIN = {"real": "Real data.", "simulated": "Simulated data: no person made these events."}
 _SLATES = {
@@ -71,7 +75,7 @@ def render_terminal(result: EvaluationResult) -> RenderableType:
     parts: list[RenderableType] = [Text(data_caption(result), "bold"), Text(_method(result), "dim")]
     for name in result.slices:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
-        table.title = Text(f"{name}: {result.size(name)}", "bold")
+        table.title = Text(slice_title(result, name), "bold")
         table.add_column("model", no_wrap=True)
         for metric in metrics:
             table.add_column(metric, no_wrap=True, justify="right")
@@ -79,9 +83,14 @@ def render_terminal(result: EvaluationResult) -> RenderableType:
             cells = [interval(result.estimate(name, model, metric)) for metric in metrics]
             table.add_row(model, *cells)
         parts += [Text(""), table]
+        if warning := slice_warning(result, name):
+            parts.append(Text(warning, "yellow"))
     if result.headline:
         parts += [Text(""), Text("Paired differences", "bold")]
     parts += [Text(f"- {sentence(each)}") for each in result.headline]
+    if result.rankers:
+        parts += [Text(""), Text("Rankers", "bold")]
+    parts += [Text(f"- {line}") for line in _rankers(result)]
     return Group(*parts)
 
 
@@ -90,14 +99,19 @@ def render_markdown(result: EvaluationResult) -> str:
     metrics = [metric for metric in result.metrics if metric in HEADLINE]
     lines = [data_caption(result), "", _method(result), "", f"Made by `{result.command}`."]
     for name in result.slices:
-        lines += ["", f"| {name} ({result.size(name)}) | {' | '.join(metrics)} |"]
+        lines += ["", f"| {slice_title(result, name)} | {' | '.join(metrics)} |"]
         lines.append("|---" * (1 + len(metrics)) + "|")
         for model in result.models:
             cells = [interval(result.estimate(name, model, metric)) for metric in metrics]
             lines.append(f"| {model} | {' | '.join(cells)} |")
+        if warning := slice_warning(result, name):
+            lines += ["", f"**{warning}**"]
     if result.headline:
         lines += ["", "Paired differences:", ""]
     lines += [f"- {sentence(each)}" for each in result.headline]
+    if result.rankers:
+        lines += ["", "Rankers:", ""]
+    lines += [f"- {line}" for line in _rankers(result)]
     return "\n".join(lines) + "\n"
 
 
@@ -115,16 +129,62 @@ def render_html(result: EvaluationResult) -> str:
         "history": _history(result),
         "interval": interval,
         "comparison": comparison,
+        "trees_of": trees_of,
         "number": number,
+        "percent": share,
+        "shown_columns": _SHOWN_COLUMNS,
+        "slice_title": slice_title,
+        "slice_warning": slice_warning,
     }
     return render_page("evaluation.html", values)
+
+
+def slice_title(result: EvaluationResult, name: str) -> str:
+    """Name a slice, with the requests that have a value, and how many were left out."""
+    size = result.size(name)
+    if size is None:
+        return name
+    who = "users or guests" if result.n_guests else "users"
+    left_out = (
+        (size.n_without_positive, "without a positive"),
+        (size.n_only_positives, "with positives only"),
+    )
+    counted = [f"{count:,} {why}" for count, why in left_out if count]
+    rest = f"; left out: {', '.join(counted)}" if counted else ""
+    return f"{name}: {size.n_judged:,} requests of {size.n_users:,} {who}{rest}"
+
+
+def slice_warning(result: EvaluationResult, name: str) -> str:
+    """Say why a slice says nothing of its own; empty when it may."""
+    size = result.size(name)
+    if size is None or size.says_nothing is None:
+        return ""
+    held = f"{share(size.share_of_requests)} of the requests that can be judged"
+    if size.says_nothing == "too wide":
+        return f"Too wide: {held}; it says nothing that the whole test does not."
+    return f"Too narrow: {held}; it says nothing."
+
+
+def _rankers(result: EvaluationResult) -> list[str]:
+    """Say in a line per ranker how many trees it has, and what it leans on most."""
+    return [
+        f"{each.model}: {trees_of(each)} trees, gain from "
+        + ", ".join(f"{part.column} {share(part.share)}" for part in each.importances[:_NAMED])
+        for each in result.rankers
+    ]
+
+
+def trees_of(ranker: RankerFacts) -> str:
+    """List a ranker's numbers of trees, one for each bundle."""
+    return ", ".join(f"{count:,}" for count in ranker.trees)
 
 
 def _method(result: EvaluationResult) -> str:
     guests = f", {result.n_guests:,} of them of guests" if result.n_guests else ""
     return (
         f"Test from {result.test_start:%Y-%m-%d} until {result.test_end:%Y-%m-%d}, "
-        f"{result.n_requests:,} requests of {result.n_users:,} users{guests}; "
+        f"{result.n_requests:,} requests of {result.n_users:,} users{guests}, "
+        f"{share(result.share_with_text)} of the candidates with text; "
         f"means over requests, {result.level:.0%} bootstrap intervals over users."
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 
 from data_contracts.errors import UsageError
@@ -63,7 +64,11 @@ def resolved_mode(settings: TextSettings, asked: Mode | None = None) -> Mode:
 
 
 def train_text(
-    data: TrainingData, period: Period, run: TextRun = TextRun(), track: Track = silent
+    data: TrainingData,
+    period: Period,
+    run: TextRun = TextRun(),
+    track: Track = silent,
+    withheld: np.ndarray | None = None,
 ) -> TextModel:
     """Fine-tune the interest match on the requests of a period.
 
@@ -72,11 +77,12 @@ def train_text(
         period: Which requests; `config.periods.text` for a model that the ranker may use.
         run: Seed, mode, precision.
         track: Shows progress.
+        withheld: Items that are taken out of the requests, bool [n_items]; None for none.
 
     Returns:
         The trained model, with the last moment its labels know of.
     """
-    return _train(data, _job(data, period, run), track)
+    return _train(data, _job(data, period, run, withheld), track)
 
 
 def train_text_model(data: TrainingData, run: TextRun, track: Track = silent) -> TextModel:
@@ -107,6 +113,13 @@ def train_text_model(data: TrainingData, run: TextRun, track: Track = silent) ->
         model.save(folder)
         (work / CHECKPOINT).unlink(missing_ok=True)
     return model
+
+
+def mode_of_training(data: TrainingData, seed: int) -> Mode:
+    """Say in which mode `recsys train` makes a seed's text model: that of the one left for it."""
+    folder = data.workspace.text_model(seed)
+    found = load_text_model(folder, data.texts.encoder, data.config.text.dropout)
+    return resolved_mode(data.config.text, found.record.mode if found else None)
 
 
 def text_model(data: TrainingData, seed: int, track: Track = silent) -> TextModel:
@@ -173,12 +186,17 @@ class _Job:
         return fingerprint_of(self.slates, self.gains, self.settings, self.loop(precision))
 
 
-def _job(data: TrainingData, period: Period, run: TextRun) -> _Job:
+def _job(
+    data: TrainingData, period: Period, run: TextRun, withheld: np.ndarray | None = None
+) -> _Job:
     config, texts = data.config, data.texts
     mode = resolved_mode(config.text, run.mode)
     settings = config.text.model_copy(update={"mode": mode})
+    slates = data.slates(period, settings.training_history).slates
+    if withheld is not None:
+        slates = slates.only(~slates.of_items(withheld))
     return _Job(
-        data.slates(period, settings.training_history).slates,
+        slates,
         TokenTable.of(texts.items.to_list(), texts.queries.to_list(), texts.encoder),
         settings,
         config.labels.label_gain,

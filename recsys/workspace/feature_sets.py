@@ -1,7 +1,7 @@
 """Feature sets of a workspace: the ranker's columns, and those that evaluation reads as well.
 
-Evaluation cuts the test into slices and orders candidates by popularity. The four columns it takes
-for that are always computed and written with the rows; the ranker reads only the chosen ones.
+Evaluation cuts the test into slices and orders candidates by popularity. The columns it takes for
+that are always computed and written with the rows; the ranker reads only the chosen ones.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from features.counter_spec import EVER, ITEM, USER
 from features.defaults import choose_features
 from features.feature_set import FeatureSet
 from features.kinds.base import Feature
-from features.kinds.counts import FirstSeen, WindowCount
-from features.log.events import SESSION
+from features.kinds.counts import FirstSeen, Rate, WindowCount
+from features.log.events import IMPRESSION, SESSION
 from recsys.workspace.config import WorkspaceConfig
 
 
@@ -37,12 +37,14 @@ class EvaluationColumns:
 
     Attributes:
         popularity: Weakest interactions of an item in 30 days.
+        popularity_rate: The same per impression; None where slates were sampled.
         taken: How often the user took the item.
         first_seen: Days since the item was first taken.
         visits: Visits of the user.
     """
 
     popularity: Feature
+    popularity_rate: Feature | None
     taken: Feature
     first_seen: Feature
     visits: Feature
@@ -52,8 +54,10 @@ class EvaluationColumns:
         """Give the columns for a configuration's kinds of interaction."""
         kinds = interaction_kinds(config)
         weak, strong = kinds[0], kinds[-1]
+        rate = Rate((ITEM,), weak, IMPRESSION, 30, config.features.smoothing)
         return cls(
             WindowCount((ITEM,), weak, 30),
+            rate if config.slate_source == "logged" else None,
             WindowCount((USER, ITEM), strong, EVER),
             FirstSeen((ITEM,), strong),
             WindowCount((USER,), SESSION, EVER),
@@ -62,4 +66,5 @@ class EvaluationColumns:
     @property
     def features(self) -> tuple[Feature, ...]:
         """All of them."""
-        return (self.popularity, self.taken, self.first_seen, self.visits)
+        rate = () if self.popularity_rate is None else (self.popularity_rate,)
+        return (self.popularity, *rate, self.taken, self.first_seen, self.visits)

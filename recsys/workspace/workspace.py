@@ -1,6 +1,6 @@
 """A workspace: a folder with `recsys.toml`, its tables, and what is computed from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dataframely as dy
@@ -23,17 +23,20 @@ class Workspace:
     Attributes:
         root: The folder.
         config: What its `recsys.toml` says.
+        launch: Folder within the root for the features of a log without some items; the workspace's
+            own features when it is empty.
     """
 
     root: Path
     config: WorkspaceConfig
+    launch: str = ""
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":
         """Read the configuration of an existing workspace.
 
         Args:
-            root: The folder.
+            root: The folder; if relative, to the working directory of now, whatever it is later.
 
         Returns:
             The workspace; its tables are not opened yet.
@@ -41,12 +44,13 @@ class Workspace:
         Raises:
             DataError: There is no readable `recsys.toml`.
         """
+        root = root.absolute()
         return cls(root, read_config(root / CONFIG_NAME))
 
     @property
     def features(self) -> Path:
         """Folder of a backfill: the opened log, rows, snapshots, carried state and final state."""
-        return self.root / "features"
+        return self.root / self.launch / "features"
 
     @property
     def rows(self) -> Path:
@@ -80,9 +84,9 @@ class Workspace:
         """Folder of the checkpoint and the learning curve of a seed's text model."""
         return self.root / "training" / f"seed-{seed}"
 
-    def cold(self, share: float) -> Path:
-        """Folder of the features of a simulated launch of a share of the items."""
-        return self.root / "cold" / f"share-{share:g}"
+    def cold(self, share: float) -> "Workspace":
+        """Give the same tables another place for features: of a launch of a share of the items."""
+        return replace(self, launch=f"cold/share-{share:g}")
 
     @property
     def reports(self) -> Path:

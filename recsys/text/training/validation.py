@@ -17,7 +17,7 @@ def validation_ndcg(
     vectors: FrozenVectors,
     gains: Sequence[float],
 ) -> float:
-    """Give the mean nDCG@10, 0..1, over the requests with a positive.
+    """Give the mean nDCG@10, 0..1, over the requests with a positive and another candidate.
 
     Args:
         model: The head.
@@ -26,7 +26,7 @@ def validation_ndcg(
         gains: Gain of each grade.
 
     Returns:
-        The mean; NaN when no request has a positive.
+        The mean; NaN when no request has both.
     """
     signals = TextSignals(
         table_of(model, vectors.items), int(slates.history.lengths.max(initial=0))

@@ -4,7 +4,8 @@ import pytest
 
 from benchmarks.text import gain
 from benchmarks.text.gain import COLD_AUC, COLD_GAIN, Target, gain_of, report, tuning_of
-from recsys.evaluation.evaluate import ALL, NEW_TO_USER
+from recsys.evaluation.evaluate import NEW_TO_USER
+from recsys.evaluation.result import ALL
 from recsys.metrics.intervals import Estimate
 from recsys.workspace.workspace import Workspace
 

@@ -1,4 +1,5 @@
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,7 @@ from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
 from features.checks.quality import QualityReport
 from recsys.bundle.manifest import MANIFEST
-from recsys.evaluation.evaluate import ALL
-from recsys.evaluation.result import RANDOM, TEXT_ONLY, EvaluationResult
+from recsys.evaluation.result import ALL, RANDOM, TEXT_ONLY, EvaluationResult
 from recsys.metrics.ranking import AUC
 from recsys.workspace.config import CONFIG_NAME
 from recsys.workspace.workspace import TABLES, Workspace
@@ -158,6 +158,38 @@ def test_a_folder_that_is_no_workspace_is_refused(recsys: Command, tmp_path: Pat
         assert code == 1
         assert f"no file {tmp_path / CONFIG_NAME}" in said
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_every_command_takes_a_relative_path(
+    recsys: Command, tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tiny_workspace.root
+    monkeypatch.chdir(root.parent)
+    shutil.rmtree(tiny_workspace.bundles)
+    for command in (
+        ("validate", root.name),
+        ("backfill", root.name, "--again"),
+        ("features", "list", root.name),
+        ("features", "quality", root.name),
+        ("features", "init", root.name, "--write"),
+        ("encoder", "embed", root.name),
+        ("train", root.name),
+        ("evaluate", root.name),
+        ("evaluate", root.name, "--cold", "--share", 0.2),
+        ("explain", root.name, "--item", "i000000"),
+    ):
+        code, said = recsys(*command)
+        assert code == 0, (command, said)
+    assert [path.name for path in root.parent.iterdir()] == [root.name]
+    assert not (root / root.name).exists()
+
+
+def test_a_launch_takes_no_bundle(recsys: Command, trained_workspace: Workspace) -> None:
+    bundle = trained_workspace.bundle()
+    code, said = recsys("evaluate", trained_workspace.root, "--cold", "--bundle", bundle)
+    assert code == 2
+    assert "takes no --bundle" in said
 
 
 def test_a_corrupt_bundle_is_refused(recsys: Command, tiny_workspace: Workspace) -> None:

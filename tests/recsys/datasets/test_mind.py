@@ -82,6 +82,10 @@ def test_a_history_stands_before_the_earliest_impression_once(tmp_path: Path) ->
     minutes = [timedelta(minutes=3), timedelta(minutes=2), timedelta(minutes=1)]
     assert history["item_id"].to_list() == ["N1", "N2", "N2"]
     assert history["timestamp"].to_list() == [first - before for before in minutes]
+    # Nobody knows the visits of a history; as one, a reader of years would look like a newcomer.
+    assert (
+        history.select("user_id", "session_id").n_unique() == history["session_id"].n_unique() == 3
+    )
     # The second row of U1 repeats three clicks, that of U2 adds one to an empty history.
     assert rows_for(report, "clicks of histories", "later row") == 3 + 1
 

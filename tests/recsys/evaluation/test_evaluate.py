@@ -6,11 +6,13 @@ import pytest
 
 from data_contracts.errors import LeakError, UsageError
 from recsys.bundle.bundle import Bundle
-from recsys.evaluation.evaluate import ALL, NEW_TO_USER, evaluate
+from recsys.evaluation.evaluate import NEW_TO_USER, evaluate
 from recsys.evaluation.result import (
+    ALL,
     BEHAVIOUR_ONLY,
     LOGGED_ORDER,
     POPULARITY,
+    POPULARITY_RATE,
     RANDOM,
     TEXT_AND_BEHAVIOUR,
     TEXT_ONLY,
@@ -23,7 +25,15 @@ from recsys.training.train import train
 from recsys.workspace.config import CONFIG_NAME, write_config
 from recsys.workspace.workspace import Workspace
 
-MODELS = {RANDOM, POPULARITY, LOGGED_ORDER, TEXT_ONLY, BEHAVIOUR_ONLY, TEXT_AND_BEHAVIOUR}
+MODELS = {
+    RANDOM,
+    POPULARITY,
+    POPULARITY_RATE,
+    LOGGED_ORDER,
+    TEXT_ONLY,
+    BEHAVIOUR_ONLY,
+    TEXT_AND_BEHAVIOUR,
+}
 
 
 @pytest.fixture(scope="module")

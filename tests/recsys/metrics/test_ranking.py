@@ -63,6 +63,29 @@ def test_values_of_a_small_slate() -> None:
     assert auc(ranked)[0] == (1 + 0) / (2 * 2)
 
 
+@pytest.mark.parametrize("gains", [[0, 0], [1, 3], [1], [0], []])
+def test_a_request_where_nothing_can_be_ordered_has_no_value(gains: list[float]) -> None:
+    ranked = rank_rows([0, len(gains), len(gains) + 2], [*map(float, gains), 2, 1], [*gains, 1, 0])
+    assert ranked.judged.tolist() == [False, True]
+    for metric in METRICS:
+        np.testing.assert_array_equal(metric(ranked), [np.nan, 1])
+
+
+def test_chance_is_the_same_whatever_share_of_requests_is_all_positive() -> None:
+    n_requests, size = 3000, 10
+    random = np.random.default_rng(0)
+    gains = np.zeros((n_requests, size))
+    gains[:, 0] = 1
+    scores, offsets = random.random(gains.size), np.arange(n_requests + 1) * size
+    plain = rank_rows(offsets, scores, gains.ravel())
+    gains[: n_requests // 2] = 1
+    mixed = rank_rows(offsets, scores, gains.ravel())
+    for metric in METRICS:
+        half = n_requests // 2
+        assert np.isnan(metric(mixed)[:half]).all()
+        assert np.nanmean(metric(mixed)) == pytest.approx(metric(plain)[half:].mean())
+
+
 def test_ties_count_half_in_auc() -> None:
     assert auc(one([1, 1, 0], [1, 0, 0]))[0] == (1 / 2 + 1) / 2
 
@@ -83,15 +106,15 @@ def test_agrees_with_ir_measures(data: Rows) -> None:
         AP: average_precision(ranked),
         R @ 5: recall_at_k(ranked, 5),
     }
-    positive = [
-        bool((data.gains[start:end] > 0).any())
+    judged = [
+        {False, True} == set((data.gains[start:end] > 0).tolist())
         for start, end in zip(data.offsets, data.offsets[1:], strict=False)
     ]
-    for metric in ir_measures.iter_calc(list(ours), qrels, run) if any(positive) else ():
-        if positive[int(metric.query_id)]:
+    for metric in ir_measures.iter_calc(list(ours), qrels, run) if any(judged) else ():
+        if judged[int(metric.query_id)]:
             assert ours[metric.measure][int(metric.query_id)] == pytest.approx(metric.value)
     for values in ours.values():
-        assert (~np.isnan(values)).tolist() == positive
+        assert (~np.isnan(values)).tolist() == judged
 
 
 @settings(max_examples=60)

@@ -1,3 +1,4 @@
+import html
 import io
 import json
 import math
@@ -6,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from rich.console import Console
@@ -15,8 +17,11 @@ from recsys.evaluation.result import (
     BEHAVIOUR_ONLY,
     RANDOM,
     TEXT_AND_BEHAVIOUR,
+    ColumnGain,
     Difference,
     EvaluationResult,
+    RankerFacts,
+    SliceSize,
     SliceValue,
     read_result,
     save_result,
@@ -50,6 +55,25 @@ def difference(low: float, mean: float, high: float, *, where: str = ALL) -> Dif
     )
 
 
+def size(
+    name: str,
+    judged: int = 1234,
+    left_out: tuple[int, int] = (0, 0),
+    says_nothing: Literal["too wide", "too narrow"] | None = None,
+) -> SliceSize:
+    return SliceSize(
+        slice=name,
+        n_candidates=10 * judged,
+        n_judged=judged,
+        n_users=min(judged, 99),
+        n_without_positive=left_out[0],
+        n_only_positives=left_out[1],
+        share_of_requests=judged / 1234,
+        share_of_candidates=judged / 1234,
+        says_nothing=says_nothing,
+    )
+
+
 @pytest.fixture
 def result() -> EvaluationResult:
     values = [
@@ -76,7 +100,19 @@ def result() -> EvaluationResult:
         test_end=datetime(2025, 4, 1, tzinfo=UTC),
         n_requests=1234,
         n_users=99,
+        share_with_text=0.875,
+        sizes=(size(ALL), size(NEW, judged=7, left_out=(1200, 27), says_nothing="too narrow")),
         values=(*values, unknown),
+        rankers=(
+            RankerFacts(
+                model=TEXT_AND_BEHAVIOUR,
+                trees=(12, 1034),
+                importances=tuple(
+                    ColumnGain(column=f"column {place}", share=0.5 ** (place + 1))
+                    for place in range(20)
+                ),
+            ),
+        ),
         differences=(difference(0.001, 0.004, 0.007), difference(-0.01, 0.0, 0.01, where=NEW)),
         calibration=(CalibrationBin(0.1, 0.12, 50), CalibrationBin(0.5, 0.4, 50)),
         gain_by_history=(
@@ -155,7 +191,7 @@ def test_what_is_no_number_is_null_in_json(result: EvaluationResult, tmp_path: P
     assert last.n_requests == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 1}', '{"format": 2}'])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 1}', '{"format": 3}'])
 def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(text)
@@ -198,6 +234,38 @@ def test_every_form_says_what_the_data_are(
     assert "Simulated" not in text
 
 
+@pytest.mark.parametrize("render", [printed, render_markdown, render_html])
+def test_every_form_says_what_a_slice_rests_on(
+    result: EvaluationResult, render: Callable[[EvaluationResult], str]
+) -> None:
+    def told(found: EvaluationResult) -> str:
+        return " ".join(html.unescape(render(found)).split())
+
+    assert "87.5% of the candidates with text" in told(result)
+    left_out = "left out: 1,200 without a positive, 27 with positives only"
+    assert f"{NEW}: 7 requests of 7 users; {left_out}" in told(result)
+    assert "Too narrow: 0.6% of the requests" in told(result)
+    assert "Too wide:" not in told(result)
+    wide = result.model_copy(
+        update={"sizes": (size(ALL), size(NEW, judged=1200, says_nothing="too wide"))}
+    )
+    assert "Too wide: 97.2% of the requests" in told(wide)
+    guests = result.model_copy(update={"n_guests": 3})
+    assert f"{NEW}: 7 requests of 7 users or guests" in told(guests)
+
+
+@pytest.mark.parametrize(
+    ("render", "columns"), [(printed, 3), (render_markdown, 3), (render_html, 15)]
+)
+def test_every_form_says_what_the_rankers_are_made_of(
+    result: EvaluationResult, render: Callable[[EvaluationResult], str], columns: int
+) -> None:
+    told = " ".join(render(result).split())
+    assert "12, 1,034 trees" in told
+    assert "50.0%" in told
+    assert [f"column {place}" in told for place in range(20)].index(False) == columns
+
+
 def test_markdown_has_a_table_for_each_slice(result: EvaluationResult) -> None:
     lines = render_markdown(result).splitlines()
     assert lines.count("|---|---|---|---|") == 2
@@ -224,25 +292,25 @@ class _Page(HTMLParser):
 
 
 def test_the_page_stands_alone(result: EvaluationResult) -> None:
-    html = render_html(result)
+    drawn = render_html(result)
     page = _Page()
-    page.feed(html)
+    page.feed(drawn)
     assert page.loaded == []
     assert "script" not in page.tags
-    assert "@import" not in html
-    assert "url(http" not in html
+    assert "@import" not in drawn
+    assert "url(http" not in drawn
     assert len(page.ids) == len(set(page.ids))
 
 
 def test_the_page_escapes_what_it_is_given(result: EvaluationResult) -> None:
-    html = render_html(result)
-    assert "items <new>" not in html
-    assert "items &lt;new&gt; &amp; rare" in html
+    page = render_html(result)
+    assert "items <new>" not in page
+    assert "items &lt;new&gt; &amp; rare" in page
 
 
 def test_every_plot_is_described_and_takes_the_pages_colours(result: EvaluationResult) -> None:
-    html = render_html(result)
-    plots = ["<svg" + part.split("</svg>")[0] + "</svg>" for part in html.split("<svg")[1:]]
+    page = render_html(result)
+    plots = ["<svg" + part.split("</svg>")[0] + "</svg>" for part in page.split("<svg")[1:]]
     assert len(plots) == 3
     for plot in plots:
         root = ET.fromstring(plot)
@@ -259,12 +327,19 @@ def test_every_plot_is_described_and_takes_the_pages_colours(result: EvaluationR
 
 def test_the_page_leaves_out_what_was_not_computed(result: EvaluationResult) -> None:
     bare = result.model_copy(
-        update={"differences": (), "calibration": (), "gain_by_history": (), "values": ()}
+        update={
+            "differences": (),
+            "calibration": (),
+            "gain_by_history": (),
+            "values": (),
+            "rankers": (),
+        }
     )
-    html = render_html(bare)
-    assert "<svg" not in html
-    assert "Calibration" not in html
-    assert "What the comparisons show" not in html
+    page = render_html(bare)
+    assert "<svg" not in page
+    assert "Calibration" not in page
+    assert "What the comparisons show" not in page
+    assert "made of" not in page
     assert printed(bare)
 
 

@@ -31,7 +31,10 @@ def rows_of(grades: list[list[int]]) -> RankingRows:
     """Give requests of a user each, with nothing known but the grades."""
     sizes = [len(each) for each in grades]
     n_requests, n_rows = len(sizes), sum(sizes)
-    none = np.zeros((n_requests, 0), np.int32)
+    none = np.zeros(0, np.int32)
+    no_history = History(
+        np.zeros(n_requests + 1, np.int64), none, none.astype(np.int16), none.astype(np.int64)
+    )
     slates = LabelledSlates(
         Rows(
             NOON + np.arange(n_requests),
@@ -40,7 +43,7 @@ def rows_of(grades: list[list[int]]) -> RankingRows:
             np.arange(n_rows, dtype=np.int32),
         ),
         np.array([grade for each in grades for grade in each], np.uint8),
-        History(none, none.astype(np.int16), none.astype(np.int64)),
+        no_history,
         np.full(n_requests, -1, np.int32),
         NOON + DAY,
     )

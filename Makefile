@@ -62,6 +62,7 @@ bench-features: $(DEVELOPMENT)
 
 bench-text: $(DEVELOPMENT) | $(BENCH_BUNDLE)
 	$(BIN)/python -m benchmarks.text.gain $(BENCH)
+	$(BIN)/python -m benchmarks.ranker.calibration $(BENCH)
 	$(BIN)/python -m benchmarks.text.encoding $(BENCH)
 	$(BIN)/python -m benchmarks.text.embedding --items 100000 --backend onnx
 	$(BIN)/python -m benchmarks.text.training $(BENCH)

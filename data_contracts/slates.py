@@ -78,7 +78,9 @@ class RankedItem(BaseModel):
     item_id: str
     score: float = Field(description="The ranker's score; higher is better, one slate only.")
     p_click: float | None = Field(
-        description="Calibrated probability of a positive grade; null on rungs without the ranker."
+        description="Probability of a positive grade, such as a click, of a candidate that is "
+        "shown as those of the log were; calibrated over all candidates of the validation period. "
+        "Null on rungs without the ranker, and from bundles trained on sampled slates."
     )
     interest_match: float | None = Field(
         description="The text model's score; null when the item has no text."
@@ -136,7 +138,8 @@ class RankedSlate:
     Attributes:
         item_ids: The candidates, best first.
         scores: float64 [n], higher is better, not increasing.
-        p_click: float64 [n], probability of a positive grade; None on rungs without the ranker.
+        p_click: float64 [n], probability of a positive grade; None on rungs without the ranker, and
+            from bundles trained on sampled slates.
         interest_match: float32 [n], NaN for items without text; None when text was not used.
         rung: How much of the ranker was used.
         unknown_items: Candidates the catalogue does not know.

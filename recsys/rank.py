@@ -73,6 +73,9 @@ def rank(
         clock.lap("match")
     scores = scorer.ranker.score(matrix)
     order = np.argsort(-scores, kind="stable")
+    p_click = None
+    if scorer.calibration is not None:
+        p_click = scorer.calibration.probability(scores, matrix, np.array([len(scores)]))[order]
     clock.lap("score")
     contributions, history_shares = None, None
     if explain:
@@ -83,7 +86,7 @@ def rank(
     return RankedSlate(
         item_ids=[slate.item_ids[place] for place in order],
         scores=scores[order],
-        p_click=scorer.calibration.probability(scores[order]),
+        p_click=p_click,
         interest_match=None if match is None else match[order],
         rung=rung,
         unknown_items=_unknown(bundle, slate),

@@ -7,7 +7,9 @@ text_training.json       how the text model was trained, with its learning curve
 interest.safetensors     the catalogue in the space of matches, and the head
 queries.parquet          the known queries with their vectors
 full.txt, no_text.txt    the rankers with and without text (LightGBM's text format)
-calibration.safetensors  score to probability, of both
+calibration.safetensors  score to probability, of both; not there where slates were sampled
+*_calibration.txt        what the slate adds to its log odds (LightGBM's text format), where trees
+                         told later requests better
 state/                   counters, histories, co-visitation and catalogue as of the cut-off
 """
 
@@ -25,7 +27,7 @@ from features.arrays.clock import HOUR
 from features.batch.state_files import load_state
 from features.online.executor import OnlineFeatures
 from recsys.bundle.manifest import COPY_AGAIN, Manifest, file_hashes, read_manifest
-from recsys.ranker.calibration import Calibration
+from recsys.ranker.calibration import Calibration, ScoreCurve
 from recsys.ranker.ranker import TEXT_COLUMNS, Ranker
 from recsys.text.interest import InterestTable
 from recsys.text.settings import TextSettings
@@ -37,9 +39,10 @@ ENCODER, STATE = "encoder", "state"
 INTEREST, QUERIES = "interest.safetensors", "queries.parquet"
 CALIBRATION = "calibration.safetensors"
 INTEREST_FORMAT = ArrayFormat("an interest table", 2, COPY_AGAIN, BundleError)
-CALIBRATION_FORMAT = ArrayFormat("calibrations of a bundle", 2, COPY_AGAIN, BundleError)
+CALIBRATION_FORMAT = ArrayFormat("calibrations of a bundle", 3, COPY_AGAIN, BundleError)
 TEXT_RECORD = "text_training.json"
 FULL, NO_TEXT = "full", "no_text"
+SLATE_TREES = "_calibration.txt"
 SILENCE = HOUR
 """How far a request may move the clock beyond the last event; docs/decisions has the reason."""
 WEIGHTS, POINTS = "weights.", ("scores", "probabilities")
@@ -47,10 +50,16 @@ WEIGHTS, POINTS = "weights.", ("scores", "probabilities")
 
 @dataclass(frozen=True)
 class Scorer:
-    """A ranker with its calibration."""
+    """A ranker with its calibration.
+
+    Attributes:
+        ranker: The ranker.
+        calibration: Its score to a probability; None where slates were sampled, since how often a
+            candidate was taken there says how they were sampled.
+    """
 
     ranker: Ranker
-    calibration: Calibration
+    calibration: Calibration | None
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ def load_bundle(folder: Path) -> Bundle:
     signals = _read_signals(folder, config.text)
     _require_same("number of items", str(len(signals.interest.items)), str(len(catalogue)))
     queries = _read_queries(folder)
-    calibrations = _read_calibrations(folder)
+    calibrations = _read_calibrations(folder) if config.slate_source == "logged" else {}
     names = tuple(features.names)
     return Bundle(
         folder,
@@ -133,8 +142,8 @@ def load_bundle(folder: Path) -> Bundle:
         OnlineFeatures.hydrate(state, catalogue, users, features, config.features, silence=SILENCE),
         signals,
         queries,
-        _scorer(folder, FULL, (*names, *TEXT_COLUMNS), calibrations[FULL]),
-        _scorer(folder, NO_TEXT, names, calibrations[NO_TEXT]),
+        _scorer(folder, FULL, (*names, *TEXT_COLUMNS), calibrations.get(FULL)),
+        _scorer(folder, NO_TEXT, names, calibrations.get(NO_TEXT)),
     )
 
 
@@ -157,12 +166,17 @@ def _read_queries(folder: Path) -> dict[str, np.ndarray]:
 def _read_calibrations(folder: Path) -> dict[str, Calibration]:
     with CALIBRATION_FORMAT.reading(folder / CALIBRATION) as file:
         return {
-            name: Calibration(*(file.array(f"{name}/{part}") for part in POINTS))
+            name: Calibration(
+                ScoreCurve(*(file.array(f"{name}/{part}") for part in POINTS)),
+                Ranker.load(path) if (path := folder / f"{name}{SLATE_TREES}").exists() else None,
+            )
             for name in (FULL, NO_TEXT)
         }
 
 
-def _scorer(folder: Path, name: str, columns: tuple[str, ...], calibration: Calibration) -> Scorer:
+def _scorer(
+    folder: Path, name: str, columns: tuple[str, ...], calibration: Calibration | None
+) -> Scorer:
     ranker = Ranker.load(folder / f"{name}.txt")
     _require_same(f"columns of {name}.txt", ", ".join(ranker.names), ", ".join(columns))
     return Scorer(ranker, calibration)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from data_contracts.errors import BundleError
 from data_contracts.storage import file_hash
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 _LIBRARIES = ("torch", "transformers", "lightgbm", "polars", "numpy", "safetensors")
 

@@ -17,13 +17,13 @@ from recsys.bundle.bundle import (
     INTEREST_FORMAT,
     POINTS,
     QUERIES,
+    SLATE_TREES,
     STATE,
     TEXT_RECORD,
     WEIGHTS,
     Scorer,
 )
 from recsys.bundle.manifest import MANIFEST, Manifest, file_hashes
-from recsys.ranker.calibration import Calibration
 from recsys.text.encoder.base import Encoder
 from recsys.text.encoder.bert import TextEncoder
 from recsys.text.signals import TextSignals
@@ -76,7 +76,7 @@ def write_bundle(folder: Path, parts: BundleParts, manifest: Manifest) -> None:
         parts.queries.write_parquet(new / QUERIES)
         for name, scorer in parts.scorers.items():
             scorer.ranker.save(new / f"{name}.txt")
-        save_calibrations({name: s.calibration for name, s in parts.scorers.items()}, new)
+        save_calibrations(parts.scorers, new)
         (new / STATE).mkdir()
         for path in sorted(parts.state.iterdir()):
             shutil.copyfile(path, new / STATE / path.name)
@@ -92,11 +92,16 @@ def save_signals(signals: TextSignals, folder: Path) -> None:
     INTEREST_FORMAT.write(folder / INTEREST, arrays)
 
 
-def save_calibrations(by_name: Mapping[str, Calibration], folder: Path) -> None:
-    """Write the points of the calibrations."""
+def save_calibrations(scorers: Mapping[str, Scorer], folder: Path) -> None:
+    """Write the curves of the calibrations, and their trees; no file where rankers have none."""
+    by_name = {name: each.calibration for name, each in scorers.items() if each.calibration}
     points = {
-        f"{name}/{part}": np.asarray(getattr(calibration, part), np.float64)
+        f"{name}/{part}": np.asarray(getattr(calibration.curve, part), np.float64)
         for name, calibration in by_name.items()
         for part in POINTS
     }
-    CALIBRATION_FORMAT.write(folder / CALIBRATION, points)
+    if points:
+        CALIBRATION_FORMAT.write(folder / CALIBRATION, points)
+    for name, calibration in by_name.items():
+        if calibration.trees is not None:
+            calibration.trees.save(folder / f"{name}{SLATE_TREES}")

@@ -26,7 +26,6 @@ from recsys.datasets.sampling import with_request
 from recsys.datasets.write import check_target, write_workspace
 from recsys.labels.grades import LabelSettings
 from recsys.labels.split import SplitSettings
-from recsys.ranker.settings import RankerSettings
 from recsys.text.settings import TextSettings
 from recsys.workspace.config import WorkspaceConfig
 
@@ -149,8 +148,6 @@ def _config() -> WorkspaceConfig:
             validation_end=datetime(2017, 11, 1, tzinfo=UTC),
         ),
         features=FeatureSettings(timezone="America/New_York", attributes=counted),
-        # Positions are shuffled: there is no bias to be learned from them.
-        ranker=RankerSettings(position_bias=False),
         text=TextSettings(template=(_TITLE.name, _CATEGORY.name, _DEPARTMENT, _BRAND), history=30),
     )
 

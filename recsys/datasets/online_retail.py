@@ -20,7 +20,6 @@ from recsys.datasets.sampling import with_request
 from recsys.datasets.write import check_target, write_workspace
 from recsys.labels.grades import LabelSettings
 from recsys.labels.split import SplitSettings
-from recsys.ranker.settings import RankerSettings
 from recsys.text.settings import TextSettings
 from recsys.workspace.config import WorkspaceConfig
 
@@ -113,8 +112,6 @@ def _config() -> WorkspaceConfig:
             validation_end=datetime(2011, 10, 1, tzinfo=UTC),
         ),
         features=FeatureSettings(timezone=SHOP_ZONE, attributes=()),
-        # Positions are shuffled: there is no bias to be learned from them.
-        ranker=RankerSettings(position_bias=False),
         text=TextSettings(template=(_TITLE.name,)),
     )
 

@@ -84,27 +84,42 @@ def evaluate(
     for bundle in loaded:
         _require_same_workspace(bundle, data.workspace)
     collected: list[Mapping[MetricKey, np.ndarray]] = []
-    p_click: list[np.ndarray] = []
+    told: list[np.ndarray] = []
     for bundle in loaded:
         rows = _test_rows(data, bundle, track)
         scores = scores_of(data.config, rows, bundle.full.ranker, bundle.no_text.ranker)
-        p_click.append(bundle.full.calibration.probability(scores[TEXT_AND_BEHAVIOUR]))
+        if bundle.full.calibration is not None:
+            whole = rows.for_ranker(with_text=True)
+            told.append(
+                bundle.full.calibration.probability(
+                    scores[TEXT_AND_BEHAVIOUR], whole.matrix, whole.sizes
+                )
+            )
         slices = slices_of(data.config, rows)
         collected.append(values_by_key(rows, slices, scores, data.config.labels.label_gain))
     columns = mean_over_bundles(collected)
-    positive, predicted = rows.slates.grade > 0, np.mean(p_click, axis=0)
     result = result_of(data.config, rows, slices, columns, command)
     return result.model_copy(
         update={
             "bundle": ", ".join(bundle.fingerprint for bundle in loaded),
-            "calibration": tuple(calibration_bins(predicted, positive)),
-            "log_loss": log_loss(predicted, positive),
             "gain_by_history": tuple(_gain_by_history(columns, rows)),
             "rankers": ranker_facts(
                 [(bundle.full.ranker, bundle.no_text.ranker) for bundle in loaded]
             ),
+            **_probabilities(told, rows.slates.grade > 0),
         }
     )
+
+
+def _probabilities(told: Sequence[np.ndarray], positive: np.ndarray) -> dict[str, object]:
+    """Compare the bundles' mean `p_click` with what happened; nothing where none is told."""
+    if not told:
+        return {}
+    mean = np.mean(told, axis=0)
+    return {
+        "calibration": tuple(calibration_bins(mean, positive)),
+        "log_loss": log_loss(mean, positive),
+    }
 
 
 def mean_over_bundles(

@@ -125,10 +125,14 @@ class EvaluationResult(_Part):
     values: tuple[SliceValue, ...] = Field(description="In the order they are to be shown.")
     differences: tuple[Difference, ...] = Field((), description="Paired comparisons.")
     calibration: tuple[CalibrationBin, ...] = Field(
-        (), description="Predicted probabilities against outcomes, by rising prediction."
+        (),
+        description="Predicted probabilities against outcomes, by rising prediction; none on "
+        "sampled slates, for which no probability is told.",
     )
     log_loss: float | None = Field(
-        None, description="Mean negative log-likelihood of the predicted probabilities, in nats."
+        None,
+        description="Mean negative log-likelihood of the predicted probabilities, in nats; null on "
+        "sampled slates.",
     )
     gain_by_history: tuple[Difference, ...] = Field(
         (), description="One comparison on slices by length of the user's history, rising."

@@ -1,20 +1,48 @@
-"""Calibration: a ranker's score to a probability, by isotonic regression."""
+"""Calibration: a ranker's score, and the slate it was given in, to a probability.
 
+A ranker learns the order within a slate; its score says little of how one slate compares with
+another. So the probability begins as an isotonic regression of the score, and trees boosted from
+it look at what the slate's candidates have in common.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import lightgbm as lgb
 import numpy as np
 from scipy.optimize import isotonic_regression
+from scipy.special import expit, logit
 
-_KNOTS = 100
+from recsys.metrics.calibration import log_loss
+from recsys.ranker.ranker import Ranker
+
+_MOST_BINS = 100
+_EVENTS_A_BIN = 10
+"""Positives, or negatives where those are fewer, that a bin holds on average at the least."""
+
+
+_OF_THE_SLATE = ("score", "slate_mean", "slate_spread", "slate_best", "slate_log_size")
+_TREES = {
+    "objective": "binary",
+    "num_leaves": 4,
+    "learning_rate": 0.1,
+    "min_data_in_leaf": 500,
+    "lambda_l2": 5.0,
+    "deterministic": True,
+    "force_col_wise": True,
+    "verbosity": -1,
+}
+_MOST_TREES = 60
+_PATIENCE = 15
 
 
 @dataclass(frozen=True)
-class Calibration:
+class ScoreCurve:
     """A piecewise linear, non-decreasing function of the score; constant beyond its ends.
 
     Attributes:
         scores: float64 [n_points], ascending.
-        probabilities: float64 [n_points], not falling, in 0..1.
+        probabilities: float64 [n_points], not falling, between 0 and 1 and neither of them.
     """
 
     scores: np.ndarray
@@ -25,21 +53,147 @@ class Calibration:
         return np.interp(scores, self.scores, self.probabilities)
 
 
-def fit_calibration(scores: np.ndarray, positive: np.ndarray) -> Calibration:
-    """Fit an isotonic regression on rows the ranker was not grown on, by bins of equal count.
+@dataclass(frozen=True)
+class Calibration:
+    """A ranker's score to the probability of a positive grade, slate by slate.
 
-    Each bin counts one event of both kinds more than it has, so that no probability is 0 or 1.
+    Attributes:
+        curve: What the score alone says.
+        trees: What the slate adds to its log odds, over `slate_columns`, rising with the score;
+            None where later requests were told no better with them.
+    """
+
+    curve: ScoreCurve
+    trees: Ranker | None
+
+    def probability(self, scores: np.ndarray, matrix: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """Give the probability of a positive grade of each candidate.
+
+        Args:
+            scores: The ranker's, float64 [n_rows], slate by slate.
+            matrix: What the ranker scored, float32 [n_rows, n_features].
+            sizes: Candidates per slate, int64 [n_slates].
+
+        Returns:
+            float64 [n_rows] between 0 and 1; within a slate never falling with the score.
+        """
+        told = self.curve.probability(scores)
+        if self.trees is None:
+            return told
+        return expit(logit(told) + self.trees.score(slate_columns(scores, matrix, sizes)))
+
+
+def slate_columns(scores: np.ndarray, matrix: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Describe each candidate by its score, and by what all candidates of its slate have.
+
+    Args:
+        scores: The ranker's, float64 [n_rows], slate by slate.
+        matrix: What the ranker scored, float32 [n_rows, n_features].
+        sizes: Candidates per slate, int64 [n_slates], none of them 0.
+
+    Returns:
+        float32 [n_rows, 5 + n_features]: the score; mean, standard deviation and maximum of the
+        slate's scores; logarithm of its size; the slate's mean of each feature over candidates
+        that have it, NaN when none has.
+    """
+    starts = np.cumsum(sizes) - sizes
+    mean = np.add.reduceat(scores, starts) / sizes
+    spread = np.sqrt(np.add.reduceat((scores - np.repeat(mean, sizes)) ** 2, starts) / sizes)
+    known = ~np.isnan(matrix)
+    sums = np.add.reduceat(np.where(known, matrix, 0), starts, axis=0, dtype=np.float64)
+    counts = np.add.reduceat(known, starts, axis=0, dtype=np.int64)
+    features = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    best = np.maximum.reduceat(scores, starts)
+    slates = np.column_stack([mean, spread, best, np.log(sizes), features])
+    return np.column_stack([scores, np.repeat(slates, sizes, axis=0)]).astype(np.float32)
+
+
+def fit_calibration(
+    scores: np.ndarray,
+    matrix: np.ndarray,
+    sizes: np.ndarray,
+    positive: np.ndarray,
+    names: Sequence[str],
+) -> Calibration:
+    """Fit on slates later than all those the ranker was grown on.
+
+    The number of trees is what serves the last third of the slates best after the first two; none
+    when the score alone does. All slates then grow as many.
+
+    Args:
+        scores: The ranker's, float64 [n_rows], slate by slate in order of time.
+        matrix: What the ranker scored, float32 [n_rows, n_features].
+        sizes: Candidates per slate, int64 [n_slates].
+        positive: bool [n_rows].
+        names: Columns of the matrix.
+
+    Returns:
+        The calibration.
+    """
+    curve = fit_curve(scores, positive)
+    start = logit(curve.probability(scores))
+    columns = slate_columns(scores, matrix, sizes)
+    parameters = {**_TREES, "monotone_constraints": [1] + [0] * (columns.shape[1] - 1)}
+    names = (*_OF_THE_SLATE, *(f"slate_mean_{name}" for name in names))
+    cut = int(sizes[: 2 * len(sizes) // 3].sum())
+    early, late = slice(cut), slice(cut, None)
+    count = _best_count(parameters, columns, positive, start, (early, late)) if cut else 0
+    if not count:
+        return Calibration(curve, None)
+    data = lgb.Dataset(columns, positive, init_score=start, feature_name=list(names))
+    return Calibration(curve, Ranker(lgb.train(parameters, data, count), names))
+
+
+def _best_count(
+    parameters: dict[str, object],
+    columns: np.ndarray,
+    positive: np.ndarray,
+    start: np.ndarray,
+    parts: tuple[slice, slice],
+) -> int:
+    """Count the trees grown on the first part that tell the second best."""
+    early, late = (lgb.Dataset(columns[p], positive[p], init_score=start[p]) for p in parts)
+    booster = lgb.train(
+        parameters,
+        early,
+        _MOST_TREES,
+        valid_sets=[late.set_reference(early)],
+        callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
+    )
+    without = log_loss(expit(start[parts[1]]), positive[parts[1]])
+    best = booster.best_score["valid_0"]["binary_logloss"]
+    return booster.best_iteration if best < without else 0
+
+
+def fit_curve(scores: np.ndarray, positive: np.ndarray) -> ScoreCurve:
+    """Fit an isotonic regression on rows the ranker was not grown on.
+
+    Rows of equal score count as one: they share a bin, and bins of about equal size follow one
+    another. Each bin is drawn to the base rate by the weight of one row of an average bin, so that
+    no probability is 0 or 1. All rows of a bin get its probability, which keeps their mean at the
+    base rate; between two bins it rises in a line.
 
     Args:
         scores: float64 [n_rows].
         positive: bool [n_rows].
 
     Returns:
-        The calibration, of at most 100 points.
+        The curve, of at most 200 points.
     """
-    order = np.argsort(scores, kind="stable")
-    bins = np.array_split(order, min(_KNOTS, len(order)))
-    middle = np.array([scores[rows].mean() for rows in bins])
-    share = np.array([(positive[rows].sum() + 1) / (len(rows) + 2) for rows in bins])
-    weight = np.array([len(rows) for rows in bins], np.float64)
-    return Calibration(middle, np.asarray(isotonic_regression(share, weights=weight).x))
+    count, hits = len(positive), int(positive.sum())
+    bins = int(np.clip(min(hits, count - hits) // _EVENTS_A_BIN, 1, _MOST_BINS))
+    values, inverse = np.unique(scores, return_inverse=True)
+    rows = np.bincount(inverse)
+    # A value is in the bin of the middle of its rows.
+    bin_of = ((np.cumsum(rows) - rows / 2) * bins / count).astype(np.int64)
+    first = np.flatnonzero(np.diff(bin_of, prepend=-1))
+    rows_of = np.add.reduceat(rows, first)
+    hits_of = np.add.reduceat(np.bincount(inverse, weights=positive), first)
+    rising = np.asarray(isotonic_regression(hits_of / rows_of, weights=rows_of).x)
+    # The Jeffreys estimate is neither 0 nor 1 where all rows are of one kind.
+    base, weight = (hits + 1 / 2) / (count + 1), bins / (count + bins)
+    last = np.append(first[1:], len(values)) - 1
+    return ScoreCurve(
+        np.column_stack([values[first], values[last]]).ravel(),
+        np.repeat((1 - weight) * rising + weight * base, 2),
+    )

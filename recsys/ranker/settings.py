@@ -26,6 +26,8 @@ class RankerSettings(BaseModel):
         description="Scale each request's gradients by their sum; off suits slates with a click or "
         "two, whose one lucky click would else weigh as much as a basket.",
     )
-    position_bias: bool = Field(
-        True, description="Unbiased lambdarank by position, where slates were logged."
+    position_bias: bool | None = Field(
+        None,
+        description="Unbiased lambdarank by position; on for logged slates when absent. The "
+        "positions of sampled slates mean nothing: there it is off, and refused.",
     )

@@ -24,7 +24,7 @@ class FittedScorer(Scorer):
 def fit_scorer(
     config: WorkspaceConfig, ranker: RankingRows, validation: RankingRows, part: str, seed: int
 ) -> FittedScorer:
-    """Train a ranker and calibrate it.
+    """Train a ranker, and calibrate it where slates were shown to people.
 
     Args:
         config: Settings of the workspace.
@@ -34,7 +34,7 @@ def fit_scorer(
         seed: Seeds the ranker.
 
     Returns:
-        The ranker with its calibration.
+        The ranker with its calibration, None on sampled slates.
     """
     with_text = part == FULL
     names: Sequence[str] = features_of(config).names
@@ -52,6 +52,10 @@ def fit_scorer(
     scores = fitted.score(later.matrix)
     gain = np.asarray(config.labels.label_gain)[later.grade]
     ranked = rank_rows(validation.slates.rows.offsets, scores, gain)
-    return FittedScorer(
-        fitted, fit_calibration(scores, later.grade > 0), float(np.nanmean(ndcg_at_k(ranked)))
+    logged = config.slate_source == "logged"
+    calibration = (
+        fit_calibration(scores, later.matrix, later.sizes, later.grade > 0, columns)
+        if logged
+        else None
     )
+    return FittedScorer(fitted, calibration, float(np.nanmean(ndcg_at_k(ranked))))

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from tomlkit.items import Array
 
 from data_contracts.errors import DataError
@@ -75,7 +83,22 @@ class WorkspaceConfig(BaseModel):
     features: FeatureSettings = FeatureSettings()
     text: TextSettings = TextSettings()
     encoding: EncodingSettings = EncodingSettings()
-    ranker: RankerSettings = RankerSettings()
+    ranker: RankerSettings = Field(RankerSettings(), validate_default=True)
+
+    @field_validator("ranker")
+    @classmethod
+    def _position_bias_follows_the_slates(
+        cls, ranker: RankerSettings, info: ValidationInfo
+    ) -> RankerSettings:
+        logged = info.data.get("slate_source") == "logged"
+        if ranker.position_bias and not logged:
+            message = (
+                "position_bias = true, but positions of sampled slates mean nothing: take it out"
+            )
+            raise ValueError(message)
+        if ranker.position_bias is not None:
+            return ranker
+        return ranker.model_copy(update={"position_bias": logged})
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:

@@ -19,7 +19,7 @@ from recsys.bundle.bundle import (
     Bundle,
     load_bundle,
 )
-from recsys.bundle.manifest import MANIFEST, read_manifest
+from recsys.bundle.manifest import FORMAT, MANIFEST, read_manifest
 from recsys.rank import rank
 from recsys.text.encoder.bert import TextEncoder
 from recsys.workspace.config import CONFIG_NAME
@@ -132,8 +132,8 @@ def test_an_added_file_is_named(changed_bundle: Path, name: str) -> None:
         (lambda _: b"", "JSON"),
         (lambda _: b"\xff\xfe", "JSON"),
         (lambda _: b"[]", "format"),
-        (with_field("format", 2), "format 2"),
-        (with_field("format", 4), "format 4"),
+        (with_field("format", FORMAT - 1), f"format {FORMAT - 1}"),
+        (with_field("format", FORMAT + 1), f"format {FORMAT + 1}"),
         (with_field("seed", "many"), "seed"),
         (with_field("unheard_of", 1), "unheard_of"),
         (without_field("cut_offs"), "cut_offs"),

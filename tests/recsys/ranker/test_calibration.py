@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.ranker.calibration import fit_calibration
+from recsys.ranker.calibration import Calibration, fit_calibration, fit_curve, slate_columns
 
 _SCORES = st.lists(
     st.tuples(st.floats(-50, 50, allow_nan=False), st.booleans()), min_size=1, max_size=300
@@ -15,29 +15,162 @@ def test_it_rises_with_the_score_and_is_never_certain(rows: list[tuple[float, bo
     scores = np.array([score for score, _ in rows])
     positive = np.array([good for _, good in rows])
     grid = np.sort(np.concatenate([scores, np.linspace(-100, 100, 50)]))
-    probability = fit_calibration(scores, positive).probability(grid)
+    probability = fit_curve(scores, positive).probability(grid)
     assert (np.diff(probability) >= -1e-12).all()
     assert ((probability > 0) & (probability < 1)).all()
+
+
+@given(
+    rate=st.floats(-4, np.log10(1 / 2)).map(lambda power: 10**power),
+    size=st.integers(1, 20_000),
+    steps=st.sampled_from([1, 2, 7, 100, None]),
+    seed=st.integers(0, 1_000),
+)
+def test_the_mean_probability_lies_in_the_interval_of_the_observed_rate(
+    rate: float, size: int, steps: int | None, seed: int
+) -> None:
+    """The interval is one standard error of a rate, of which half a row is added at the ends."""
+    random = np.random.default_rng(seed)
+    scores = random.standard_t(3, size)
+    positive = random.random(size) < rate / (rate + (1 - rate) * np.exp(-scores))
+    if steps is not None:
+        scores = np.clip(np.round(scores * steps / 10), -steps, steps)
+    told = fit_curve(scores, positive).probability(scores)
+    observed = positive.mean()
+    error = np.sqrt(observed * (1 - observed) / size) + 1 / 2 / size
+    assert abs(told.mean() - observed) <= error
+    assert (np.diff(told[np.argsort(scores, kind="stable")]) >= 0).all()
+    assert np.isfinite(told).all()
+    assert ((told > 0) & (told < 1)).all()
+
+
+def test_rows_of_equal_score_count_as_one_whatever_their_order() -> None:
+    scores = np.repeat([0.0, 1.0, 2.0], 1_000)
+    positive = np.zeros(3_000, bool)
+    positive[:20], positive[1_000:1_100], positive[2_000:2_500] = True, True, True
+    told = fit_curve(scores, positive).probability(np.array([0.0, 1.0, 2.0]))
+    assert told == pytest.approx([20 / 1_000, 100 / 1_000, 500 / 1_000], abs=0.01)
+    order = np.random.default_rng(0).permutation(3_000)
+    again = fit_curve(scores[order], positive[order]).probability(np.array([0.0, 1.0, 2.0]))
+    np.testing.assert_array_equal(again, told)
 
 
 def test_it_tells_how_often_a_score_comes_true() -> None:
     random = np.random.default_rng(0)
     scores = random.normal(size=100_000)
     truth = 1 / (1 + np.exp(2 - 1.5 * scores))
-    calibration = fit_calibration(scores, random.random(len(scores)) < truth)
+    calibration = fit_curve(scores, random.random(len(scores)) < truth)
     fresh = np.linspace(-1.5, 1.5, 31)
     expected = 1 / (1 + np.exp(2 - 1.5 * fresh))
     np.testing.assert_allclose(calibration.probability(fresh), expected, atol=0.04)
 
 
-def test_the_mean_probability_is_the_share_of_positives() -> None:
+def test_a_rare_positive_is_told_as_rare() -> None:
+    """Eleven of a thousand: drawing bins to one half told nearly twice as much."""
     random = np.random.default_rng(1)
-    scores = random.normal(size=5_000)
-    positive = random.random(len(scores)) < 0.1
-    found = fit_calibration(scores, positive).probability(scores).mean()
-    assert found == pytest.approx((500 + 100) / (5_000 + 200), abs=0.02)
+    scores = random.normal(size=10_000)
+    positive = np.zeros(10_000, bool)
+    positive[random.permutation(10_000)[:110]] = True
+    told = fit_curve(scores, positive).probability(scores)
+    assert told.mean() == pytest.approx(110 / 10_000, rel=0.01)
 
 
-def test_a_single_row_counts_as_one_of_three() -> None:
-    calibration = fit_calibration(np.array([0.5]), np.array([True]))
-    assert calibration.probability(np.array([-9, 0.5, 9])) == pytest.approx((1 + 1) / (1 + 2))
+def test_a_single_row_is_drawn_to_the_rate_of_one_and_a_half_in_two() -> None:
+    calibration = fit_curve(np.array([0.5]), np.array([True]))
+    base, weight = (1 + 1 / 2) / (1 + 1), 1 / (1 + 1)
+    expected = (1 - weight) * 1 + weight * base
+    assert calibration.probability(np.array([-9, 0.5, 9])) == pytest.approx(expected)
+
+
+SIZE = 10
+
+
+def slates(seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Scores that order a slate, a matrix whose first column tells the slate's rate, true rates."""
+    random = np.random.default_rng(seed)
+    sizes = np.full(count, SIZE)
+    level = np.repeat(random.normal(size=count), sizes)
+    scores = random.normal(size=count * SIZE)
+    truth = 1 / (1 + np.exp(3 - scores - 1.5 * level))
+    matrix = np.column_stack([level, random.normal(size=len(level))]).astype(np.float32)
+    matrix[random.random(len(level)) < 0.3, 0] = np.nan
+    return scores, matrix, sizes, truth
+
+
+def fitted(seed: int, count: int = 2_000) -> Calibration:
+    scores, matrix, sizes, truth = slates(seed, count)
+    positive = np.random.default_rng(seed + 1).random(len(truth)) < truth
+    return fit_calibration(scores, matrix, sizes, positive, ("level", "noise"))
+
+
+def test_slates_that_are_clicked_more_are_told_more() -> None:
+    """The fifth of slates with the highest rate and that with the lowest, on fresh slates."""
+    calibration = fitted(1)
+    scores, matrix, sizes, truth = slates(7, 1_000)
+    assert calibration.trees is not None
+    told = calibration.probability(scores, matrix, sizes).reshape(-1, SIZE).mean(axis=1)
+    alone = calibration.curve.probability(scores).reshape(-1, SIZE).mean(axis=1)
+    rate = truth.reshape(-1, SIZE).mean(axis=1)
+    order = np.argsort(rate)
+    for fifth in (order[:200], order[-200:]):
+        off, off_alone = (
+            abs(np.log(each[fifth].mean() / rate[fifth].mean())) for each in (told, alone)
+        )
+        assert off < off_alone / 3
+
+
+def test_within_a_slate_probability_never_falls_with_the_score() -> None:
+    calibration = fitted(2)
+    scores, matrix, sizes, _ = slates(8, 300)
+    told = calibration.probability(scores, matrix, sizes).reshape(-1, SIZE)
+    order = np.argsort(scores.reshape(-1, SIZE), axis=1)
+    assert (np.diff(np.take_along_axis(told, order, axis=1), axis=1) >= -1e-12).all()
+    assert ((told > 0) & (told < 1)).all()
+
+
+def test_a_slate_is_told_the_same_alone_as_among_others() -> None:
+    calibration = fitted(3)
+    scores, matrix, sizes, _ = slates(9, 20)
+    together = calibration.probability(scores, matrix, sizes)
+    for place in range(20):
+        rows = slice(place * SIZE, (place + 1) * SIZE)
+        alone = calibration.probability(scores[rows], matrix[rows], sizes[:1])
+        np.testing.assert_allclose(alone, together[rows], rtol=1e-6)
+
+
+def test_the_mean_over_the_slates_is_their_rate() -> None:
+    scores, matrix, sizes, truth = slates(4, 2_000)
+    positive = np.random.default_rng(0).random(len(truth)) < truth
+    calibration = fit_calibration(scores, matrix, sizes, positive, ("level", "noise"))
+    rate = positive.mean()
+    error = np.sqrt(rate * (1 - rate) / len(positive))
+    told = calibration.probability(scores, matrix, sizes)
+    assert abs(told.mean() - rate) <= 2 * error
+
+
+def test_slates_that_are_all_alike_are_told_by_the_score() -> None:
+    scores, matrix, sizes, _ = slates(5, 600)
+    truth = 1 / (1 + np.exp(3 - scores))
+    positive = np.random.default_rng(0).random(len(truth)) < truth
+    calibration = fit_calibration(scores, matrix, sizes, positive, ("level", "noise"))
+    fresh, others, _, _ = slates(6, 600)
+    told = calibration.probability(fresh, others, sizes)
+    assert np.abs(told - calibration.curve.probability(fresh)).mean() < 0.01
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_few_slates_are_told_by_the_score_alone(count: int) -> None:
+    calibration = fitted(6, count)
+    scores, matrix, sizes, _ = slates(6, count)
+    told = calibration.probability(scores, matrix, sizes)
+    np.testing.assert_allclose(told, calibration.curve.probability(scores))
+
+
+def test_columns_are_the_score_and_what_the_slate_has_in_common() -> None:
+    nan = np.nan
+    matrix = np.array([[1, nan], [3, nan], [nan, 4]], np.float32)
+    columns = slate_columns(np.array([1.0, 3.0, 5.0]), matrix, np.array([2, 1]))
+    first = [(1 + 3) / 2, 1, 3, np.log(2), (1 + 3) / 2, nan]
+    expected = [[1, *first], [3, *first], [5, 5, 0, 5, np.log(1), nan, 4]]
+    np.testing.assert_allclose(columns, expected, rtol=1e-6)
+    assert columns.dtype == np.float32

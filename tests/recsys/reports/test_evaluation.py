@@ -328,6 +328,7 @@ def test_every_plot_is_described_and_takes_the_pages_colours(result: EvaluationR
 def test_the_page_leaves_out_what_was_not_computed(result: EvaluationResult) -> None:
     bare = result.model_copy(
         update={
+            "slate_source": "logged",
             "differences": (),
             "calibration": (),
             "gain_by_history": (),
@@ -341,6 +342,12 @@ def test_the_page_leaves_out_what_was_not_computed(result: EvaluationResult) -> 
     assert "What the comparisons show" not in page
     assert "made of" not in page
     assert printed(bare)
+
+
+def test_the_page_says_why_sampled_slates_have_no_calibration(result: EvaluationResult) -> None:
+    html = render_html(result.model_copy(update={"calibration": ()}))
+    assert "No probability is told on sampled slates" in html
+    assert "No probability is told" not in render_html(result)
 
 
 def test_the_page_is_the_same_each_time(result: EvaluationResult, tmp_path: Path) -> None:

@@ -7,11 +7,15 @@ import pytest
 from safetensors.numpy import load_file
 
 from data_contracts.errors import DataError, LeakError
+from data_contracts.slates import Rung, Slate
 from features.backfill.rows import MANIFEST
 from features.backfill.run import Scope
-from recsys.bundle.bundle import Bundle, load_bundle
+from recsys.bundle.bundle import CALIBRATION, Bundle, load_bundle
+from recsys.evaluation.evaluate import evaluate
 from recsys.labels.split import Periods
+from recsys.rank import rank
 from recsys.ranker.ranker import TEXT_COLUMNS
+from recsys.reports.evaluation import render_html
 from recsys.training.data import TrainingData
 from recsys.training.text_model import train_text
 from recsys.training.texts import Texts, encode_texts
@@ -189,6 +193,24 @@ def test_the_same_seed_gives_the_same_bundle(
     assert other.folder.name == other.name == "seed-1"
     assert other.manifest.files["interest.safetensors"] != same["interest.safetensors"]
     assert other.manifest.files["encoder/model.safetensors"] == same["encoder/model.safetensors"]
+
+
+@pytest.mark.slow
+def test_a_bundle_of_sampled_slates_tells_no_probability(tiny_workspace: Workspace) -> None:
+    config = tiny_workspace.config
+    ranker = config.ranker.model_copy(update={"position_bias": None})
+    sampled = config.model_copy(update={"slate_source": "sampled", "ranker": ranker})
+    write_config(sampled, tiny_workspace.root / CONFIG_NAME)
+    data = TrainingData.open(Workspace.open(tiny_workspace.root))
+    bundle = load_bundle(train(data))
+    assert not (bundle.folder / CALIBRATION).exists()
+    slate = Slate("r", list(bundle.item_ids[:9]), bundle.manifest.cut_offs.state_as_of)
+    rungs: tuple[Rung, ...] = ("full", "no_text")
+    for rung in rungs:
+        assert rank(bundle, slate, {}, rung=rung).p_click is None
+    result = evaluate(data, [bundle.folder], "")
+    assert (result.calibration, result.log_loss) == ((), None)
+    assert "No probability is told on sampled slates" in render_html(result)
 
 
 def test_only_new_texts_are_encoded(tiny_workspace: Workspace) -> None:

@@ -49,6 +49,25 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == [CONFIG_NAME]
 
 
+@pytest.mark.parametrize(("slates", "expected"), [("logged", True), ("sampled", False)])
+def test_position_bias_follows_from_where_slates_come_from(
+    tmp_path: Path, slates: str, expected: bool
+) -> None:
+    for ranker in ({}, {"num_leaves": 7}):
+        path = write(tmp_path / CONFIG_NAME, slate_source=slates, ranker=ranker)
+        assert read_config(path).ranker.position_bias is expected
+    path = write(tmp_path / CONFIG_NAME, slate_source=slates, ranker={"position_bias": False})
+    assert read_config(path).ranker.position_bias is False
+
+
+def test_position_bias_on_sampled_slates_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / CONFIG_NAME, ranker={"position_bias": True})
+    with pytest.raises(DataError, match="positions of sampled slates mean nothing"):
+        read_config(path)
+    path = write(tmp_path / CONFIG_NAME, slate_source="logged", ranker={"position_bias": True})
+    assert read_config(path).ranker.position_bias is True
+
+
 def test_declared_columns_are_read_again_as_they_were(tmp_path: Path) -> None:
     default = default_features(FeatureSettings(), ["click", "purchase"], logged=False)
     features = FeatureSettings(columns=(*default.features, AttributeCode("brand")))

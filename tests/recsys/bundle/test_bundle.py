@@ -14,13 +14,18 @@ from recsys.bundle.bundle import (
     ENCODER,
     FULL,
     INTEREST,
+    NO_TEXT,
     QUERIES,
+    SLATE_TREES,
     STATE,
     Bundle,
+    Scorer,
     load_bundle,
 )
 from recsys.bundle.manifest import FORMAT, MANIFEST, read_manifest
+from recsys.bundle.write import save_calibrations
 from recsys.rank import rank
+from recsys.ranker.calibration import fit_calibration
 from recsys.text.encoder.bert import TextEncoder
 from recsys.workspace.config import CONFIG_NAME
 from tests.worlds import stamp_again, tamper
@@ -178,3 +183,37 @@ def test_parts_that_do_not_fit_are_refused_even_when_the_hashes_do(
     with pytest.raises(RecsysError) as refusal:
         load_bundle(changed_bundle)
     assert named in str(refusal.value)
+
+
+def test_trees_of_the_slate_are_read_again_and_asked(
+    tiny_bundle: Bundle, changed_bundle: Path
+) -> None:
+    random, sizes = np.random.default_rng(0), np.full(2_000, 10)
+    scorers = {}
+    for name, scorer in ((FULL, tiny_bundle.full), (NO_TEXT, tiny_bundle.no_text)):
+        names = scorer.ranker.names
+        matrix = random.normal(size=(20_000, len(names))).astype(np.float32)
+        scores = scorer.ranker.score(matrix)
+        slate = np.repeat(random.random(2_000), sizes)
+        matrix[:, 0] = slate
+        positive = random.random(20_000) < slate / 2
+        scorers[name] = Scorer(
+            scorer.ranker, fit_calibration(scores, matrix, sizes, positive, names)
+        )
+    save_calibrations(scorers, changed_bundle)
+    stamp_again(changed_bundle)
+    bundle = load_bundle(changed_bundle)
+    assert (changed_bundle / f"{FULL}{SLATE_TREES}").exists()
+    for name, found in ((FULL, bundle.full), (NO_TEXT, bundle.no_text)):
+        before, again = scorers[name].calibration, found.calibration
+        assert before is not None
+        assert again is not None
+        rows = random.normal(size=(10, len(found.ranker.names))).astype(np.float32)
+        given = found.ranker.score(rows), rows, sizes[:1]
+        np.testing.assert_array_equal(again.probability(*given), before.probability(*given))
+        assert again.trees is not None
+    slate_of = Slate("r", list(bundle.item_ids[:30]), bundle.manifest.cut_offs.state_as_of)
+    told = rank(bundle, slate_of, {}).p_click
+    assert told is not None
+    assert (np.diff(told) <= 1e-12).all()
+    assert ((told > 0) & (told < 1)).all()

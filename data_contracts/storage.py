@@ -1,5 +1,6 @@
 """Atomic writes: a file or folder is written whole or not at all."""
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -30,7 +31,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder next to `path` to fill; it replaces `path` when the block succeeds.
 
-    What stood at `path` before is replaced whole, and stays untouched when the block fails.
+    What stood at `path` before is replaced whole, and stays untouched when the block fails. The new
+    files are on disk before they take its place; on Linux there is no moment without a folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -38,14 +40,59 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o755)
-        if path.exists():
-            path.rename(old)
-        part.rename(path)
+        for each in (part, *part.rglob("*")):
+            _flush(each)
+        if not (path.exists() and _exchange(part, path)):
+            if path.exists():
+                path.rename(old)
+            part.rename(path)
+        _flush(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         if old.exists() and not path.exists():
             old.rename(path)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the list of a folder's files, is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where system or file system cannot."""
+    swap = getattr(ctypes.CDLL(None), "renameat2", None)
+    here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return swap is not None and swap(here, bytes(one), here, bytes(other), flag) == 0
+
+
+@contextmanager
+def linked_copy(folder: Path) -> Iterator[Path]:
+    """Give a copy of a folder by hard links beside it, which stays when the folder is replaced.
+
+    It is the folder itself where nothing may be written beside it, since nobody replaces it then,
+    or where there is none.
+    """
+    if not (folder.is_dir() and os.access(folder.parent, os.W_OK)):
+        yield folder
+        return
+    copy = Path(tempfile.mkdtemp(prefix=f".{folder.name}.copy-", dir=folder.parent))
+    try:
+        shutil.copytree(folder, copy, copy_function=_link, dirs_exist_ok=True)
+        yield copy
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _link(file: str, target: str) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(file, target)
 
 
 def sweep(folder: Path) -> None:

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from data_contracts.errors import UsageError
 
 Device = Literal["cpu", "cuda"]
 
@@ -74,3 +76,31 @@ class ServiceSettings(BaseSettings):
     encoder_batch_wait_ms: float = Field(
         2, ge=0, description="Wait for a batch to fill up, in milliseconds."
     )
+
+    @classmethod
+    def read(cls, bundle: Path, port: int | None = None) -> "ServiceSettings":
+        """Read the settings of a command: its options first, then the environment.
+
+        Args:
+            bundle: Folder of the bundle.
+            port: Port to listen on; None when the option was not given.
+
+        Returns:
+            The settings.
+
+        Raises:
+            UsageError: A value is none of its setting's.
+        """
+        try:
+            if port is None:
+                return cls(bundle=bundle.absolute())
+            return cls(bundle=bundle.absolute(), port=port)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            name = ".".join(map(str, fault["loc"]))
+            raise UsageError(
+                f"{name} {fault['input']!r}",
+                fault["msg"].removeprefix("Input should be "),
+                f"correct RECSYS_{name.upper()}"
+                + (", or give another --port" if name == "port" else ""),
+            ) from error

@@ -22,6 +22,7 @@ from recsys.bundle.bundle import (
     TEXT_RECORD,
     WEIGHTS,
     Scorer,
+    load_bundle,
 )
 from recsys.bundle.manifest import MANIFEST, Manifest, file_hashes
 from recsys.text.encoder.base import Encoder
@@ -57,12 +58,15 @@ class BundleParts:
 
 
 def write_bundle(folder: Path, parts: BundleParts, manifest: Manifest) -> None:
-    """Write a bundle; one that is there is replaced.
+    """Write a bundle; one that is there is replaced once the new one could be loaded.
 
     Args:
         folder: The bundle's folder.
         parts: What it holds.
         manifest: What it says of itself; the hashes of its files are filled in.
+
+    Raises:
+        BundleError: What was written cannot be loaded; the bundle that was there stays.
     """
     with atomic_folder(folder) as new:
         write_config(parts.config, new / CONFIG_NAME)
@@ -82,6 +86,7 @@ def write_bundle(folder: Path, parts: BundleParts, manifest: Manifest) -> None:
             shutil.copyfile(path, new / STATE / path.name)
         content = manifest.model_copy(update={"files": file_hashes(new)})
         (new / MANIFEST).write_text(content.model_dump_json(indent=2), encoding="utf-8")
+        load_bundle(new)
 
 
 def save_signals(signals: TextSignals, folder: Path) -> None:

@@ -22,13 +22,16 @@ def _recsys() -> None:
 @app.command(rich_help_panel=SERVE)
 def serve(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.", show_default=False)],
-    port: Annotated[int, typer.Option(help="Port to listen on, on this machine only.")] = 8000,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on; RECSYS_PORT, or 8000, when absent."),
+    ] = None,
 ) -> None:
     """Serve a bundle over HTTP until interrupted; RECSYS_* variables set the rest."""
     from serving.runtime.run import serve_bundle
     from serving.settings import ServiceSettings
 
-    settings = ServiceSettings(bundle=bundle.absolute(), port=port)
+    settings = ServiceSettings.read(bundle, port)
     serve_bundle(settings, blocking=True, announce=_announce)
 
 

@@ -13,6 +13,7 @@ from types import FrameType
 import httpx
 
 from data_contracts.errors import UsageError
+from data_contracts.storage import linked_copy
 from features.backfill.cluster import join_cluster
 from serving.api import READY
 from serving.runtime.haproxy import (
@@ -76,9 +77,13 @@ def serve_bundle(
         _require_free_port(settings.host, settings.port)
         if settings.haproxy:
             require_haproxy()
-        if build is None:
-            _require_bundle(settings)
     with ExitStack() as on_failure:
+        if build is None:
+            # Replicas that start later load the version that the service was started with.
+            bundle = on_failure.enter_context(linked_copy(settings.bundle))
+            settings = settings.model_copy(update={"bundle": bundle})
+            if settings.ray_address is None:
+                _require_bundle(settings)
         _join_ray(settings, on_failure)
         _run_application(settings, build, on_failure)
         _wait_until_ready(url, settings.startup_timeout_s)

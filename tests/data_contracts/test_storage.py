@@ -1,9 +1,11 @@
+import threading
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from data_contracts.storage import atomic_file, atomic_folder, write_parquet
+from data_contracts import storage
+from data_contracts.storage import atomic_file, atomic_folder, linked_copy, write_parquet
 
 
 class InterruptedWriteError(Exception):
@@ -64,6 +66,74 @@ def test_a_failed_folder_leaves_what_was_there(existed: bool, tmp_path: Path) ->
         write_half_a_folder(path)
     assert names(tmp_path) == (["bundle"] if existed else [])
     assert not existed or names(path) == ["old"]
+
+
+def write_version(path: Path, version: str) -> None:
+    with atomic_folder(path) as part:
+        (part / "inside").mkdir()
+        (part / "inside" / "file").write_text(version)
+
+
+def test_a_reader_finds_a_folder_at_every_moment_of_a_replacement(tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    write_version(path, "0")
+    done = threading.Event()
+    missing = []
+
+    def look() -> None:
+        while not done.is_set():
+            try:
+                path.stat()
+            except FileNotFoundError:
+                missing.append(path)
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for version in range(200):
+        write_version(path, str(version))
+    done.set()
+    reader.join()
+    assert not missing
+
+
+def test_a_folder_is_replaced_where_the_system_cannot_swap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_exchange", lambda one, other: False)
+    test_a_folder_is_replaced_whole(tmp_path)
+
+
+def test_everything_is_on_disk_before_it_takes_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bundle"
+    write_version(path, "old")
+    flushed: list[tuple[str, str]] = []
+
+    def note(each: Path) -> None:
+        flushed.append((each.name, (path / "inside" / "file").read_text()))
+
+    monkeypatch.setattr(storage, "_flush", note)
+    write_version(path, "new")
+    before = [name for name, found in flushed if found == "old"]
+    assert sorted(before)[1:] == ["file", "inside"]
+    assert [name for name, found in flushed if found == "new"] == [tmp_path.name]
+
+
+def test_a_linked_copy_stays_as_it_was_and_goes_with_its_block(tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    write_version(path, "old")
+    with linked_copy(path) as copy:
+        assert (copy / "inside" / "file").stat().st_nlink == 2
+        write_version(path, "new")
+        assert (copy / "inside" / "file").read_text() == "old"
+    assert names(tmp_path) == ["bundle"]
+
+
+def test_where_there_is_no_folder_there_is_no_copy(tmp_path: Path) -> None:
+    with linked_copy(tmp_path / "none") as copy:
+        assert copy == tmp_path / "none"
+    assert names(tmp_path) == []
 
 
 def test_a_table_is_written_whole(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from safetensors.numpy import load_file
 
@@ -18,15 +19,17 @@ from recsys.bundle.bundle import (
     QUERIES,
     SLATE_TREES,
     STATE,
+    TEXT_RECORD,
     Bundle,
     Scorer,
     load_bundle,
 )
 from recsys.bundle.manifest import FORMAT, MANIFEST, read_manifest
-from recsys.bundle.write import save_calibrations
+from recsys.bundle.write import BundleParts, save_calibrations, write_bundle
 from recsys.rank import rank
 from recsys.ranker.calibration import fit_calibration
 from recsys.text.encoder.bert import TextEncoder
+from recsys.text.training.model import TextRecord
 from recsys.workspace.config import CONFIG_NAME
 from tests.worlds import stamp_again, tamper
 
@@ -217,3 +220,27 @@ def test_trees_of_the_slate_are_read_again_and_asked(
     assert told is not None
     assert (np.diff(told) <= 1e-12).all()
     assert ((told > 0) & (told < 1)).all()
+
+
+def test_a_bundle_that_cannot_be_loaded_does_not_replace_one_that_can(
+    changed_bundle: Path, tiny_bundle: Bundle
+) -> None:
+    encoder = TextEncoder.load(changed_bundle / ENCODER, max_tokens=64)
+    parts = BundleParts(
+        tiny_bundle.config,
+        encoder,
+        encoder,
+        TextRecord.model_validate_json((changed_bundle / TEXT_RECORD).read_bytes()),
+        tiny_bundle.signals,
+        pl.read_parquet(changed_bundle / QUERIES),
+        {FULL: tiny_bundle.full, NO_TEXT: tiny_bundle.no_text},
+        changed_bundle / STATE,
+    )
+    manifest = tiny_bundle.manifest
+    for spoilt in ({"metrics": {FULL: float("nan")}}, {"schema_hash": "another"}):
+        with pytest.raises(BundleError):
+            write_bundle(changed_bundle, parts, manifest.model_copy(update=spoilt))
+        assert load_bundle(changed_bundle).fingerprint == tiny_bundle.fingerprint
+    write_bundle(changed_bundle, parts, manifest.model_copy(update={"name": "written again"}))
+    assert load_bundle(changed_bundle).name == "written again"
+    assert [path.name for path in changed_bundle.parent.iterdir()] == [changed_bundle.name]

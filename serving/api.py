@@ -121,6 +121,7 @@ def _rank_contract() -> dict[str, Any]:
 
     refusals = {
         "400": "The body is no JSON.",
+        "408": "The body did not arrive in time.",
         "413": "The body is longer than allowed.",
         "415": "The body is not declared as plain JSON.",
         "422": "A field does not fit; errors names it.",

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import UsageError
+from data_contracts.slates import MOST_CANDIDATES
 
 Device = Literal["cpu", "cuda"]
 
@@ -43,7 +44,15 @@ class ServiceSettings(BaseSettings):
         300, gt=0, description="Time allowed until the service is ready, in seconds."
     )
 
-    max_candidates: int = Field(1000, ge=1, description="Candidates per request at the most.")
+    max_candidates: int = Field(
+        1000, ge=1, le=MOST_CANDIDATES, description="Candidates per request at the most."
+    )
+    max_explained: int = Field(
+        50, ge=1, description="Best items of a request whose scores are explained at the most."
+    )
+    body_timeout_s: float = Field(
+        10, gt=0, description="Time allowed for a request's body to arrive, in seconds."
+    )
     max_body_bytes: int = Field(
         4 * 2**20, ge=1024, description="Length of a request's body at the most, in bytes."
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 
@@ -69,6 +70,7 @@ class OnlineFeatures:
         self._silence = silence
         self._places = np.full(len(catalogue) + 1, MISSING, np.int32)
         self._encoder = EventEncoder(state, catalogue)
+        self._owner: int | None = None
 
     @classmethod
     def empty(
@@ -186,6 +188,18 @@ class OnlineFeatures:
         """Code of each user that has events."""
         return self.state.users.codes
 
+    def _require_owner(self) -> None:
+        """Refuse calls of any thread but the one that called first: the arrays have no lock."""
+        caller = get_ident()
+        if self._owner is None:
+            self._owner = caller
+        elif self._owner != caller:
+            message = (
+                f"thread {caller} uses a state of thread {self._owner}; a state belongs to the "
+                "thread that used it first: rank from that thread, or load the bundle once a thread"
+            )
+            raise RuntimeError(message)
+
     def fold(self, events: IncomingEvents, now: int | None = None) -> None:
         """Fold interactions in; they count once the clock has passed the instant they were known.
 
@@ -198,6 +212,7 @@ class OnlineFeatures:
             events: The interactions.
             now: UTC microseconds; by this machine's clock when absent.
         """
+        self._require_owner()
         self.state.pending.add(self._encoder.encode(events, present() if now is None else now))
 
     def mark_seen(self, events: IncomingEvents) -> None:
@@ -209,6 +224,7 @@ class OnlineFeatures:
             events: Interactions that were known before the clock; those of the last `late_days` and
                 one more are enough.
         """
+        self._require_owner()
         self.state.mark_seen(self._encoder.encode(events, present()))
 
     def fold_shown(self, rows: Rows, user_id: str | None, now: int | None = None) -> None:
@@ -221,6 +237,7 @@ class OnlineFeatures:
             user_id: Its user; None for a guest.
             now: UTC microseconds; by this machine's clock when absent.
         """
+        self._require_owner()
         if rows.request_time[0] > (present() if now is None else now) + AHEAD:
             self.state.counts.ahead += len(rows)
             return
@@ -234,6 +251,7 @@ class OnlineFeatures:
         Args:
             now: UTC microseconds.
         """
+        self._require_owner()
         before = self.state.day
         self.state.advance(now)
         if self.state.day > before and self._snapshots is not None:

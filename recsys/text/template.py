@@ -11,13 +11,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from data_contracts.items import Items
-from recsys.text.settings import TextLimits
+from recsys.text.settings import TextLimits, TextSettings
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]+")
 # Scripts written without spaces: a sign counts as a word, as BERT's tokenizers have it.
 _SIGN = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _WORDS = re.compile(f"{_SIGN}|[^\\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _CHANTS = re.compile(f"({_SIGN}{{2,20}}?)\\1{{2,}}")
+_WORD_CHARACTERS = 64
 # Words this short are articles and the like, which any text repeats.
 _SHORT = 3
 _EDGES = re.compile(r"^\W+|\W+$")
@@ -54,12 +55,40 @@ def item_texts(
     return words.select(joined.fill_null("").alias("text"))["text"]
 
 
+def inline_text(text: str | None, settings: TextSettings) -> str:
+    """Bring the text of a candidate in a request into the form of the catalogue's texts.
+
+    Args:
+        text: Any text, or None.
+        settings: Whose template an item's text would be made by.
+
+    Returns:
+        The text under the limits of all columns of the template together, and of no more words
+        than the encoder reads; empty where nothing can be read.
+    """
+    words = min(sum(map(settings.limits.of, settings.template)), settings.max_tokens)
+    return _free_text(text, words, settings.limits)
+
+
+def query_text(text: str | None, settings: TextSettings) -> str:
+    """Bring a query, of the log or of a request, into the form that is encoded.
+
+    Args:
+        text: Any text, or None.
+        settings: What a column of text may hold.
+
+    Returns:
+        The query under the limits of a column; empty where nothing can be read.
+    """
+    return _free_text(text, settings.limits.column_words, settings.limits)
+
+
 def limit_words(text: str, words: int, repeats: int) -> str:
     """Cut a text to the limits against stuffing.
 
     Control and invisible characters become spaces, a word is kept `repeats` times and a phrase of
     a script without spaces that is repeated on the spot once, and the text ends after `words`
-    words.
+    words, or 64 times as many characters.
 
     Args:
         text: Any text.
@@ -69,7 +98,7 @@ def limit_words(text: str, words: int, repeats: int) -> str:
     Returns:
         The text; the very same when it keeps the limits.
     """
-    clean = _CHANTS.sub(r"\1", _CONTROLS.sub(" ", text))
+    clean = _CHANTS.sub(r"\1", _CONTROLS.sub(" ", text[: words * _WORD_CHARACTERS]))
     seen: Counter[str] = Counter()
     kept: list[str] = []
     spaced_to, count = 0, 0
@@ -89,6 +118,10 @@ def limit_words(text: str, words: int, repeats: int) -> str:
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Give where each word of a text begins and ends; a sign of a script without spaces is one."""
     return [found.span() for found in _WORDS.finditer(text)]
+
+
+def _free_text(text: str | None, words: int, limits: TextLimits) -> str:
+    return limit_words((text or "").strip().rstrip("."), words, limits.word_repeats)
 
 
 def _limited(texts: pl.Series, words: int, repeats: int) -> list[str]:

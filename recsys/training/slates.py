@@ -16,6 +16,7 @@ from features.log.tables import read_requests
 from recsys.labels.grades import grade_impressions
 from recsys.labels.slates import LabelledSlates
 from recsys.labels.split import Period
+from recsys.text.template import query_text
 from recsys.workspace.workspace import Workspace
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,10 +38,17 @@ class Requests:
 
 
 def query_texts(workspace: Workspace) -> pl.Series:
-    """List the distinct queries of the log, sorted."""
+    """List the distinct queries of the log as they are encoded, sorted."""
     query = Impressions.query.name
-    found = workspace.scan("impressions").select(pl.col(query).unique().drop_nulls()).collect()
-    return found[query].sort()
+    found = workspace.scan("impressions").select(pl.col(query).unique()).collect()
+    return _readable(found[query], workspace).unique().drop_nulls().sort()
+
+
+def _readable(queries: pl.Series, workspace: Workspace) -> pl.Series:
+    """Bring queries into the form that is encoded; null without one, or where it is blank."""
+    known = queries.unique().drop_nulls()
+    read = [query_text(each, workspace.config.text) or None for each in known]
+    return queries.replace_strict(known, read, default=None, return_dtype=pl.String)
 
 
 def read_slates(
@@ -86,7 +94,7 @@ def read_slates(
             history,
             workspace.config.features.forget_days,
         ),
-        encode(frame[Impressions.query.name], queries)[rows.offsets[:-1]],
+        encode(_readable(frame[Impressions.query.name][rows.offsets[:-1]], workspace), queries),
         int(rows.request_time[-1]) + window // timedelta(microseconds=1),
     )
     return Requests(slates, shown.frame, period)

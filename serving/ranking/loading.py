@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from recsys.workspace.config import CONFIG_NAME, read_config
 from serving.ranking.model import LoadedEncoder
 from serving.settings import ServiceSettings
 from serving.telemetry.metrics import make_log
+from serving.wire.slates import Declared
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ class BundleModel:
     def schema_hash(self) -> str:
         """Hash of the declared features."""
         return self.bundle.manifest.schema_hash
+
+    @cached_property
+    def declared(self) -> Declared:
+        """Names that are read of a request."""
+        features = self.bundle.features.features
+        return Declared(frozenset(features.given), frozenset(features.context))
 
     def summary(self) -> dict[str, object]:
         """Give the manifest as JSON values, and what computes vectors here."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from data_contracts.slates import RankedSlate, Rung, Slate
 from serving.settings import ServiceSettings
+from serving.wire.slates import Declared
 
 
 class Model(Protocol):
@@ -26,6 +27,11 @@ class Model(Protocol):
     @property
     def schema_hash(self) -> str:
         """Hash of the declared features."""
+        ...
+
+    @property
+    def declared(self) -> Declared:
+        """Names that are read of a request."""
         ...
 
     def summary(self) -> dict[str, object]:

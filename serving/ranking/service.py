@@ -12,7 +12,6 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from data_contracts.errors import UsageError
 from data_contracts.slates import RankedSlate, RankRequest, Rung, Slate
 from serving.ranking.deadline import LADDER, MARGIN, Deadline, RungCosts
 from serving.ranking.model import Model
@@ -93,18 +92,22 @@ class RankingService:
 
     async def answer(self, request: Request) -> Response:
         """Answer `POST /v1/rank`."""
-        deadline = Deadline(perf_counter(), None)
-        if self._in_flight >= self._settings.max_in_flight:
-            return self._refuse(problems.overloaded(self._settings.max_in_flight), deadline)
+        deadline, allowed = Deadline(perf_counter(), None), self._settings.max_in_flight
+        if self._in_flight >= allowed:
+            return self._refuse(problems.overloaded(allowed), deadline)
+        try:
+            # Who sends half a body takes nobody's place.
+            body = await self._read(request)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_GONE)
+        if self._in_flight >= allowed:
+            return self._refuse(problems.overloaded(allowed), deadline)
         self._in_flight += 1
         try:
-            body = await self._read(request)
             parsed = wire.parse_request(body, self._settings) if isinstance(body, bytes) else body
             if isinstance(parsed, Problem):
                 return self._refuse(parsed, deadline)
             return await self._answer(parsed, Deadline(deadline.arrived, parsed.deadline_ms))
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_GONE)
         finally:
             self._in_flight -= 1
 
@@ -119,28 +122,35 @@ class RankingService:
         if refused is not None:
             return refused
         chunks, length = [], 0
-        async for chunk in request.stream():
-            length += len(chunk)
-            if length > limit:
-                return problems.body_too_large(None, limit)
-            chunks.append(chunk)
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                async for chunk in request.stream():
+                    length += len(chunk)
+                    if length > limit:
+                        return problems.body_too_large(None, limit)
+                    chunks.append(chunk)
+        except TimeoutError:
+            return problems.body_too_slow(self._settings.body_timeout_s)
         return b"".join(chunks)
 
     async def _answer(self, request: RankRequest, deadline: Deadline) -> Response:
-        slate = wire.to_slate(request, datetime.now(UTC))
+        declared = self.model.declared
+        slate = wire.to_slate(request, datetime.now(UTC), declared)
         shown = min(request.top_k or len(slate.item_ids), len(slate.item_ids))
-        explain = shown if request.explain else 0
+        explain = min(shown, self._settings.max_explained) if request.explain else 0
         timings = {"parse": deadline.spent_ms()}
-        try:
-            vectors, best = await self._vectors(slate, explain, deadline)
-            timings["encode"] = deadline.spent_ms() - timings["parse"]
-            ranked = self._rank(slate, vectors, best, explain, deadline)
-        except UsageError as error:
-            return self._refuse(problems.unacceptable(error), deadline, slate.request_id)
+        vectors, best = await self._vectors(slate, explain, deadline)
+        timings["encode"] = deadline.spent_ms() - timings["parse"]
+        ranked = self._rank(slate, vectors, best, explain, deadline)
         timings |= ranked.timings_ms
         timings["total"] = deadline.spent_ms()
         body = wire.to_response(
-            slate, ranked, policy=self.model.name, count=shown, timings_ms=timings
+            slate,
+            ranked,
+            policy=self.model.name,
+            count=shown,
+            ignored=wire.undeclared(request, declared),
+            timings_ms=timings,
         )
 
         async def tell() -> None:
@@ -175,8 +185,6 @@ class RankingService:
         except TimeoutError:
             self.telemetry.stepped_down(slate.request_id, "encode", "deadline")
             return {}, "cached_text"
-        except UsageError:
-            raise
         except Exception as error:
             self.telemetry.stepped_down(slate.request_id, "encode", error)
             return {}, "cached_text"
@@ -213,17 +221,13 @@ class RankingService:
             rung = in_time
             try:
                 return self._timed_rank(slate, vectors, rung, explain)
-            except UsageError:
-                raise
             except Exception as error:
                 if rung == LADDER[-1]:
                     raise
                 self.telemetry.stepped_down(slate.request_id, "rank", error)
                 rung = LADDER[LADDER.index(rung) + 1]
 
-    def _refuse(
-        self, found: Problem, deadline: Deadline, request_id: str | None = None
-    ) -> Response:
-        request_id = request_id or uuid4().hex
+    def _refuse(self, found: Problem, deadline: Deadline) -> Response:
+        request_id = uuid4().hex
         self.telemetry.refused(request_id, found.status, found.type, deadline.spent_ms())
         return problem_response(found, request_id)

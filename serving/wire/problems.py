@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from data_contracts.errors import RecsysError
-
 MEDIA_TYPE = "application/problem+json"
 FOUND_LENGTH = 80
+MOST_FAULTS = 20
+"""Fields at fault that an answer names."""
+_COUNTED_ONLY = 20_000
+"""Faults from which on they are only counted: to list them would take longer than to rank."""
 
 
 class FieldFault(BaseModel):
@@ -72,6 +74,15 @@ def too_many_candidates(found: int, limit: int) -> Problem:
     )
 
 
+def body_too_slow(limit_s: float) -> Problem:
+    """408: the body did not arrive in time."""
+    return problem(
+        408,
+        "Body too slow",
+        f"Send the whole body within {limit_s:g} seconds; the limit is the setting body_timeout_s.",
+    )
+
+
 def overloaded(limit: int) -> Problem:
     """503: too many requests are in flight."""
     return problem(
@@ -79,12 +90,6 @@ def overloaded(limit: int) -> Problem:
         "Overloaded",
         f"{limit} requests are being answered already; try again after the time in Retry-After.",
     )
-
-
-def unacceptable(error: RecsysError) -> Problem:
-    """422: a layer below refused the request."""
-    fault = FieldFault(field="body", found=error.found, expected=error.expected)
-    return problem(422, "Invalid request", error.action, [fault])
 
 
 def internal_error() -> Problem:
@@ -103,16 +108,21 @@ def from_validation(error: ValidationError) -> Problem:
     Returns:
         Status 400 when the body is no JSON, 422 otherwise.
     """
+    count = error.error_count()
+    if count > _COUNTED_ONLY:
+        fault = FieldFault(field="body", found=f"{count:,} faults", expected="a ranking call")
+        return problem(422, "Invalid request", "See the contract in /openapi.json.", [fault])
     details = error.errors(include_url=False)
     if details[0]["type"] == "json_invalid":
         reason = str(details[0]["ctx"]["error"])
         fault = FieldFault(field="body", found=reason, expected="one JSON object in UTF-8")
         return problem(400, "Malformed JSON", "Correct the body; see found.", [fault])
+    more = f" {count - MOST_FAULTS:,} more are at fault." if count > MOST_FAULTS else ""
     return problem(
         422,
         "Invalid request",
-        "Correct the fields under errors; /openapi.json has the whole contract.",
-        [_field_fault(detail) for detail in details],
+        f"Correct the fields under errors; /openapi.json has the whole contract.{more}",
+        [_field_fault(detail) for detail in details[:MOST_FAULTS]],
     )
 
 
@@ -125,7 +135,7 @@ def _field_fault(detail: ErrorDetails) -> FieldFault:
             expected="an item that does not stand among the candidates already",
         )
     return FieldFault(
-        field=".".join(map(str, location)) or "body",
+        field=".".join(map(_shorten, location)) or "body",
         found=None if detail["type"] == "missing" else _shorten(given),
         expected=detail["msg"],
     )

@@ -1,5 +1,7 @@
 """The wire format: a request's bytes to a slate, and a ranked slate to the answer's bytes."""
 
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -14,6 +16,19 @@ from serving.wire.problems import Problem
 
 _DIGITS = 8
 """Of probabilities and matches, behind the point."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Names that a bundle reads of a request.
+
+    Attributes:
+        features: Numbers of a candidate, or of the context for all of them.
+        context: Words of the context.
+    """
+
+    features: frozenset[str]
+    context: frozenset[str]
 
 
 def check_headers(
@@ -51,12 +66,20 @@ def parse_request(body: bytes, limits: ServiceSettings) -> RankRequest | Problem
     return request
 
 
-def to_slate(request: RankRequest, now: datetime) -> Slate:
+def undeclared(request: RankRequest, declared: Declared) -> list[str]:
+    """List names in a request that the bundle does not read, sorted, the first of them."""
+    features = {name for each in request.candidates for name in each.features or ()}
+    context = request.context.keys() - declared.context - declared.features
+    return sorted({*(features - declared.features), *context})[: problems.MOST_FAULTS]
+
+
+def to_slate(request: RankRequest, now: datetime, declared: Declared) -> Slate:
     """Bring a request into the form the ranker reads.
 
     Args:
         request: The body.
         now: Time of arrival, with its zone; used when the request has no timestamp.
+        declared: What the bundle reads of a request; the rest is left out.
 
     Returns:
         The slate, with a request id even if the request has none.
@@ -70,17 +93,19 @@ def to_slate(request: RankRequest, now: datetime) -> Slate:
         query=request.query,
         texts=[candidate.text for candidate in candidates],
         context=request.context,
-        given=_given(candidates),
+        given=_given(candidates, declared.features),
     )
 
 
-def _given(candidates: list[Candidate]) -> dict[str, np.ndarray]:
+def _given(candidates: list[Candidate], declared: Set[str]) -> dict[str, np.ndarray]:
     given: dict[str, np.ndarray] = {}
     features = [candidate.features for candidate in candidates]
     for index, numbers in enumerate(features):
         if not numbers:
             continue
         for name, value in numbers.items():
+            if name not in declared:
+                continue
             if name not in given:
                 given[name] = np.full(len(candidates), np.nan, dtype=np.float32)
             given[name][index] = value
@@ -93,6 +118,7 @@ def to_response(
     *,
     policy: str,
     count: int,
+    ignored: Sequence[str],
     timings_ms: dict[str, float],
 ) -> bytes:
     """Write the answer, a `RankResponse`, as JSON.
@@ -102,6 +128,7 @@ def to_response(
         ranked: Its order; NaN becomes null.
         policy: Name of the bundle.
         count: How many of the best items the answer has.
+        ignored: From `undeclared`.
         timings_ms: Milliseconds by stage.
 
     Returns:
@@ -128,6 +155,7 @@ def to_response(
             "rung": ranked.rung,
             "items": items,
             "unknown_items": list(ranked.unknown_items),
+            "ignored": list(ignored),
             "timings_ms": {stage: round(spent, 3) for stage, spent in timings_ms.items()},
         },
         option=orjson.OPT_SERIALIZE_NUMPY,

@@ -1,6 +1,8 @@
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,3 +255,66 @@ def test_the_time_of_the_request_is_the_hour_of_its_features(
         found.append(matrix[0, hour])
     assert found == [0, 15]
     assert np.isfinite(rank(bundle, later, {}).scores).all()
+
+
+BLANKS = ("", "   ", "\u200b\ufeff", "\u00a0\n.")
+
+
+def new_items(slate: Slate, texts: Sequence[str | None]) -> Slate:
+    """Give a slate of new items that bring these texts."""
+    return replace(slate, item_ids=[f"new-{n}" for n in range(len(texts))], texts=texts)
+
+
+def test_blank_texts_and_queries_rank_as_none(tiny_bundle: Bundle, slate: Slate) -> None:
+    none = new_items(slate, [None] * len(BLANKS))
+    blank = replace(new_items(slate, BLANKS), query=" \u200b ")
+    assert texts_to_encode(tiny_bundle, blank) == []
+    without, ranked = (rank(tiny_bundle, each, {}) for each in (none, blank))
+    assert ranked.interest_match is not None
+    assert np.isnan(ranked.interest_match).all()
+    assert ranked.item_ids == without.item_ids
+    np.testing.assert_array_equal(ranked.scores, without.scores)
+
+
+def test_a_text_of_a_request_is_encoded_as_the_catalogue_has_it(
+    tiny_bundle: Bundle, tiny_texts: Texts, slate: Slate
+) -> None:
+    written = tiny_texts.items[0]
+    messy = new_items(slate, [f"  \ufeff{written}. ", written, "lamp " * 9])
+    texts = texts_to_encode(tiny_bundle, messy)
+    assert texts == [written, "lamp lamp lamp"]
+    vectors = dict(zip(texts, tiny_texts.encoder.encode(texts), strict=True))
+    match = by_item(ranked := rank(tiny_bundle, messy, vectors), ranked.interest_match)
+    assert match["new-0"] == match["new-1"]
+    assert not np.isnan(match["new-2"])
+
+
+def test_a_query_is_found_however_it_is_spaced(tiny_bundle: Bundle, slate: Slate) -> None:
+    query = next(iter(tiny_bundle.queries))
+    asked, spaced = (
+        rank(tiny_bundle, replace(slate, query=each), {}) for each in (query, f" \u200b{query} ")
+    )
+    plain = rank(tiny_bundle, replace(slate, query=None), {})
+    assert by_item(asked, asked.interest_match) == by_item(spaced, spaced.interest_match)
+    assert by_item(asked, asked.interest_match) != by_item(plain, plain.interest_match)
+
+
+def test_a_bundle_ranks_in_one_thread_only(tiny_bundle_folder: Path, slate: Slate) -> None:
+    bundle = load_bundle(tiny_bundle_folder)
+    expected = rank(bundle, slate, {})
+
+    def refused(_: int) -> bool:
+        with pytest.raises(RuntimeError, match="a state belongs to the thread that used it first"):
+            rank(bundle, slate, {})
+        return True
+
+    with ThreadPoolExecutor(2) as others:
+        outcomes = others.map(refused, range(50))
+        again = [rank(bundle, slate, {}) for _ in range(50)]
+        assert all(outcomes)
+    for each in again:
+        assert each.item_ids == expected.item_ids
+        np.testing.assert_array_equal(each.scores, expected.scores)
+    with ThreadPoolExecutor(1) as owner:
+        moved = load_bundle(tiny_bundle_folder)
+        assert owner.submit(rank, moved, slate, {}).result().item_ids == expected.item_ids

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_contracts.errors import UsageError
 from data_contracts.slates import RankedSlate, Rung, Slate
 from serving.ranking.model import LoadedEncoder
 from serving.settings import ServiceSettings
+from serving.wire.slates import Declared
 
 KNOWN = [f"item-{index:04d}" for index in range(2000)]
 _KNOWN_SET = frozenset(KNOWN)
@@ -43,6 +43,10 @@ class FakeModel:
     fingerprint: str = FINGERPRINT
     schema_hash: str = "5" * 16
 
+    @property
+    def declared(self) -> Declared:
+        return Declared(frozenset({"retrieval"}), frozenset({"device"}))
+
     def summary(self) -> dict[str, object]:
         return {"format": 1}
 
@@ -68,8 +72,6 @@ class FakeModel:
         time.sleep(self.slow_ms.get(rung, 0) / 1e3)
         if rung in self.broken:
             raise RuntimeError(f"broken on {rung} for {slate.user_id}")
-        if "unheard_of" in slate.given:
-            raise UsageError("the feature unheard_of", "a declared feature", "declare it")
         unknown = [item for item in slate.item_ids if item not in _KNOWN_SET]
         scores = np.array([item_score(item) for item in slate.item_ids])
         match = np.full(len(scores), np.nan, dtype=np.float32)

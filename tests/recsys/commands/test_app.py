@@ -1,5 +1,4 @@
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
 from features.checks.quality import QualityReport
+from recsys.bundle.bundle import load_bundle
 from recsys.bundle.manifest import MANIFEST
 from recsys.evaluation.result import ALL, RANDOM, TEXT_ONLY, EvaluationResult
 from recsys.metrics.ranking import AUC
@@ -161,28 +161,38 @@ def test_a_folder_that_is_no_workspace_is_refused(recsys: Command, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_every_command_takes_a_relative_path(
-    recsys: Command, tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+def test_the_documented_commands_follow_each_other_on_default_settings(
+    recsys: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tiny_workspace.root
-    monkeypatch.chdir(root.parent)
-    shutil.rmtree(tiny_workspace.bundles)
+    """A relative path, no setting changed, the default encoder, which is wider than the space."""
+    monkeypatch.chdir(tmp_path)
     for command in (
-        ("validate", root.name),
-        ("backfill", root.name, "--again"),
-        ("features", "list", root.name),
-        ("features", "quality", root.name),
-        ("features", "init", root.name, "--write"),
-        ("encoder", "embed", root.name),
-        ("train", root.name),
-        ("evaluate", root.name),
-        ("evaluate", root.name, "--cold", "--share", 0.2),
-        ("explain", root.name, "--item", "i000000"),
+        "simulate shop --events 10k",
+        "validate shop",
+        "features init shop --write",
+        "features list shop --markdown",
+        "backfill shop --features item_click_7d,item_price",
+        "backfill shop --workers 1",
+        "backfill shop --again",
+        "features quality shop",
+        "features parity shop",
+        "encoder bench shop --texts 20",
+        "encoder embed shop",
+        "train encoder shop",
+        "train encoder shop --resume",
+        "train shop",
+        "evaluate shop --markdown",
+        "evaluate shop --bundle shop/bundles/current",
+        "evaluate shop --cold --share 0.15",
+        "explain shop --item i000000",
+        "contracts contracts",
     ):
-        code, said = recsys(*command)
+        code, said = recsys(*command.split())
         assert code == 0, (command, said)
-    assert [path.name for path in root.parent.iterdir()] == [root.name]
-    assert not (root / root.name).exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["contracts", "shop"]
+    bundle = load_bundle(tmp_path / "shop" / "bundles" / "current")
+    table = bundle.signals.interest
+    assert table.dim > table.items.shape[1]
 
 
 def test_a_launch_takes_no_bundle(recsys: Command, trained_workspace: Workspace) -> None:

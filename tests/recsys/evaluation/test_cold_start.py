@@ -188,7 +188,7 @@ def test_the_features_of_the_workspace_itself_are_left_alone(
     assert result.values
     tables = {getattr(shop.config.tables, table) for table in TABLES}
     made = {path.name for path in shop.root.iterdir()} - tables
-    assert made == {CONFIG_NAME, "cache", COLD, "features"}
+    assert made == {CONFIG_NAME, shop.verdict.name, "cache", COLD, "features"}
     assert [path.name for path in (shop.root / "features").iterdir()] == ["log"]
 
 

@@ -146,12 +146,7 @@ def test_a_bundle_that_saw_the_test_period_is_refused(
 ) -> None:
     split = tiny_workspace.config.split
     step = (split.validation_end - split.ranker_end) / 4
-    other = changed(
-        tiny_workspace,
-        "split",
-        ranker_end=split.ranker_end - 2 * step,
-        validation_end=split.ranker_end - step,
-    )
+    other = changed(tiny_workspace, "split", validation_end=split.validation_end - step)
     data = TrainingData.open(other)
     data.compute_features()
     with pytest.raises(LeakError):

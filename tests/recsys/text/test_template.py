@@ -1,8 +1,11 @@
+import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.items import Items
-from recsys.text.template import item_texts, limit_words
+from recsys.text.settings import TextLimits, TextSettings
+from recsys.text.template import inline_text, item_texts, limit_words, query_text
 from tests.worlds import table
 
 TEMPLATE = ("title", "description", "category", "tags")
@@ -88,3 +91,33 @@ def test_any_text_is_read(text: str) -> None:
     limited = limit_words(text, 20, 3)
     assert len(limited) <= len(text)
     limited.encode()
+
+
+BLANKS = ("", "   ", "\u200b\ufeff", "\u00a0\u2003", "\n\t", "\u00ad.", ". ")
+
+
+@pytest.mark.parametrize("blank", [None, *BLANKS])
+def test_what_cannot_be_read_is_no_text_wherever_it_comes_from(blank: str | None) -> None:
+    settings = TextSettings(template=("title",))
+    assert inline_text(blank, settings) == query_text(blank, settings) == ""
+    assert item_texts(pl.DataFrame({"title": [blank]}), ("title",)).to_list() == [""]
+
+
+@given(st.text(alphabet="ab\u200b. \u00a0红", max_size=60) | st.text(max_size=60))
+def test_a_title_reads_the_same_inline_as_in_the_catalogue(title: str) -> None:
+    catalogue = item_texts(pl.DataFrame({"title": [title]}), ("title",))
+    assert inline_text(title, TextSettings(template=("title",))) == catalogue[0]
+
+
+def test_texts_of_a_request_are_limited_as_those_of_the_catalogue() -> None:
+    settings = TextSettings(limits=TextLimits(title_words=3, column_words=5, word_repeats=2))
+    stuffed = "lamp " * 50 + " ".join(f"w{n}" for n in range(500))
+    assert query_text(stuffed, settings) == "lamp lamp w0 w1 w2"
+    whole = 3 + 3 * 5
+    assert inline_text(stuffed, settings).split() == ["lamp"] * 2 + [
+        f"w{n}" for n in range(whole - 2)
+    ]
+
+
+def test_a_text_without_words_to_count_is_cut_by_its_characters() -> None:
+    assert limit_words("x" * 1_000, 3, 3) == "x" * 3 * 64

@@ -172,7 +172,8 @@ def test_features_of_other_impressions_are_refused(
 ) -> None:
     table = Path(tiny_workspace.location("impressions"))
     frame = pl.read_parquet(table)
-    frame.filter(pl.col("request_id") != frame["request_id"][-1]).write_parquet(table)
+    tested = frame.filter(split.test.contains(pl.col("timestamp")))["request_id"][0]
+    frame.filter(pl.col("request_id") != tested).write_parquet(table)
     data = TrainingData(tiny_workspace, open_workspace_log(tiny_workspace), tiny_texts)
     with pytest.raises(DataError, match="recsys backfill"):
         data.rows(tiny_bundle.signals, 0, split.test)

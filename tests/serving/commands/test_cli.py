@@ -38,6 +38,8 @@ VALUES = {
     "served_features_share": 0.25,
     "startup_timeout_s": 12.5,
     "max_candidates": 7,
+    "max_explained": 5,
+    "body_timeout_s": 2.5,
     "max_body_bytes": 2048,
     "max_in_flight": 3,
     "encoder_timeout_ms": 77.0,

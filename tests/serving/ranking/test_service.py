@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -14,7 +14,7 @@ from data_contracts.slates import RankResponse, Rung
 from serving.api import build_api
 from serving.ranking.service import RankingService
 from serving.telemetry.metrics import RankingTelemetry, make_log
-from serving.wire.problems import MEDIA_TYPE, Problem
+from serving.wire.problems import MEDIA_TYPE, MOST_FAULTS, Problem
 from tests.serving.doubles import FINGERPRINT, KNOWN, FakeEncoder, FakeModel, settings_for
 
 
@@ -29,6 +29,8 @@ class World:
     encoder_delay_s: float = 0.0
     warm: bool = True
     max_in_flight: int = 4
+    max_explained: int = 50
+    body_timeout_s: float = 10
 
     def service(self) -> RankingService:
         async def encode(texts: Sequence[str], fingerprint: str) -> np.ndarray:
@@ -38,7 +40,12 @@ class World:
                 raise self.encoder_error
             return self.encoder.encode(texts)
 
-        settings = settings_for(max_in_flight=self.max_in_flight, max_body_bytes=100_000)
+        settings = settings_for(
+            max_in_flight=self.max_in_flight,
+            max_explained=self.max_explained,
+            body_timeout_s=self.body_timeout_s,
+            max_body_bytes=100_000,
+        )
         telemetry = RankingTelemetry(make_log(self.log))
         service = RankingService(self.model, encode, settings, telemetry)
         if self.warm:
@@ -153,12 +160,56 @@ def test_when_nothing_works_the_answer_is_a_problem_that_keeps_its_secrets() -> 
     assert b"secret-user" not in world.log.getvalue()
 
 
-def test_what_the_model_finds_wrong_with_a_request_is_the_callers_problem() -> None:
-    (answer,) = World().post({"candidates": [{"item_id": "a", "features": {"unheard_of": 1.0}}]})
-    problem = Problem.model_validate_json(answer.content)
-    assert problem.status == answer.status_code == 422
-    assert problem.errors[0].found == "the feature unheard_of"
-    assert problem.detail == "declare it"
+def test_names_that_the_bundle_does_not_read_are_told() -> None:
+    body = {
+        "candidates": [
+            {"item_id": "a", "features": {"retreival": 1.0, "retrieval": 2.0}},
+            {"item_id": "b", "features": {"bm25": 1.0}},
+        ],
+        "context": {"device": "phone", "retrieval": 1.0, "Device": "phone"},
+    }
+    (answer,) = World().post(body)
+    assert answer.status_code == 200
+    assert RankResponse.model_validate_json(answer.content).ignored == [
+        "Device",
+        "bm25",
+        "retreival",
+    ]
+    many = {"candidates": [{"item_id": "a", "features": {f"n{n:03d}": 1.0 for n in range(99)}}]}
+    (answer,) = World().post(many)
+    told = RankResponse.model_validate_json(answer.content).ignored
+    assert told == [f"n{n:03d}" for n in range(MOST_FAULTS)]
+
+
+def test_bodies_that_never_end_keep_nobody_out_and_are_refused() -> None:
+    async def half_a_body() -> AsyncIterator[bytes]:
+        yield b'{"candidates": ['
+        await asyncio.sleep(60)
+
+    async def half_ones_and_a_whole_one() -> list[httpx.Response]:
+        service = World(max_in_flight=2, body_timeout_s=0.3).service()
+        transport = httpx.ASGITransport(build_api(service))
+        headers = {"content-type": "application/json"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+            half = [
+                asyncio.ensure_future(http.post("/v1/rank", content=half_a_body(), headers=headers))
+                for _ in range(5)
+            ]
+            await asyncio.sleep(0.05)
+            whole = await http.post("/v1/rank", json={"candidates": KNOWN_CANDIDATES})
+            return [whole, *await asyncio.gather(*half)]
+
+    whole, *half = asyncio.run(half_ones_and_a_whole_one())
+    assert whole.status_code == 200
+    assert [answer.status_code for answer in half] == [408] * 5
+    assert "body_timeout_s" in half[0].text
+
+
+def test_as_many_items_are_explained_as_the_service_allows() -> None:
+    world = World(max_explained=2, warm=False)
+    world.rank(candidates=KNOWN_CANDIDATES, explain=True)
+    world.rank(candidates=KNOWN_CANDIDATES, explain=True, top_k=1)
+    assert world.model.explained == [2, 1]
 
 
 def test_no_text_no_query_and_no_user_stands_in_the_log() -> None:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from data_contracts.slates import Candidate, RankedSlate, RankRequest, RankResponse
 from serving.wire import slates as wire
 from serving.wire.problems import Problem
+from serving.wire.slates import Declared
 from tests.serving.doubles import settings_for
 
 LIMITS = settings_for(max_candidates=3, max_body_bytes=2048)
+READ = Declared(frozenset({"x", "y"}), frozenset())
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 CANDIDATES = [{"item_id": "a"}, {"item_id": "b"}, {"item_id": "c"}]
 
@@ -42,6 +44,41 @@ def refusal(body: object) -> Problem:
             {"candidates": CANDIDATES, "timestamp": "2024-05-01T12:00:00"},
             "timestamp",
             "2024-05-01T12:00:00",
+        ),
+        (
+            {"candidates": CANDIDATES, "timestamp": "0001-01-01T00:00:00+14:00"},
+            "timestamp",
+            "0001-01-01T00:00:00+14:00",
+        ),
+        (
+            {"candidates": CANDIDATES, "timestamp": "9999-12-31T23:59:59-14:00"},
+            "timestamp",
+            "9999-12-31T23:59:59-14:00",
+        ),
+        (
+            {"candidates": [{"item_id": "a", "features": {"x": 1e39}}]},
+            "candidates.0.features.x",
+            "1e+39",
+        ),
+        (
+            {"candidates": CANDIDATES, "context": {"x": -1e308}},
+            "context.x.constrained-str",
+            "-1e+308",
+        ),
+        (
+            {"candidates": CANDIDATES, "query": "x" * 2001},
+            "query",
+            "2,001 characters",
+        ),
+        (
+            {"candidates": [{"item_id": "a", "features": {str(n): n for n in range(101)}}]},
+            "candidates.0.features",
+            "an object",
+        ),
+        (
+            {"candidates": CANDIDATES, "context": {"x" * 81: 1}},
+            "context.81 characters.[key]",
+            "81 characters",
         ),
         ({"candidates": CANDIDATES, "deadline_ms": -1}, "deadline_ms", "-1"),
         ({"candidates": CANDIDATES, "top_k": 0}, "top_k", "0"),
@@ -94,7 +131,7 @@ def test_headers_are_checked_before_the_body(
 
 def test_a_request_without_time_and_id_gets_the_arrivals_and_a_new_one() -> None:
     request = RankRequest(candidates=[Candidate(item_id="a")])
-    first, second = wire.to_slate(request, NOW), wire.to_slate(request, NOW)
+    first, second = wire.to_slate(request, NOW, READ), wire.to_slate(request, NOW, READ)
     assert first.timestamp == NOW
     assert first.request_id != second.request_id
 
@@ -102,14 +139,14 @@ def test_a_request_without_time_and_id_gets_the_arrivals_and_a_new_one() -> None
 def test_a_time_of_another_zone_is_the_same_instant_in_utc() -> None:
     zone = timezone(timedelta(hours=5))
     request = RankRequest(candidates=[Candidate(item_id="a")], timestamp=NOW.astimezone(zone))
-    slate = wire.to_slate(request, NOW + timedelta(days=1))
+    slate = wire.to_slate(request, NOW + timedelta(days=1), READ)
     assert slate.timestamp == NOW
     assert slate.timestamp.tzinfo is UTC
 
 
 @given(
     st.lists(
-        st.dictionaries(st.sampled_from(["x", "y"]), st.floats(-10, 10, width=32)),
+        st.dictionaries(st.sampled_from(["x", "y", "unread"]), st.floats(-10, 10, width=32)),
         min_size=1,
         max_size=8,
     )
@@ -122,15 +159,17 @@ def test_given_numbers_stand_with_their_candidate_and_are_nan_elsewhere(
             Candidate(item_id=str(index), features=values) for index, values in enumerate(features)
         ]
     )
-    slate = wire.to_slate(request, NOW)
-    assert set(slate.given) == {name for values in features for name in values}
+    slate = wire.to_slate(request, NOW, READ)
+    assert set(slate.given) == {name for values in features for name in values} - {"unread"}
     for name, column in slate.given.items():
         expected = [values.get(name, np.nan) for values in features]
         np.testing.assert_array_equal(column, np.array(expected, dtype=np.float32))
 
 
 def test_the_answer_is_a_rank_response_with_null_for_what_is_missing() -> None:
-    slate = wire.to_slate(RankRequest(candidates=[Candidate(item_id="a")], request_id="r"), NOW)
+    slate = wire.to_slate(
+        RankRequest(candidates=[Candidate(item_id="a")], request_id="r"), NOW, READ
+    )
     ranked = RankedSlate(
         item_ids=["b", "a", "c"],
         scores=np.array([2.0, 1.0, 0.5]),
@@ -141,7 +180,9 @@ def test_the_answer_is_a_rank_response_with_null_for_what_is_missing() -> None:
         contributions=[{"price": np.float64(1.5)}, {}, {}],
         history_shares=[None, {"z": 0.25}],
     )
-    body = wire.to_response(slate, ranked, policy="p", count=2, timings_ms={"total": 1.23456})
+    body = wire.to_response(
+        slate, ranked, policy="p", count=2, ignored=["z"], timings_ms={"total": 1.23456}
+    )
     answer = RankResponse.model_validate_json(body)
     assert [item.item_id for item in answer.items] == ["b", "a"]
     assert [item.interest_match for item in answer.items] == [None, 0.25]
@@ -149,4 +190,5 @@ def test_the_answer_is_a_rank_response_with_null_for_what_is_missing() -> None:
     assert answer.items[0].contributions == {"price": 1.5}
     assert [item.history_shares for item in answer.items] == [None, {"z": 0.25}]
     assert (answer.request_id, answer.policy, answer.unknown_items) == ("r", "p", ["b"])
+    assert answer.ignored == ["z"]
     assert answer.timings_ms == {"total": 1.235}

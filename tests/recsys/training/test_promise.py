@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import DataError
-from recsys.bundle.bundle import load_bundle
+from data_contracts.slates import Slate
 from recsys.evaluation.evaluate import evaluate
 from recsys.training.data import TrainingData
 from recsys.training.train import train
@@ -18,6 +19,8 @@ from recsys.workspace.fitness import TRAINING
 from recsys.workspace.shortages import TEST
 from recsys.workspace.validate import validate
 from recsys.workspace.workspace import Workspace
+from serving.ranking.loading import load_model
+from serving.settings import ServiceSettings
 from tests.recsys.workspace.test_validate import DAY, DAYS, NOW, START, World
 
 Change = Callable[[World], None]
@@ -96,12 +99,15 @@ CHANGES: dict[str, Change] = {
 
 
 def carried_through(world: World) -> None:
-    """Train, judge and load a world that passed."""
+    """Train, judge, load and serve a world that passed."""
     data = TrainingData.open(Workspace(world.root, world.config), parts=(*TRAINING, TEST))
     bundle = train(data)
     result = evaluate(data, [bundle], "recsys evaluate")
     assert result.models
-    load_bundle(bundle)
+    model = load_model(ServiceSettings(bundle=bundle))
+    ids = [*model.sample_items(2), "unheard of"]
+    slate = Slate("r", ids, datetime.now(UTC), next(iter(model.sample_users(1)), None))
+    assert sorted(model.rank(slate, {}, rung="full", explain=1).item_ids) == sorted(ids)
 
 
 @pytest.mark.slow

@@ -295,5 +295,6 @@ def _context_word(name: str) -> pl.Expr:
 
 
 def _context_number(name: str) -> pl.Expr:
-    value = _context_word(name)
-    return value.cast(pl.Float32, strict=False).fill_null(float("nan")).alias(_given_column(name))
+    value = _context_word(name).cast(pl.Float32, strict=False)
+    missing = float("nan")
+    return pl.when(value.is_finite()).then(value).otherwise(missing).alias(_given_column(name))

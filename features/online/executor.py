@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import get_ident
 
 import numpy as np
 
@@ -18,12 +17,15 @@ from features.log.requests import Rows
 from features.online.encode import EventEncoder
 from features.online.events import IncomingEvents, ShownSlate
 from features.online.hydrate import hydrate
+from features.online.owner import OwnerThread
 from features.online.reader import OnlineReader
 from features.online.state import EventCounts, OnlineState, Retention
 from features.online.state_files import load_state, save_state
 from features.settings import FeatureSettings
 from features.snapshots.snapshot import Snapshot
 from features.snapshots.take import empty_snapshot
+
+_GREATEST = float(np.finfo(np.float32).max)
 
 SnapshotSource = Callable[[int], Snapshot | None]
 """Gives the snapshot due at a midnight by its day number; None keeps the last one."""
@@ -35,6 +37,9 @@ class OnlineFeatures:
     The clock moves with requests (`read`) and with `advance`. Events after it are pending:
     a request sees only what was known before its moment. A request from before the clock is
     answered as of the clock.
+
+    One thread uses it: the first one that does, unless it hands over (`hand_over`). Any call from
+    another is a RuntimeError.
 
     Args:
         state: Counters and histories.
@@ -61,7 +66,8 @@ class OnlineFeatures:
         snapshots: SnapshotSource | None = None,
         silence: int | None = None,
     ) -> None:
-        self.state = state
+        self._state = state
+        self._owner = OwnerThread()
         self.catalogue = catalogue
         self.features = features
         self.settings = settings
@@ -70,7 +76,6 @@ class OnlineFeatures:
         self._silence = silence
         self._places = np.full(len(catalogue) + 1, MISSING, np.int32)
         self._encoder = EventEncoder(state, catalogue)
-        self._owner: int | None = None
 
     @classmethod
     def empty(
@@ -174,6 +179,16 @@ class OnlineFeatures:
         save_state(self.state, folder)
 
     @property
+    def state(self) -> OnlineState:
+        """Counters and histories, for the thread that owns them."""
+        self._owner.require()
+        return self._state
+
+    def hand_over(self) -> None:
+        """Let the next thread that calls be the owner; call it from the one that is."""
+        self._owner.hand_over()
+
+    @property
     def clock(self) -> int:
         """UTC microseconds: everything known before is counted."""
         return self.state.clock
@@ -188,18 +203,6 @@ class OnlineFeatures:
         """Code of each user that has events."""
         return self.state.users.codes
 
-    def _require_owner(self) -> None:
-        """Refuse calls of any thread but the one that called first: the arrays have no lock."""
-        caller = get_ident()
-        if self._owner is None:
-            self._owner = caller
-        elif self._owner != caller:
-            message = (
-                f"thread {caller} uses a state of thread {self._owner}; a state belongs to the "
-                "thread that used it first: rank from that thread, or load the bundle once a thread"
-            )
-            raise RuntimeError(message)
-
     def fold(self, events: IncomingEvents, now: int | None = None) -> None:
         """Fold interactions in; they count once the clock has passed the instant they were known.
 
@@ -212,7 +215,6 @@ class OnlineFeatures:
             events: The interactions.
             now: UTC microseconds; by this machine's clock when absent.
         """
-        self._require_owner()
         self.state.pending.add(self._encoder.encode(events, present() if now is None else now))
 
     def mark_seen(self, events: IncomingEvents) -> None:
@@ -224,7 +226,6 @@ class OnlineFeatures:
             events: Interactions that were known before the clock; those of the last `late_days` and
                 one more are enough.
         """
-        self._require_owner()
         self.state.mark_seen(self._encoder.encode(events, present()))
 
     def fold_shown(self, rows: Rows, user_id: str | None, now: int | None = None) -> None:
@@ -237,7 +238,6 @@ class OnlineFeatures:
             user_id: Its user; None for a guest.
             now: UTC microseconds; by this machine's clock when absent.
         """
-        self._require_owner()
         if rows.request_time[0] > (present() if now is None else now) + AHEAD:
             self.state.counts.ahead += len(rows)
             return
@@ -251,7 +251,6 @@ class OnlineFeatures:
         Args:
             now: UTC microseconds.
         """
-        self._require_owner()
         before = self.state.day
         self.state.advance(now)
         if self.state.day > before and self._snapshots is not None:
@@ -341,7 +340,9 @@ def _word(value: str | float | None) -> str | None:
 
 
 def _number(value: str | float) -> float:
+    """Read a number that float32 holds; all else is missing."""
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return np.nan
+    return number if abs(number) <= _GREATEST else np.nan

@@ -304,7 +304,7 @@ def test_a_bundle_ranks_in_one_thread_only(tiny_bundle_folder: Path, slate: Slat
     expected = rank(bundle, slate, {})
 
     def refused(_: int) -> bool:
-        with pytest.raises(RuntimeError, match="a state belongs to the thread that used it first"):
+        with pytest.raises(RuntimeError, match="which used this state first"):
             rank(bundle, slate, {})
         return True
 

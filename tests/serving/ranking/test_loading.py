@@ -1,14 +1,8 @@
 import json
-from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from data_contracts.slates import Slate
-from recsys.bundle.manifest import read_manifest
-from serving.ranking.loading import load_model
-from serving.settings import ServiceSettings
 from tests.test_imports import run_python
 
 # What trains, draws or explains, and what opens the training log.
@@ -20,7 +14,6 @@ TRAINING = (
     "recsys.text.training",
     "recsys.training",
 )
-OF_THE_REQUEST = {"request_hour", "request_weekday"}
 NEEDED = (
     "features.online.executor",
     "recsys.bundle.bundle",
@@ -80,23 +73,3 @@ def test_a_bundle_is_loaded_and_ranks_without_training_and_torch(
     done = run_python(tmp_path, RANK, str(tiny_bundle_folder.resolve()))
     assert done.returncode == 0, done.stderr
     assert unwanted(json.loads(done.stdout)) == set()
-
-
-def test_a_served_bundle_does_not_grow_old_while_no_event_comes(tiny_bundle_folder: Path) -> None:
-    """A month of silence is as an hour of it: docs/decisions/0010."""
-    cut_off = read_manifest(tiny_bundle_folder).cut_offs.state_as_of
-
-    def features(moment: datetime) -> np.ndarray:
-        model = load_model(ServiceSettings(bundle=tiny_bundle_folder))
-        items = model.sample_items(40)
-        slate = Slate("r", items, moment, model.sample_users(1)[0], texts=[None] * len(items))
-        ranked = model.rank(slate, {}, rung="full", explain=0)
-        assert ranked.features is not None
-        names = model.bundle.manifest.features
-        ageing = [place for place, name in enumerate(names) if name not in OF_THE_REQUEST]
-        order = [ranked.item_ids.index(item) for item in items]
-        return ranked.features[order][:, ageing]
-
-    hour, month = (features(cut_off + timedelta(hours=each)) for each in (1, 24 * 40))
-    np.testing.assert_array_equal(hour, month)
-    assert (features(cut_off) != hour).any()

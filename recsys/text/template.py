@@ -14,6 +14,8 @@ from data_contracts.items import Items
 from recsys.text.settings import TextLimits, TextSettings
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]+")
+# Printable by Unicode, and nothing to see where they stand alone: fillers and variation selectors.
+_BLANKS = {" ", *"\u115f\u1160\u2800\u3164\uffa0", *map(chr, range(0xFE00, 0xFE10))}
 # Scripts written without spaces: a sign counts as a word, as BERT's tokenizers have it.
 _SIGN = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _WORDS = re.compile(f"{_SIGN}|[^\\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
@@ -96,7 +98,7 @@ def limit_words(text: str, words: int, repeats: int) -> str:
         repeats: Occurrences of one word at the most, whatever its case and punctuation.
 
     Returns:
-        The text; the very same when it keeps the limits.
+        The text; the very same when it keeps the limits, and empty when nothing of it can be seen.
     """
     clean = _CHANTS.sub(r"\1", _CONTROLS.sub(" ", text[: words * _WORD_CHARACTERS]))
     seen: Counter[str] = Counter()
@@ -112,7 +114,8 @@ def limit_words(text: str, words: int, repeats: int) -> str:
                 break
             kept.append(clean[spaced_to : found.end()] if kept else found.group())
         spaced_to = found.end()
-    return "".join(kept)
+    text = "".join(kept)
+    return text if any(sign.isprintable() and sign not in _BLANKS for sign in text) else ""
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:

@@ -121,3 +121,12 @@ def test_texts_of_a_request_are_limited_as_those_of_the_catalogue() -> None:
 
 def test_a_text_without_words_to_count_is_cut_by_its_characters() -> None:
     assert limit_words("x" * 1_000, 3, 3) == "x" * 3 * 64
+
+
+@pytest.mark.parametrize(
+    "blank", ["\u200e", "\u200c", "\u200d\u200d", "\u202e", "\u180e", "\u3164", "\ufe0f", "\u2800 "]
+)
+def test_a_text_of_which_nothing_can_be_seen_is_none(blank: str) -> None:
+    assert limit_words(blank, 20, 3) == ""
+    joined = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    assert limit_words(joined, 20, 3) == joined

@@ -34,6 +34,7 @@ _TREES = {
 }
 _MOST_TREES = 60
 _PATIENCE = 15
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def _best_count(
     )
     without = log_loss(expit(start[parts[1]]), positive[parts[1]])
     best = booster.best_score["valid_0"]["binary_logloss"]
-    return booster.best_iteration if best < without else 0
+    # Trees that find no split say the same but for the order in which threads add losses up.
+    return booster.best_iteration if best < without * (1 - _ROUNDING) else 0
 
 
 def fit_curve(scores: np.ndarray, positive: np.ndarray) -> ScoreCurve:

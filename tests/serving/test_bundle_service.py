@@ -8,7 +8,7 @@ import pytest
 
 from data_contracts.slates import Candidate, RankRequest, RankResponse, Slate
 from recsys.bundle.bundle import Bundle, load_bundle
-from recsys.rank import rank
+from recsys.rank import rank, texts_to_encode
 from recsys.training.texts import Texts
 from serving.client import RankingClient
 from serving.wire.problems import MEDIA_TYPE, Problem
@@ -76,7 +76,8 @@ def test_a_text_is_encoded_on_the_spot_by_the_bundles_encoder(
     ]
     request = request_for(unasked, candidates=candidates)
     answer = client.rank(request)
-    vectors = {text: tiny_texts.encoder.encode([text])[0]}
+    (read,) = texts_to_encode(unasked, slate_of(request, unasked))
+    vectors = {read: tiny_texts.encoder.encode([read])[0]}
     expected = rank(unasked, slate_of(request, unasked), vectors)
     assert expected.interest_match is not None
     match = {item.item_id: item.interest_match for item in answer.items}

@@ -174,3 +174,13 @@ def test_columns_are_the_score_and_what_the_slate_has_in_common() -> None:
     expected = [[1, *first], [3, *first], [5, 5, 0, 5, np.log(1), nan, 4]]
     np.testing.assert_allclose(columns, expected, rtol=1e-6)
     assert columns.dtype == np.float32
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_too_few_rows_for_a_split_grow_no_trees_whatever_is_rounded(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    count, width = 240, 10
+    scores, matrix = random.normal(size=count), random.normal(size=(count, 2)).astype(np.float32)
+    sizes = np.full(count // width, width)
+    positive = random.random(count) < 0.1
+    assert fit_calibration(scores, matrix, sizes, positive, ("a", "b")).trees is None

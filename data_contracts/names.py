@@ -1,6 +1,7 @@
 """Identifiers of items, users and requests, and names that `recsys.toml` declares."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, TypeVar
 
@@ -17,6 +18,14 @@ identifier stands in log lines and file exports. Whether one is empty is told by
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=ID_PATTERN)]
 """An identifier in a request; `IdColumn` is the same in a table."""
+
+_FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+"""Printable by Unicode, and nothing to see where they stand alone."""
+
+SEEN = rf"[^\p{{Z}}\p{{C}}{_FILLERS}]"
+"""Pattern of polars: what `can_be_seen` looks for, in a column of texts."""
+
+_FILLER = re.compile(f"[ {_FILLERS}]")
 
 LONGEST_NAME = 80
 """Bytes of a name as it stands in the name of a file."""
@@ -45,6 +54,16 @@ class IdColumn(dy.String):
             "max_length": expr.str.len_chars() <= LONGEST_ID,
             "visible": expr.str.contains(self.pattern),
         }
+
+
+def without_fillers(text: str) -> str:
+    """Leave out of a text all signs with nothing to see: blanks, fillers, joiners, controls."""
+    return "".join(filter(str.isprintable, _FILLER.sub("", text)))
+
+
+def can_be_seen(text: str) -> bool:
+    """Say whether a text has a sign to see; one that has none counts as no text."""
+    return without_fillers(text) != ""
 
 
 def file_part(name: str) -> str:

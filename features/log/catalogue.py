@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from data_contracts.items import Items
+from data_contracts.names import SEEN
 from features.arrays.clock import NO_TIME
 from features.arrays.key_index import MISSING
 
@@ -137,7 +138,7 @@ def encode(values: pl.Series, known: pl.Series) -> np.ndarray:
 
 
 def said(column: pl.Series) -> pl.Series:
-    """Make blank texts of a column null, or leave them out of its lists: they are no value.
+    """Make texts with nothing to see null, or leave them out of lists: they are no value.
 
     Args:
         column: Of texts, lists of texts, or numbers, which stay as they are.
@@ -146,10 +147,10 @@ def said(column: pl.Series) -> pl.Series:
         The column.
     """
     if column.dtype == pl.String:
-        return pl.select(pl.when(column.str.strip_chars() != "").then(column)).to_series()
+        return pl.select(pl.when(column.str.contains(SEEN)).then(column)).to_series()
     if column.dtype == pl.List(pl.String):
         value = pl.element()
-        return column.list.eval(value.filter(value.str.strip_chars() != ""))
+        return column.list.eval(value.filter(value.str.contains(SEEN)))
     return column
 
 

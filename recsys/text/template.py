@@ -5,17 +5,19 @@ and a column has only so many words, as `TextLimits` says; ordinary texts stay a
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
 import polars as pl
 
 from data_contracts.items import Items
+from data_contracts.names import can_be_seen, without_fillers
+from features.log.catalogue import said
 from recsys.text.settings import TextLimits, TextSettings
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]+")
-# Printable by Unicode, and nothing to see where they stand alone: fillers and variation selectors.
-_BLANKS = {" ", *"\u115f\u1160\u2800\u3164\uffa0", *map(chr, range(0xFE00, 0xFE10))}
+_BLANKS = re.compile("[\\s\x00-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]+")
+_ACCENTS = re.compile("[\u0300-\u036f]")
 # Scripts written without spaces: a sign counts as a word, as BERT's tokenizers have it.
 _SIGN = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _WORDS = re.compile(f"{_SIGN}|[^\\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
@@ -23,7 +25,7 @@ _CHANTS = re.compile(f"({_SIGN}{{2,20}}?)\\1{{2,}}")
 _WORD_CHARACTERS = 64
 # Words this short are articles and the like, which any text repeats.
 _SHORT = 3
-_EDGES = re.compile(r"^\W+|\W+$")
+_CORE = re.compile(r"\w(?:.*\w)?")
 
 
 def item_texts(
@@ -43,10 +45,11 @@ def item_texts(
         Texts, [n_items]; empty for an item without any.
     """
     limits = limits or TextLimits()
-    words = items.select(_words(name).alias(name) for name in template)
-    words = words.with_columns(
-        pl.Series(name, _limited(words[name], limits.of(name), limits.word_repeats), pl.String)
-        for name in template
+    words = pl.DataFrame(
+        [
+            pl.Series(name, _limited(items[name], limits.of(name), limits.word_repeats), pl.String)
+            for name in template
+        ]
     )
     parts: list[pl.Expr] = []
     for place, name in enumerate(template):
@@ -69,7 +72,7 @@ def inline_text(text: str | None, settings: TextSettings) -> str:
         than the encoder reads; empty where nothing can be read.
     """
     words = min(sum(map(settings.limits.of, settings.template)), settings.max_tokens)
-    return _free_text(text, words, settings.limits)
+    return limit_words(text or "", words, settings.limits.word_repeats)
 
 
 def query_text(text: str | None, settings: TextSettings) -> str:
@@ -82,30 +85,45 @@ def query_text(text: str | None, settings: TextSettings) -> str:
     Returns:
         The query under the limits of a column; empty where nothing can be read.
     """
-    return _free_text(text, settings.limits.column_words, settings.limits)
+    limits = settings.limits
+    return limit_words(text or "", limits.column_words, limits.word_repeats)
 
 
 def limit_words(text: str, words: int, repeats: int) -> str:
     """Cut a text to the limits against stuffing.
 
-    Control and invisible characters become spaces, a word is kept `repeats` times and a phrase of
-    a script without spaces that is repeated on the spot once, and the text ends after `words`
-    words, or 64 times as many characters.
+    Blank, control and invisible characters become single spaces; spaces at the ends go, and periods
+    at the end. A word is kept `repeats` times and a phrase of a script without spaces that is
+    repeated on the spot once, and the text ends after `words` words or 64 times as many characters.
 
     Args:
         text: Any text.
         words: Words at the most.
-        repeats: Occurrences of one word at the most, whatever its case and punctuation.
+        repeats: Occurrences of one word at the most, whatever its case, accents, punctuation and
+            signs that cannot be seen.
 
     Returns:
-        The text; the very same when it keeps the limits, and empty when nothing of it can be seen.
+        The text, which limited again stays as it is; empty when nothing of it can be seen.
     """
-    clean = _CHANTS.sub(r"\1", _CONTROLS.sub(" ", text[: words * _WORD_CHARACTERS]))
+    limited = _limited_once(text, words, repeats)
+    while limited != text:
+        text, limited = limited, _limited_once(limited, words, repeats)
+    return text
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Give where each word of a text begins and ends; a sign of a script without spaces is one."""
+    return [found.span() for found in _WORDS.finditer(text)]
+
+
+def _limited_once(text: str, words: int, repeats: int) -> str:
+    clean = _BLANKS.sub(" ", text).strip()[: words * _WORD_CHARACTERS]
+    clean = _CHANTS.sub(r"\1", clean)
     seen: Counter[str] = Counter()
     kept: list[str] = []
     spaced_to, count = 0, 0
     for found in _WORDS.finditer(clean):
-        word = _EDGES.sub("", found.group()).casefold()
+        word = _form(found.group())
         seen[word] += 1
         over = seen[word] > repeats and len(word) > _SHORT
         if not over:
@@ -114,25 +132,22 @@ def limit_words(text: str, words: int, repeats: int) -> str:
                 break
             kept.append(clean[spaced_to : found.end()] if kept else found.group())
         spaced_to = found.end()
-    text = "".join(kept)
-    return text if any(sign.isprintable() and sign not in _BLANKS for sign in text) else ""
+    limited = "".join(kept).rstrip(" .")
+    return limited if can_be_seen(limited) else ""
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
-    """Give where each word of a text begins and ends; a sign of a script without spaces is one."""
-    return [found.span() for found in _WORDS.finditer(text)]
+def _form(word: str) -> str:
+    """Give what is the same for all ways to write a word that an encoder may read as one."""
+    core = _CORE.search(word)
+    form = core.group().casefold() if core else ""
+    if form.isascii():
+        return form
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", without_fillers(form)))
+    return unicodedata.normalize("NFC", bare)
 
 
-def _free_text(text: str | None, words: int, limits: TextLimits) -> str:
-    return limit_words((text or "").strip().rstrip("."), words, limits.word_repeats)
-
-
-def _limited(texts: pl.Series, words: int, repeats: int) -> list[str]:
-    return [limit_words(text, words, repeats) if text else text for text in texts]
-
-
-def _words(name: str) -> pl.Expr:
-    column = pl.col(name)
-    if name == Items.tags.name:
-        column = column.list.join(", ")
-    return column.fill_null("").str.strip_chars().str.strip_chars_end(".")
+def _limited(column: pl.Series, words: int, repeats: int) -> list[str]:
+    texts = said(column)
+    if column.name == Items.tags.name:
+        texts = texts.list.join(", ")
+    return [limit_words(text, words, repeats) if text else "" for text in texts]

@@ -11,6 +11,7 @@ from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
 from data_contracts.items import Items
+from data_contracts.names import SEEN
 from data_contracts.progress import Track, silent
 from data_contracts.reading import REASON, check_rows, unread_columns
 from data_contracts.storage import write_parquet
@@ -35,6 +36,7 @@ from recsys.workspace.workspace import TABLES, Workspace
 
 _ITEMS, _IMPRESSIONS, _INTERACTIONS = TABLES
 _FEW_AHEAD = 0.01
+_LETTER = rf"[\p{{L}}\p{{N}}&&{SEEN}]"
 _ORDER = "if it is an order's, join it with the line or the item"
 
 
@@ -215,7 +217,7 @@ def _without_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.DataFrame:
     for name in text.template:
         is_list = isinstance(items.schema[name], pl.List)
         words = pl.col(name).list.join(" ") if is_list else pl.col(name)
-        says.append(words.str.contains(r"\w").fill_null(value=False))
+        says.append(words.str.contains(_LETTER).fill_null(value=False))
     doubtful = items.filter(~pl.any_horizontal(says))
     return doubtful.filter(item_texts(doubtful, text.template, text.limits) == "")
 

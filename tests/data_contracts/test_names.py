@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from data_contracts.export import TABLES, json_schema
-from data_contracts.names import LONGEST_ID, DifferentNames, Id, IdColumn, Name, file_part, meant
+from data_contracts.names import (
+    LONGEST_ID,
+    SEEN,
+    DifferentNames,
+    Id,
+    IdColumn,
+    Name,
+    can_be_seen,
+    file_part,
+    meant,
+)
 from data_contracts.reading import check_rows
 from data_contracts.slates import Candidate, RankRequest
 
@@ -137,3 +147,14 @@ def test_a_name_twice_is_named() -> None:
 )
 def test_what_may_be_meant(word: str, known: list[str], told: str) -> None:
     assert meant(word, known) == told
+
+
+_SIGNS = st.sampled_from(
+    " \t\x1f\u00a0\u00ad\u034f\u115f\u180e\u200b\u200d\u200e\u2800\u3164\ufe0f\ufeffa-\u624b\u0301"
+)
+
+
+@given(st.text(_SIGNS, max_size=4))
+def test_what_can_be_seen_of_a_text_is_the_same_in_a_column(text: str) -> None:
+    assert can_be_seen(text) == pl.Series([text]).str.contains(SEEN)[0]
+    assert can_be_seen(text) == bool(set(text) & set("a-\u624b\u0301"))

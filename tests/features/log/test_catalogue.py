@@ -26,8 +26,8 @@ def test_blank_texts_are_no_values() -> None:
         items_table()
         .collect()
         .with_columns(
-            pl.Series("category", ["a", "", " ", None, "b"]),
-            pl.Series("tags", [["x", ""], [" "], [], None, ["y"]]),
+            pl.Series("category", ["a", "", "\u200b\ufeff", None, "b"]),
+            pl.Series("tags", [["x", "\u3164"], [" "], [], None, ["y"]]),
         )
     )
     blank = Catalogue.of(table, ("category", "tags"))

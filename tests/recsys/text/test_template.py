@@ -1,6 +1,6 @@
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_contracts.items import Items
@@ -71,6 +71,30 @@ def test_a_title_ends_after_its_words_and_leaves_room_for_the_rest() -> None:
     assert text.endswith("word19. Blue")
 
 
+@pytest.mark.parametrize("sign", ["\u200d", "\u200e", "\u2066", "\u0301", "\ufe0f"])
+def test_a_word_counts_however_it_is_disguised(sign: str) -> None:
+    disguised = ["gift"[:place] + sign * n + "gift"[place:] for place in (1, 2, 3) for n in (1, 2)]
+    kept = limit_words(" ".join(["mug", *disguised, "g\u00edft"]), 20, 3)
+    assert len(kept.split()) == 1 + 3
+    assert limit_words("caf\u00e9 cafe\u0301 CAFE cafe", 20, 2).split() == [
+        "caf\u00e9",
+        "cafe\u0301",
+    ]
+
+
+def test_blanks_between_words_are_one_space_and_periods_at_the_end_go() -> None:
+    for written in ("red  lamp", " red\u00a0lamp. .", "red\n lamp.\x1f", "red \u200b lamp.\ufeff."):
+        assert limit_words(written, 20, 3) == "red lamp"
+
+
+def test_blank_tags_are_no_text() -> None:
+    columns: dict[str, list[object]] = {
+        "title": ["", "Mug"],
+        "tags": [["", " ", "\u200b"], ["\u00a0", "gift", ""]],
+    }
+    assert texts(columns, ("title", "tags")) == ["", "Mug. gift"]
+
+
 def test_control_and_invisible_characters_part_words_and_hide_nothing() -> None:
     assert limit_words("red\x00scarf\u200b\r\nof\twool", 20, 3) == "red scarf of wool"
     assert limit_words("\x07\u200b ", 20, 3) == ""
@@ -103,7 +127,23 @@ def test_what_cannot_be_read_is_no_text_wherever_it_comes_from(blank: str | None
     assert item_texts(pl.DataFrame({"title": [blank]}), ("title",)).to_list() == [""]
 
 
-@given(st.text(alphabet="ab\u200b. \u00a0红", max_size=60) | st.text(max_size=60))
+_TEXTS = st.text(alphabet="ab\x1f\u200b\u200d. \u00a0红é,", max_size=60) | st.text(max_size=60)
+
+
+@example("红蓝红蓝红蓝手红蓝手红蓝手")
+@example("lamp. .")
+@given(
+    _TEXTS
+    | st.lists(st.sampled_from(["gift", "红蓝", "红", "手", " ", "."]), max_size=60).map("".join)
+)
+def test_any_text_limited_twice_is_as_limited_once(text: str) -> None:
+    settings = TextSettings()
+    for cleaned in (inline_text, query_text):
+        once = cleaned(text, settings)
+        assert cleaned(once, settings) == once
+
+
+@given(_TEXTS)
 def test_a_title_reads_the_same_inline_as_in_the_catalogue(title: str) -> None:
     catalogue = item_texts(pl.DataFrame({"title": [title]}), ("title",))
     assert inline_text(title, TextSettings(template=("title",))) == catalogue[0]

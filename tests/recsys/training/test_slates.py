@@ -1,4 +1,5 @@
 import itertools
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from features.log.log import Log, open_log
 from recsys.bundle.bundle import Bundle
 from recsys.labels.grades import grade_impressions
 from recsys.labels.split import Period
+from recsys.text.template import query_text
 from recsys.training.data import TrainingData
 from recsys.training.slates import Requests, query_texts, read_slates
 from recsys.workspace.backfill import log_tables, open_workspace_log
@@ -68,6 +70,37 @@ def test_rows_stand_request_by_request_in_order_of_time(
     table = trained_workspace.scan("impressions").collect()
     positions = frame.join(table, on=[Impressions.request_id.name, Impressions.item_id.name])
     assert (positions["position"] == positions["position_right"]).all()
+
+
+def test_queries_of_the_log_are_read_as_those_of_requests(
+    trained_workspace: Workspace, tmp_path: Path
+) -> None:
+    root = tmp_path / "odd"
+    shutil.copytree(trained_workspace.root, root)
+    workspace = Workspace.open(root)
+    odd = {0: "oak  table", 1: " oak\u00a0table. ", 2: "\u200boak table", 3: " \u200b", 4: ""}
+    requests = workspace.scan("impressions").select("request_id", "timestamp").collect()
+    first = requests.sort("timestamp", "request_id")["request_id"].unique(maintain_order=True)
+    written = {first[place]: query for place, query in odd.items()}
+    request = pl.col("request_id")
+    table = workspace.scan("impressions").with_columns(
+        pl.when(request.is_in(list(written)))
+        .then(request.replace_strict(written, default=None, return_dtype=pl.String))
+        .otherwise("query")
+        .alias("query")
+    )
+    table.collect().write_parquet(workspace.location("impressions"))
+    queries = query_texts(workspace)
+    assert queries.to_list() == sorted(
+        {query_text(each, workspace.config.text) for each in queries}
+    )
+    assert "" not in queries
+    found = read_slates(workspace, open_workspace_log(workspace), queries, WHOLE, PAST)
+    place = {
+        name: n for n, name in enumerate(found.frame["request_id"].unique(maintain_order=True))
+    }
+    asked = found.slates.query[[place[name] for name in first[: len(odd)]]]
+    assert [None if at < 0 else queries[int(at)] for at in asked] == ["oak table"] * 3 + [None] * 2
 
 
 def test_grades_are_those_of_the_log_and_a_query_is_its_own(

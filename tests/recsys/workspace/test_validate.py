@@ -424,8 +424,9 @@ def test_unknown_items_and_orphans_are_counted_in_rows(world: World) -> None:
     assert "request_id='gone'" in first(report, "interactions orphan")
 
 
-def test_items_without_any_text_of_the_template_are_counted(world: World) -> None:
-    empty = {"title": ["  "], "tags": [[]], "description": [None], "brand": ["Acme"]}
+@pytest.mark.parametrize("blank", ["  ", "...", "\u200d", "\u3164", "\ufe0f"])
+def test_items_without_any_text_of_the_template_are_counted(world: World, blank: str) -> None:
+    empty = {"title": [blank], "tags": [[blank, ""]], "description": [None], "brand": ["Acme"]}
     silent_item = pl.DataFrame(
         {"item_id": ["c"], **empty}, schema_overrides={"tags": pl.List(pl.String)}
     )

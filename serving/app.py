@@ -14,7 +14,7 @@ from ray.serve.schema import LoggingConfig
 from serving.api import build_api
 from serving.ranking.model import LoadedEncoder, LoadEncoder, LoadModel, Model
 from serving.ranking.service import RankingService
-from serving.settings import ServiceSettings
+from serving.settings import MOST_CONNECTIONS, ServiceSettings
 from serving.telemetry.metrics import RankingTelemetry, make_log
 from serving.text_encoder import TextEncoderService
 from serving.wire.responses import RETRY_AFTER_S
@@ -91,15 +91,16 @@ def build_app(
         max_ongoing_requests=settings.max_in_flight * settings.ranking_replicas,
         logging_config=LoggingConfig(enable_access_log=False),
     )(TextEncoderService)
-    # The service itself refuses what is above max_in_flight, with a problem document; Serve's own
-    # limits lie above it and only bound what waits when even that is too slow.
+    # The service itself refuses what is above max_in_flight, with a problem document, and bounds
+    # what it holds of bodies half sent. Serve counts those too, so its own limits keep nobody out
+    # whom the ingress lets in.
     ranking = serve.deployment(
         name="Ranking",
         num_replicas=settings.ranking_replicas,
         ray_actor_options={"num_cpus": settings.ranking_cpus},
         max_constructor_retry_count=CONSTRUCTOR_RETRIES,
-        max_ongoing_requests=4 * settings.max_in_flight,
-        max_queued_requests=4 * settings.max_in_flight,
+        max_ongoing_requests=MOST_CONNECTIONS,
+        max_queued_requests=MOST_CONNECTIONS,
         backpressure_config=BackpressureConfig(status_code=503, retry_after_s=RETRY_AFTER_S),
         logging_config=LoggingConfig(enable_access_log=False),
     )(serve.ingress()(Ranking))

@@ -9,6 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from data_contracts.errors import UsageError
 from data_contracts.slates import MOST_CANDIDATES
 
+MOST_CONNECTIONS = 4096
+"""Callers that are connected at once at the most."""
+
 Device = Literal["cpu", "cuda"]
 
 

@@ -51,6 +51,7 @@ class RankingService:
         self._settings = settings
         self._costs = RungCosts()
         self._in_flight = 0
+        self._half_read = 0
         self._served = (
             None
             if settings.served_features is None
@@ -92,16 +93,16 @@ class RankingService:
 
     async def answer(self, request: Request) -> Response:
         """Answer `POST /v1/rank`."""
-        deadline, allowed = Deadline(perf_counter(), None), self._settings.max_in_flight
-        if self._in_flight >= allowed:
-            return self._refuse(problems.overloaded(allowed), deadline)
+        deadline = Deadline(perf_counter(), None)
+        if self._in_flight >= self._settings.max_in_flight:
+            return self._refuse_another(deadline)
         try:
             # Who sends half a body takes nobody's place.
             body = await self._read(request)
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
-        if self._in_flight >= allowed:
-            return self._refuse(problems.overloaded(allowed), deadline)
+        if self._in_flight >= self._settings.max_in_flight:
+            return self._refuse_another(deadline)
         self._in_flight += 1
         try:
             parsed = wire.parse_request(body, self._settings) if isinstance(body, bytes) else body
@@ -112,7 +113,7 @@ class RankingService:
             self._in_flight -= 1
 
     async def _read(self, request: Request) -> bytes | Problem:
-        headers, limit = request.headers, self._settings.max_body_bytes
+        headers = request.headers
         refused = wire.check_headers(
             headers.get("content-type"),
             headers.get("content-encoding"),
@@ -121,17 +122,28 @@ class RankingService:
         )
         if refused is not None:
             return refused
-        chunks, length = [], 0
+        body = bytearray()
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 async for chunk in request.stream():
-                    length += len(chunk)
-                    if length > limit:
-                        return problems.body_too_large(None, limit)
-                    chunks.append(chunk)
+                    body += chunk
+                    self._half_read += len(chunk)
+                    if (refused := self._too_much(len(body))) is not None:
+                        return refused
         except TimeoutError:
             return problems.body_too_slow(self._settings.body_timeout_s)
-        return b"".join(chunks)
+        finally:
+            self._half_read -= len(body)
+        return bytes(body)
+
+    def _too_much(self, length: int) -> Problem | None:
+        """Refuse a body that is too long, or one more where others hold all there is room for."""
+        limit = self._settings.max_body_bytes
+        if length > limit:
+            return problems.body_too_large(None, limit)
+        if self._half_read > self._settings.max_in_flight * limit:
+            return problems.overloaded(f"{self._half_read:,} bytes of bodies are half read")
+        return None
 
     async def _answer(self, request: RankRequest, deadline: Deadline) -> Response:
         declared = self.model.declared
@@ -226,6 +238,11 @@ class RankingService:
                     raise
                 self.telemetry.stepped_down(slate.request_id, "rank", error)
                 rung = LADDER[LADDER.index(rung) + 1]
+
+    def _refuse_another(self, deadline: Deadline) -> Response:
+        return self._refuse(
+            problems.overloaded(f"{self._in_flight} requests are being answered"), deadline
+        )
 
     def _refuse(self, found: Problem, deadline: Deadline) -> Response:
         request_id = uuid4().hex

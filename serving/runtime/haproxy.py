@@ -1,6 +1,7 @@
 """HAProxy in front of Ray Serve: files and ports of its own, and no process left behind."""
 
 import importlib.util
+import math
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ from random import SystemRandom
 import psutil
 
 from data_contracts.errors import UsageError
+from serving.settings import MOST_CONNECTIONS
 
 # Apart from those that systems hand to outgoing connections, which Ray has many of, and Ray's own.
 PORTS = range(20_000, 30_000)
@@ -91,13 +93,15 @@ def _end(processes: list[psutil.Process]) -> None:
             process.kill()
 
 
-def haproxy_environment(folder: Path) -> dict[str, str]:
+def haproxy_environment(folder: Path, body_timeout_s: float) -> dict[str, str]:
     """Give what makes Ray Serve put HAProxy in front, with files and ports of its own.
 
     HAProxy's statistics are read-only but listen on every interface; Ray offers no other way.
 
     Args:
         folder: An existing folder for HAProxy's configuration and sockets.
+        body_timeout_s: Seconds a replica waits for a body. A caller who sends nothing of a request
+            for twice as long is cut off, since HAProxy alone waits for the head.
 
     Returns:
         Environment variables by name.
@@ -114,6 +118,8 @@ def haproxy_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(MOST_CONNECTIONS),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(math.ceil(2 * body_timeout_s)),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "10",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
     }

@@ -145,7 +145,8 @@ def _join_ray(settings: ServiceSettings, cleanup: ExitStack) -> None:
     # run in the replica's own loop: in a thread of Serve's, each message of a request costs a hop.
     changes = {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"}
     if settings.haproxy:
-        changes |= haproxy_environment(cleanup.enter_context(haproxy_folder()))
+        folder = cleanup.enter_context(haproxy_folder())
+        changes |= haproxy_environment(folder, settings.body_timeout_s)
     local = {
         "object_store_memory": OBJECT_STORE_BYTES,
         "_node_ip_address": "127.0.0.1",

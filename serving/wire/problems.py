@@ -83,12 +83,12 @@ def body_too_slow(limit_s: float) -> Problem:
     )
 
 
-def overloaded(limit: int) -> Problem:
-    """503: too many requests are in flight."""
+def overloaded(found: str) -> Problem:
+    """503: too many requests are in flight, or too many bytes of bodies half sent."""
     return problem(
         503,
         "Overloaded",
-        f"{limit} requests are being answered already; try again after the time in Retry-After.",
+        f"{found} already; try again after the time in Retry-After.",
     )
 
 

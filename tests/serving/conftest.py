@@ -12,6 +12,7 @@ from serving.settings import ServiceSettings
 from tests.serving import doubles
 
 MAX_IN_FLIGHT = 16
+BODY_TIMEOUT_S = 3
 DOUBLES, BUNDLE = "doubles", "bundle"
 
 
@@ -47,7 +48,9 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def served(bundle_folder: Path | None, free_port: int) -> Iterator[Served]:
-    settings = doubles.settings_for(free_port, max_in_flight=MAX_IN_FLIGHT)
+    settings = doubles.settings_for(
+        free_port, max_in_flight=MAX_IN_FLIGHT, body_timeout_s=BODY_TIMEOUT_S
+    )
     if bundle_folder is None:
         known: Sequence[str] = doubles.KNOWN
         build = _build_with_doubles

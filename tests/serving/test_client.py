@@ -13,7 +13,7 @@ ANSWER = RankResponse(
 
 
 def overloaded() -> httpx.Response:
-    refused = problem_response(problems.overloaded(1), "r")
+    refused = problem_response(problems.overloaded("1 request is being answered"), "r")
     return httpx.Response(
         503, headers={**refused.headers, "retry-after": "0"}, content=bytes(refused.body)
     )

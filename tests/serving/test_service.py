@@ -1,7 +1,9 @@
 """The whole service over HTTP, through the ingress, on a local Ray."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from data_contracts.slates import Candidate, RankRequest, RankResponse
 from serving.client import ProblemError, RankingClient
 from serving.wire.problems import MEDIA_TYPE, Problem
-from tests.serving.conftest import MAX_IN_FLIGHT, Served
+from tests.serving.conftest import BODY_TIMEOUT_S, MAX_IN_FLIGHT, Served
 from tests.serving.doubles import SLOW_WORD
 
 pytestmark = pytest.mark.serve
@@ -134,6 +136,36 @@ def test_more_callers_than_allowed_are_refused_at_once_and_told_when_to_come_aga
             assert answer.headers["content-type"] == MEDIA_TYPE
             assert int(answer.headers["retry-after"]) > 0
             assert Problem.model_validate_json(answer.content).title == "Overloaded"
+
+
+@pytest.mark.parametrize(
+    ("half", "status"),
+    [
+        (b"POST /v1/rank HTTP/1.1\r\nhost: x\r\ncontent-", b""),
+        (
+            b"POST /v1/rank HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b'content-length: 1000\r\n\r\n{"candidates": [',
+            b"HTTP/1.1 408",
+        ),
+    ],
+    ids=["head", "body"],
+)
+def test_who_sends_half_a_request_keeps_nobody_out_and_is_cut_off(
+    served: Served, client: RankingClient, half: bytes, status: bytes
+) -> None:
+    with ExitStack() as open_ones:
+        callers = [
+            open_ones.enter_context(
+                socket.create_connection(
+                    (served.settings.host, served.settings.port), timeout=4 * BODY_TIMEOUT_S
+                )
+            )
+            for _ in range(10 * MAX_IN_FLIGHT)
+        ]
+        for caller in callers:
+            caller.sendall(half)
+        assert client.rank(request_for(served.known[0])).rung == "full"
+        assert all(caller.recv(100).startswith(status) for caller in callers)
 
 
 def test_a_refusal_reaches_the_client_as_its_problem_document(

@@ -17,6 +17,8 @@ from serving.telemetry.metrics import RankingTelemetry, make_log
 from serving.wire.problems import MEDIA_TYPE, MOST_FAULTS, Problem
 from tests.serving.doubles import FINGERPRINT, KNOWN, FakeEncoder, FakeModel, settings_for
 
+MAX_BODY_BYTES = 100_000
+
 
 @dataclass
 class World:
@@ -44,7 +46,7 @@ class World:
             max_in_flight=self.max_in_flight,
             max_explained=self.max_explained,
             body_timeout_s=self.body_timeout_s,
-            max_body_bytes=100_000,
+            max_body_bytes=MAX_BODY_BYTES,
         )
         telemetry = RankingTelemetry(make_log(self.log))
         service = RankingService(self.model, encode, settings, telemetry)
@@ -203,6 +205,30 @@ def test_bodies_that_never_end_keep_nobody_out_and_are_refused() -> None:
     assert whole.status_code == 200
     assert [answer.status_code for answer in half] == [408] * 5
     assert "body_timeout_s" in half[0].text
+
+
+def test_bodies_half_read_are_held_up_to_as_much_as_whole_ones_may_be() -> None:
+    async def most_of_a_body() -> AsyncIterator[bytes]:
+        yield b" " * MAX_BODY_BYTES
+        await asyncio.sleep(60)
+
+    async def more_than_there_is_room_for() -> list[httpx.Response]:
+        service = World(max_in_flight=2, body_timeout_s=0.3).service()
+        transport = httpx.ASGITransport(build_api(service))
+        headers = {"content-type": "application/json"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as http:
+            answers = await asyncio.gather(
+                *(
+                    http.post("/v1/rank", content=most_of_a_body(), headers=headers)
+                    for _ in range(3)
+                )
+            )
+            return [*answers, await http.post("/v1/rank", json={"candidates": KNOWN_CANDIDATES})]
+
+    answers = asyncio.run(more_than_there_is_room_for())
+    assert sorted(answer.status_code for answer in answers) == [200, 408, 408, 503]
+    (refused,) = (answer for answer in answers if answer.status_code == 503)
+    assert f"{3 * MAX_BODY_BYTES:,} bytes" in refused.text
 
 
 def test_as_many_items_are_explained_as_the_service_allows() -> None:

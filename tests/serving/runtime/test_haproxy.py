@@ -35,8 +35,8 @@ def free_pid() -> int:
 
 
 def test_two_services_on_one_machine_share_no_port_and_no_file(tmp_path: Path) -> None:
-    first = haproxy_environment(tmp_path / "first")
-    second = haproxy_environment(tmp_path / "second")
+    first = haproxy_environment(tmp_path / "first", 10)
+    second = haproxy_environment(tmp_path / "second", 10)
     own = {name for name in first if name.endswith(("_PORT", "_PATH", "_LOC", "_BASE", "_FILE"))}
     assert len(own) >= 8
     assert all(first[name] != second[name] for name in own)

@@ -76,6 +76,21 @@ def refusal(body: object) -> Problem:
             "an object",
         ),
         (
+            {"candidates": CANDIDATES, "context": {str(n): n for n in range(101)}},
+            "context",
+            "an object",
+        ),
+        (
+            {"candidates": CANDIDATES, "context": {"x": "x" * 2001}},
+            "context.x.constrained-str",
+            "2,001 characters",
+        ),
+        (
+            {"candidates": [{"item_id": str(n)} for n in range(10_001)]},
+            "candidates",
+            "a list of 10,001",
+        ),
+        (
             {"candidates": CANDIDATES, "context": {"x" * 81: 1}},
             "context.81 characters.[key]",
             "81 characters",

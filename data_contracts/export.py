@@ -36,6 +36,7 @@ _LIMITS = {
     "is_in": "enum",
 }
 _LIST_LIMITS = {"min_length": "minItems", "max_length": "maxItems"}
+_KEYWORDS = tuple(dict.fromkeys((*_LIMITS.values(), *_LIST_LIMITS.values(), "maxProperties")))
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ def _fields_markdown(schema: Mapping[str, Any]) -> list[str]:
 def _limits_text(schema: Mapping[str, Any]) -> str:
     limits = []
     for part in (schema, *schema.get("anyOf", ())):
-        for keyword in dict.fromkeys((*_LIMITS.values(), *_LIST_LIMITS.values())):
+        for keyword in _KEYWORDS:
             if keyword == "enum" and keyword in part:
                 limits.append("one of " + ", ".join(f"`{value}`" for value in part[keyword]))
             elif keyword in part:

@@ -24,19 +24,19 @@ MOST_CANDIDATES = 10_000
 """Candidates of a request at the most, whatever a service is set to: rankers learn from no longer
 slates."""
 MOST_NUMBERS = 100
-"""Numbers of a candidate, or of the context, at the most."""
+"""Numbers of a candidate, or entries of the context, at the most."""
+MOST_LETTERS = 2_000
+"""Characters of a query, or of a word of the context, at the most."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 Text = Annotated[str, StringConstraints(max_length=20_000)]
-Query = Annotated[str, StringConstraints(max_length=2_000)]
-Word = Annotated[str, StringConstraints(max_length=2_000)]
+Query = Annotated[str, StringConstraints(max_length=MOST_LETTERS)]
+Word = Annotated[str, StringConstraints(max_length=MOST_LETTERS)]
 Key = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
 Number = Annotated[FiniteFloat, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
 """A number that a feature, a float32, can hold."""
-Moment = Annotated[
-    AwareDatetime,
-    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC)),
-]
+FIRST_MOMENT, LAST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, Field(ge=FIRST_MOMENT, le=LAST_MOMENT)]
 Rung = Literal["full", "cached_text", "no_text", "given_order"]
 
 
@@ -69,8 +69,8 @@ class RankRequest(BaseModel):
     query: Query | None = Field(None, description="What the user searched for.")
     context: Annotated[dict[Key, Word | Number], Field(max_length=MOST_NUMBERS)] = Field(
         default_factory=dict,
-        description="What the caller knows of the visit, such as the device; the answer names what "
-        "the bundle does not read.",
+        description="What the caller knows of the visit, such as the device, in words of at most "
+        f"{MOST_LETTERS:,} characters; the answer names what the bundle does not read.",
     )
     top_k: int | None = Field(None, ge=1, description="Answer only the best so many.")
     explain: bool = Field(
@@ -81,7 +81,9 @@ class RankRequest(BaseModel):
     )
     request_id: Id | None = Field(None, description="Made up when absent.")
     timestamp: Moment | None = Field(
-        None, description="Moment of the request with its zone; the time of arrival when absent."
+        None,
+        description="Moment of the request with its zone, of the years "
+        f"{FIRST_MOMENT.year} to {LAST_MOMENT.year - 1}; the time of arrival when absent.",
     )
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 from recsys.metrics.calibration import log_loss
-from recsys.ranker.ranker import Ranker
+from recsys.ranker.ranker import Ranker, quoted
 
 _MOST_BINS = 100
 _EVENTS_A_BIN = 10
@@ -141,7 +141,7 @@ def fit_calibration(
     count = _best_count(parameters, columns, positive, start, (early, late)) if cut else 0
     if not count:
         return Calibration(curve, None)
-    data = lgb.Dataset(columns, positive, init_score=start, feature_name=list(names))
+    data = lgb.Dataset(columns, positive, init_score=start, feature_name=quoted(names))
     return Calibration(curve, Ranker(lgb.train(parameters, data, count), names))
 
 

@@ -118,6 +118,11 @@ class Ranker:
         return cls(booster, tuple(map(unquote, booster.feature_name())))
 
 
+def quoted(names: Sequence[str]) -> list[str]:
+    """Write names of columns so that LightGBM keeps any of them; `Ranker.load` reads them back."""
+    return [quote(name, safe="") for name in names]
+
+
 def fit_ranker(
     train: RankerRows,
     validation: RankerRows,
@@ -161,8 +166,8 @@ def fit_ranker(
         train.matrix,
         train.grade,
         group=train.sizes,
-        feature_name=[quote(name, safe="") for name in names],
-        categorical_feature=[quote(name, safe="") for name in codes],
+        feature_name=quoted(names),
+        categorical_feature=quoted(codes),
         position=position,
     )
     stops_on = lgb.Dataset(

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.ranker.calibration import Calibration, fit_calibration, fit_curve, slate_columns
+from recsys.ranker.ranker import Ranker
 
 _SCORES = st.lists(
     st.tuples(st.floats(-50, 50, allow_nan=False), st.booleans()), min_size=1, max_size=300
@@ -184,3 +187,14 @@ def test_too_few_rows_for_a_split_grow_no_trees_whatever_is_rounded(seed: int) -
     sizes = np.full(count // width, width)
     positive = random.random(count) < 0.1
     assert fit_calibration(scores, matrix, sizes, positive, ("a", "b")).trees is None
+
+
+def test_trees_over_columns_of_any_name_are_read_again(tmp_path: Path) -> None:
+    scores, matrix, sizes, truth = slates(1, 2_000)
+    positive = np.random.default_rng(2).random(len(truth)) < truth
+    trees = fit_calibration(scores, matrix, sizes, positive, ("attr:brand name", "цена")).trees
+    assert trees is not None
+    trees.save(tmp_path / "trees.txt")
+    again = Ranker.load(tmp_path / "trees.txt")
+    assert again.names == trees.names
+    assert again.names[-2:] == ("slate_mean_attr:brand name", "slate_mean_цена")

@@ -142,7 +142,8 @@ class DayWalk:
             else:
                 impressions = Events.none((IMPRESSION,))
             is_wanted = rows and day in self.job.wanted
-            yield self._day(of_day if is_wanted else None, events, impressions)
+            counted = self.job.provenance.log.not_withheld(impressions)
+            yield self._day(of_day if is_wanted else None, events, counted)
         self.state.skip(end_day)
 
     def _read(self, first_day: int, end_day: int, rows: bool) -> EncodedRequests | Events | None:

@@ -92,9 +92,7 @@ class SnapshotStore:
         log = self.provenance.log
         start = day - self.provenance.settings.snapshot_window_days
         counts = {kind: len(events.of_kind(kind)) for kind in events.kinds}
-        counts[IMPRESSION] = sum(
-            of_day.shown for number, of_day in log.days.items() if start <= number < day
-        )
+        counts[IMPRESSION] = log.count_shown(start, day)
         return {
             rate_name(kind, per): (counts[kind] + 1) / (counts[per] + 1)
             for kind, per in self.provenance.features.rates

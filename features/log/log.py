@@ -37,7 +37,8 @@ class Log:
         labelled_until: First moment whose requests have no final labels, UTC microseconds: their
             attribution window goes on beyond the end.
         set_aside: What the tables have besides, in numbers.
-        withheld: Items whose interactions are left out, bool [n_items]; None for none.
+        withheld: Items whose events are left out, bool [n_items]; None for none. They stay among
+            the candidates of requests.
     """
 
     catalogue: Catalogue
@@ -89,6 +90,10 @@ class Log:
         inside = (known >= first_day * DAY) & (known < end_day * DAY)
         frame = pl.scan_parquet(files).filter(inside).collect()
         events = Events.of([frame[name].to_numpy() for name in EVENT_ARRAYS], self.kinds)
+        return self.not_withheld(events)
+
+    def not_withheld(self, events: Events) -> Events:
+        """Leave the events with withheld items out."""
         if self.withheld is None:
             return events
         kept = (events.item < 0) | ~self.withheld[np.maximum(events.item, 0)]
@@ -112,7 +117,7 @@ class Log:
                 yield day, events.between(day * DAY, (day + 1) * DAY)
 
     def without(self, withheld: np.ndarray, catalogue: Catalogue) -> "Log":
-        """Leave the interactions with some items out.
+        """Leave the interactions with some items, and their impressions as events, out.
 
         Args:
             withheld: The items, bool [n_items].
@@ -134,6 +139,16 @@ class Log:
         day = Impressions.timestamp.col
         low, high = (instant(n * DAY) for n in (first_day, end_day))
         return self.impressions.filter((day >= low) & (day < high))
+
+    def count_shown(self, first_day: int, end_day: int) -> int:
+        """Count the impressions of some days, but for those of withheld items."""
+        if self.withheld is None:
+            return sum(
+                of_day.shown for day, of_day in self.days.items() if first_day <= day < end_day
+            )
+        withheld = self.item_ids.filter(pl.Series(self.withheld)).implode()
+        others = self.shown(first_day, end_day).filter(~Impressions.item_id.col.is_in(withheld))
+        return int(others.select(pl.len()).collect().item())
 
     def blocks(self, limit: int = BLOCK_ROWS) -> list[tuple[int, int]]:
         """Cut the days into runs of at most so many impressions; gaps belong to no run."""

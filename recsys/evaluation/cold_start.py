@@ -1,10 +1,10 @@
 """Cold start by a simulated launch: how items rank that have no interactions yet.
 
 A share of the items is launched as the test period begins. Every interaction with them is taken out
-of the log, so that counters, co-visitation and histories know nothing of them; the text model is
-trained on slates without them, in the mode of the bundle, and so is the ranker. In the test they
-are candidates with their text, price and attributes, and what users took of them is still the
-label.
+of the log, and so is every impression of them as an event, so that counters, co-visitation and
+histories know nothing of them; the text model is trained on slates without them, in the mode of the
+bundle, and so is the ranker. In the test they are candidates with their text, price and attributes,
+and what users took of them is still the label.
 
 A ranker whose every item has a past never learns what text is worth where behaviour is silent. So
 a third as many items again are withheld from the log and from the text model in the same way, but
@@ -18,9 +18,6 @@ import numpy as np
 from data_contracts.errors import UsageError
 from data_contracts.progress import Track, silent
 from features.arrays.clock import NO_TIME
-from features.counter_spec import ITEM
-from features.kinds.base import Feature
-from features.log.events import IMPRESSION
 from features.log.log import Log
 from recsys.bundle.bundle import FULL, NO_TEXT, TEXT_RECORD
 from recsys.bundle.manifest import read_manifest
@@ -37,8 +34,7 @@ from recsys.training.scorers import fit_scorer
 from recsys.training.text_model import TextRun, mode_of_training, train_text
 from recsys.training.texts import encode_texts
 from recsys.workspace.backfill import open_workspace_log
-from recsys.workspace.config import CONFIG_NAME, WorkspaceConfig, read_config
-from recsys.workspace.feature_sets import EvaluationColumns, features_of
+from recsys.workspace.config import CONFIG_NAME, read_config
 from recsys.workspace.workspace import Workspace
 
 COLD = "cold"
@@ -105,7 +101,7 @@ class Launch:
 
 
 def without(log: Log, withheld: np.ndarray) -> Log:
-    """Take every interaction with some items, and when they were listed, out of a log.
+    """Take every event with some items, and when they were listed, out of a log.
 
     Args:
         log: The log.
@@ -193,9 +189,7 @@ def _trained(
     data = data.encoded_by(text.encoder, track)
     signals = data.signals(text.model)
     ranker, validation, test = (
-        _never_shown(
-            data.config, data.rows(signals, text.record.trained_until, period, track), launch
-        )
+        data.rows(signals, text.record.trained_until, period, track)
         for period in (periods.ranker, periods.validation, periods.test)
     )
     learned, stopping = (
@@ -206,21 +200,3 @@ def _trained(
         for part in track((FULL, NO_TEXT), "Training rankers", 2)
     )
     return test, full, no_text
-
-
-def _never_shown(config: WorkspaceConfig, rows: RankingRows, launch: Launch) -> RankingRows:
-    """Blank what columns count of the withheld items' impressions, which the log still has."""
-    blanked = rows.slates.of_items(launch.withheld)
-    matrix = rows.matrix.copy()
-    evaluation = dict(rows.evaluation)
-    for place, feature in enumerate(features_of(config).features):
-        if _counts_impressions(feature):
-            matrix[blanked, place] = np.nan
-    for feature in EvaluationColumns.of(config).features:
-        if _counts_impressions(feature):
-            evaluation[feature.name] = np.where(blanked, np.nan, evaluation[feature.name])
-    return replace(rows, matrix=matrix, evaluation=evaluation)
-
-
-def _counts_impressions(feature: Feature) -> bool:
-    return any(spec.kind == IMPRESSION and ITEM in spec.key for spec in feature.needs())

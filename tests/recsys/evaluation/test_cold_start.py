@@ -86,9 +86,6 @@ def shops(
     launched = tiny_log.item_ids.filter(Launch.draw(len(tiny_log.catalogue), SHARE).launched)
     half = len(launched) // 2
     config = trained_workspace.config
-    # Nothing of an attribute's value: what was shown of it is no secret of the launched items.
-    features = config.features.model_copy(update={"attributes": ()})
-    config = config.model_copy(update={"features": features})
     made = []
     for shown, done in ((launched[:half], None), (launched[-half:], "purchase")):
         root = tmp_path_factory.mktemp("launch") / "shop"
@@ -234,5 +231,9 @@ def test_a_launch_is_not_judged_beside_a_bundle_of_other_settings(
 ) -> None:
     assert result.values
     copy_folder(tiny_bundle_folder, small_shop.bundle())
+    features = small_shop.config.features.model_copy(update={"attributes": ()})
+    changed = small_shop.config.model_copy(update={"features": features})
+    write_config(changed, small_shop.root / CONFIG_NAME)
+    small_shop = Workspace.open(small_shop.root)
     with pytest.raises(UsageError, match=r"another \[features\], \[text\]"):
         evaluate_cold(small_shop, SHARE, 1, "")

@@ -19,13 +19,20 @@ from recsys.text.settings import TextLimits, TextSettings
 _BLANKS = re.compile("[\\s\x00-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 # Scripts written without spaces: a sign counts as a word, as BERT's tokenizers have it.
-_SIGN = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
-_WORDS = re.compile(f"{_SIGN}|[^\\s\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
+_SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_SIGN = f"[{_SIGNS}]"
+_WORDS = re.compile(f"{_SIGN}|[^\\s{_SIGNS}]+")
+# Punctuation, at which those tokenizers begin a word too.
+_MARKS = (
+    "!-/:-@\\[-`{-~\u00a1\u00a7\u00ab\u00b6\u00b7\u00bb\u00bf"
+    "\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3011\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+)
+_PARTS = re.compile(f"{_SIGN}|[{_MARKS}]*[^\\s{_SIGNS}{_MARKS}]+[{_MARKS}]*|[{_MARKS}]+")
 _CHANTS = re.compile(f"({_SIGN}{{2,20}}?)\\1{{2,}}")
 _WORD_CHARACTERS = 64
 # Words this short are articles and the like, which any text repeats.
 _SHORT = 3
-_CORE = re.compile(r"\w(?:.*\w)?")
+_CORE = re.compile(r"[^\W_](?:.*[^\W_])?")
 
 
 def item_texts(
@@ -93,8 +100,9 @@ def limit_words(text: str, words: int, repeats: int) -> str:
     """Cut a text to the limits against stuffing.
 
     Blank, control and invisible characters become single spaces; spaces at the ends go, and periods
-    at the end. A word is kept `repeats` times and a phrase of a script without spaces that is
-    repeated on the spot once, and the text ends after `words` words or 64 times as many characters.
+    at the end. A word, which ends at a blank or at punctuation, is kept `repeats` times and a
+    phrase of a script without spaces that is repeated on the spot once, and the text ends after
+    `words` words or 64 times as many characters.
 
     Args:
         text: Any text.
@@ -121,17 +129,18 @@ def _limited_once(text: str, words: int, repeats: int) -> str:
     clean = _CHANTS.sub(r"\1", clean)
     seen: Counter[str] = Counter()
     kept: list[str] = []
-    spaced_to, count = 0, 0
-    for found in _WORDS.finditer(clean):
+    kept_to = 0
+    for found in _PARTS.finditer(clean):
         word = _form(found.group())
         seen[word] += 1
         over = seen[word] > repeats and len(word) > _SHORT
-        if not over:
-            count += 1
-            if count > words:
-                break
-            kept.append(clean[spaced_to : found.end()] if kept else found.group())
-        spaced_to = found.end()
+        if over:
+            continue
+        if len(kept) == words:
+            break
+        between = " " if kept and " " in clean[kept_to : found.start()] else ""
+        kept.append(between + found.group())
+        kept_to = found.end()
     limited = "".join(kept).rstrip(" .")
     return limited if can_be_seen(limited) else ""
 

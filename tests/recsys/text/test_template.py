@@ -61,6 +61,10 @@ def test_repeated_words_count_three_times_and_short_ones_always() -> None:
     assert limit_words("the cat on the mat by the sea in the sun", 20, 3).count("the") == 4
     assert limit_words("手机手机手机手机壳", 20, 3) == "手机壳"
     assert limit_words("1000 x 1000 mm", 20, 3) == "1000 x 1000 mm"
+    assert limit_words("T-LIGHT holder, set/4, don't", 20, 3) == "T-LIGHT holder, set/4, don't"
+    for mark in ",_-/|\u00b7\u2026\uff0c":
+        assert limit_words(mark.join(["gift"] * 9) + " mug", 20, 3) == f"{f'gift{mark}' * 3} mug"
+        assert limit_words(f"gift gift gift gift{mark}box", 20, 3) == "gift gift gift box"
 
 
 def test_a_title_ends_after_its_words_and_leaves_room_for_the_rest() -> None:

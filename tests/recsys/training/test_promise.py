@@ -21,7 +21,7 @@ from recsys.workspace.validate import validate
 from recsys.workspace.workspace import Workspace
 from serving.ranking.loading import load_model
 from serving.settings import ServiceSettings
-from tests.recsys.workspace.test_validate import DAY, DAYS, NOW, START, World
+from tests.recsys.workspace.worlds import DAY, DAYS, NOW, START, World
 
 Change = Callable[[World], None]
 

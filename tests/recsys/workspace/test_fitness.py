@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import polars as pl
 import pytest
 
@@ -9,12 +7,7 @@ from recsys.workspace.fitness import require_fit
 from recsys.workspace.shortages import TEST
 from recsys.workspace.validate import validate
 from recsys.workspace.workspace import Workspace
-from tests.recsys.workspace.test_validate import DAYS, World, interactions
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+from tests.recsys.workspace.worlds import DAYS, World, interactions
 
 
 def opened(world: World) -> Workspace:

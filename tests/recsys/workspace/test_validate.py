@@ -1,6 +1,5 @@
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import polars as pl
@@ -11,124 +10,26 @@ from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
 from features.kinds.context import ContextWord
 from features.settings import FeatureSettings
-from recsys.labels.grades import LabelSettings
-from recsys.labels.split import SplitSettings
-from recsys.ranker.settings import LONGEST_SLATE, RankerSettings
-from recsys.text.settings import TextSettings
 from recsys.workspace.backfill import log_tables
-from recsys.workspace.config import TableSettings, WorkspaceConfig
+from recsys.workspace.config import TableSettings
 from recsys.workspace.findings import Finding, ValidationReport, render
 from recsys.workspace.validate import validate
 from recsys.workspace.workspace import Workspace
+from tests.recsys.workspace.worlds import (
+    DAY,
+    DAYS,
+    NOW,
+    START,
+    WINDOW,
+    World,
+    broken,
+    first,
+    impressions,
+    interactions,
+    items,
+)
 
 T = TypeVar("T")
-
-START = datetime(2025, 1, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
-DAYS = 48
-NOW = START + (DAYS + 20) * DAY
-WINDOW = timedelta(hours=24)
-
-
-def config(**labels: object) -> WorkspaceConfig:
-    return WorkspaceConfig(
-        name="tiny",
-        data_origin="simulated",
-        slate_source="logged",
-        attributes={"brand": "text"},
-        labels=LabelSettings.model_validate(labels),
-        split=SplitSettings(
-            text_end=START + 12 * DAY,
-            ranker_end=START + 24 * DAY,
-            validation_end=START + 36 * DAY,
-        ),
-        text=TextSettings(batch_slates=2),
-        ranker=RankerSettings(min_data_in_leaf=1),
-    )
-
-
-def items() -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "item_id": ["a", "b"],
-            "title": ["Mug", ""],
-            "tags": [[], ["blue"]],
-            "brand": ["Acme", None],
-        }
-    )
-
-
-def impressions() -> pl.DataFrame:
-    """A slate of two each noon."""
-    days = [day for day in range(DAYS) for _ in "ab"]
-    return pl.DataFrame(
-        {
-            "request_id": [f"r{day}" for day in days],
-            "item_id": ["a", "b"] * DAYS,
-            "user_id": ["u"] * len(days),
-            "position": pl.Series([1, 2] * DAYS, dtype=pl.Int32),
-            "timestamp": [START + day * DAY + DAY / 2 for day in days],
-        }
-    )
-
-
-def interactions() -> pl.DataFrame:
-    """A click on the first candidate of each slate, an hour later."""
-    return pl.DataFrame(
-        {
-            "event_id": [f"e{day}" for day in range(DAYS)],
-            "kind": ["click"] * DAYS,
-            "user_id": ["u"] * DAYS,
-            "item_id": ["a"] * DAYS,
-            "request_id": [f"r{day}" for day in range(DAYS)],
-            "timestamp": [START + day * DAY + DAY / 2 + DAY / 24 for day in range(DAYS)],
-        }
-    )
-
-
-class World:
-    """A workspace without a fault, whose tables a test may spoil before it is checked."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.config = config()
-        self.tables = {
-            "items": items(),
-            "impressions": impressions(),
-            "interactions": interactions(),
-        }
-
-    def write(self) -> None:
-        for name, frame in self.tables.items():
-            frame.write_parquet(self.root / f"{name}.parquet")
-
-    def check(self) -> ValidationReport:
-        self.write()
-        return validate(Workspace(self.root, self.config), now=NOW)
-
-    def change(self, table: str, *columns: pl.Expr) -> None:
-        self.tables[table] = self.tables[table].with_columns(*columns)
-
-    def add(self, table: str, row: int, *columns: pl.Expr) -> None:
-        frame = self.tables[table]
-        self.tables[table] = pl.concat([frame, frame[row].with_columns(*columns)])
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-def broken(report: ValidationReport) -> dict[str, tuple[str, int]]:
-    return {
-        f"{each.table} {each.rule}": (each.severity, each.count)
-        for each in report.findings
-        if each.count
-    }
-
-
-def first(report: ValidationReport, rule: str) -> str:
-    return next(e.first for e in report.findings if f"{e.table} {e.rule}" == rule)
 
 
 def test_a_good_workspace_has_a_line_for_every_rule_and_no_fault(world: World) -> None:
@@ -454,114 +355,6 @@ def test_kinds_without_a_grade_and_guests_are_counted(world: World) -> None:
         "interactions without_user": ("info", 1),
     }
     assert first(report, "interactions without_user") == f"{1 / (DAYS + 1):.1%} of interactions"
-
-
-def test_split_moments_must_lie_within_the_log(world: World) -> None:
-    split = SplitSettings(
-        text_end=START - DAY, ranker_end=START + 8 * DAY, validation_end=START + (DAYS + 4) * DAY
-    )
-    world.config = world.config.model_copy(update={"split": split})
-    report = world.check()
-    assert not report.ok
-    assert broken(report) == {
-        "split text_end_outside_of_the_log": ("error", 1),
-        "split validation_end_outside_of_the_log": ("error", 1),
-        "split text_without_requests": ("error", 1),
-        "split test_without_requests": ("error", 1),
-    }
-
-
-@pytest.mark.parametrize(
-    ("period", "days"),
-    [("text", range(11)), ("ranker", range(13, 24)), ("validation", range(25, 36))],
-)
-def test_every_period_needs_a_positive_outside_of_the_gap(
-    period: str, days: range, world: World
-) -> None:
-    gone = [f"r{day}" for day in days]
-    world.tables["interactions"] = interactions().filter(~pl.col("request_id").is_in(gone))
-    assert broken(world.check()) == {f"split {period}_without_positives": ("error", 1)}
-    world.tables["interactions"] = interactions().filter(~pl.col("request_id").is_in(gone[:-2]))
-    assert broken(world.check()) == {}
-
-
-def test_a_slate_needs_what_was_not_taken(world: World) -> None:
-    world.tables["impressions"] = impressions().filter(pl.col("item_id") == "a")
-    report = world.check()
-    assert broken(report) == {
-        f"split {part}_without_negatives": ("error", 1)
-        for part in ("text", "ranker", "validation", "test")
-    }
-    assert "every slate has one candidate" in first(report, "split text_without_negatives")
-
-
-def test_where_all_was_taken_there_is_no_negative(world: World) -> None:
-    other = interactions().with_columns(
-        pl.lit("b").alias("item_id"), pl.format("{}b", "event_id").alias("event_id")
-    )
-    world.tables["interactions"] = pl.concat([interactions(), other])
-    report = world.check()
-    assert not report.ok
-    told = first(report, "split ranker_without_negatives")
-    assert "11 slates, 11 of them with a positive, 0 with a negative too" in told
-    assert "shown and not taken" in told
-
-
-def test_without_any_text_the_text_model_lacks_texts(world: World) -> None:
-    world.change("items", pl.lit("").alias("title"), pl.lit(None).alias("tags"))
-    report = world.check()
-    assert broken(report) == {
-        "items without_text": ("warning", 2),
-        "split text_without_text": ("error", 1),
-    }
-    assert "[text] template" in first(report, "split text_without_text")
-
-
-def test_the_last_slates_of_the_text_period_need_a_positive_too(world: World) -> None:
-    world.tables["interactions"] = interactions().filter(pl.col("request_id") != "r11")
-    assert broken(world.check()) == {"split text_stopping_without_positives": ("error", 1)}
-
-
-def test_fewer_slates_than_a_batch_are_told_with_the_setting(world: World) -> None:
-    text = TextSettings(batch_slates=12)
-    world.config = world.config.model_copy(update={"text": text})
-    report = world.check()
-    assert broken(report) == {"split text_with_too_few_slates": ("error", 1)}
-    assert "11 usable" in first(report, "split text_with_too_few_slates")
-    assert "lower batch_slates under [text], which is 12" in first(
-        report, "split text_with_too_few_slates"
-    )
-
-
-@pytest.mark.parametrize(("leaf", "fits"), [(8, True), (9, False)])
-def test_the_ranker_needs_rows_for_two_leaves(leaf: int, fits: bool, world: World) -> None:
-    """Eleven slates of two, of which eight tenths are drawn."""
-    assert 2 * 8 <= int(11 * 2 * 0.8) < 2 * 9
-    ranker = RankerSettings(min_data_in_leaf=leaf)
-    world.config = world.config.model_copy(update={"ranker": ranker})
-    found = broken(world.check())
-    assert found == ({} if fits else {"split ranker_with_too_few_rows": ("error", 1)})
-
-
-@pytest.mark.parametrize(("day", "refused"), [(15, True), (40, False)])
-def test_a_slate_longer_than_lightgbm_takes_is_named(day: int, refused: bool, world: World) -> None:
-    many = LONGEST_SLATE + 1
-    more = pl.DataFrame(
-        {
-            "request_id": [f"r{day}"] * (many - 2),
-            "item_id": [f"more{n}" for n in range(many - 2)],
-            "user_id": ["u"] * (many - 2),
-            "position": pl.Series(range(3, many + 1), dtype=pl.Int32),
-            "timestamp": [START + day * DAY + DAY / 2] * (many - 2),
-        }
-    )
-    world.tables["impressions"] = pl.concat([impressions(), more])
-    report = world.check()
-    rule = "split ranker_slate_longer_than_lightgbm_takes"
-    assert (rule in broken(report)) == refused
-    if refused:
-        assert broken(report)[rule] == ("error", 1)
-        assert f"request 'r15' has {many:,} candidates" in first(report, rule)
 
 
 def test_a_few_rows_of_the_future_are_warned_of_and_dates_that_stand_alone(world: World) -> None:

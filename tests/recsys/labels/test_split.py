@@ -69,6 +69,15 @@ def test_edges_are_half_open() -> None:
     assert held(period, inside + outside) == set(inside)
 
 
+def test_a_period_ends_later_or_earlier_but_one_without_an_end_stays_open() -> None:
+    period, open_end = Period(START, START + DAY), Period(START, None)
+    assert period.extended(DAY) == Period(START, START + 2 * DAY)
+    assert open_end.extended(DAY) == open_end
+    assert period.until(START + 2 * DAY) == period
+    assert period.until(START + DAY / 2) == Period(START, START + DAY / 2)
+    assert open_end.until(START + DAY) == period
+
+
 def test_a_period_says_what_it_is() -> None:
     assert str(Period(None, START)) == "from the beginning to 2025-01-01 00:00"
     assert str(Period(START, None)) == "from 2025-01-01 00:00 to the end"
@@ -101,3 +110,5 @@ def test_a_model_must_not_have_seen_what_it_scores() -> None:
         require_time_forward(first + SECOND, first)
     assert "2025-01-01 00:00:01 UTC" in refusal.value.found
     assert "2025-01-01 00:00:00 UTC" in refusal.value.found
+    assert "before the first request" in refusal.value.expected
+    assert "`recsys train`" in refusal.value.action

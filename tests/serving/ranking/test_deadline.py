@@ -1,8 +1,8 @@
 from itertools import pairwise
-from time import perf_counter
 
 import pytest
 
+from serving.ranking import deadline
 from serving.ranking.deadline import LADDER, MARGIN, Deadline, RungCosts
 
 
@@ -51,6 +51,16 @@ def test_larger_slates_than_ever_seen_are_expected_to_cost_more() -> None:
     assert costs.usual_ms("full", 10, 0) == 8.0
 
 
+def test_a_size_never_seen_costs_by_the_nearest_that_was() -> None:
+    costs = RungCosts()
+    assert costs.usual_ms("full", 100, 0) == 0.0
+    costs.observe("full", 16, 1.0)
+    costs.observe("full", 1000, 20.0)
+    assert costs.usual_ms("full", 500, 0) == 20.0
+    assert costs.usual_ms("full", 32, 0) == 2.0
+    assert costs.usual_ms("given_order", 100, 0) == 0.0
+
+
 def test_the_usual_cost_follows_what_is_observed() -> None:
     costs = learned()
     for _ in range(100):
@@ -68,12 +78,21 @@ def test_a_rung_that_looked_dear_once_is_tried_again_in_the_end() -> None:
     assert rungs[-1] == "full"
 
 
-def test_time_left_is_the_budget_less_what_is_spent() -> None:
-    now = perf_counter()
-    left_ms = Deadline(now - 1.0, 3000.0).left_ms()
-    assert left_ms is not None
-    assert left_ms <= 2000.0
-    assert Deadline(now, None).left_ms() is None
+def test_explanations_that_looked_dear_once_are_tried_again_in_the_end() -> None:
+    costs = RungCosts()
+    for rung in ("full", "no_text"):
+        costs.observe(rung, 100, 1.0, 16, 1000.0)
+    rungs = [costs.best_rung("full", 100, 16, 50.0) for _ in range(200)]
+    assert rungs[0] == "given_order"
+    assert rungs[-1] == "full"
+
+
+def test_time_left_is_the_budget_less_what_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "perf_counter", lambda: 101.0)
+    assert Deadline(100.0, 3000.0).spent_ms() == 1000.0
+    assert Deadline(100.0, 3000.0).left_ms() == 3000.0 - 1000.0
+    assert Deadline(100.0, 500.0).left_ms() == 500.0 - 1000.0
+    assert Deadline(100.0, None).left_ms() is None
 
 
 def test_explanations_cost_by_their_number_on_top_of_the_slate() -> None:
@@ -82,4 +101,6 @@ def test_explanations_cost_by_their_number_on_top_of_the_slate() -> None:
     assert costs.usual_ms("full", 100, 16) == 8.0 + 32.0
     assert costs.usual_ms("full", 100, 64) == 8.0 + 32.0 * 2**2
     assert costs.usual_ms("full", 100, 0) == 8.0
+    costs.observe("full", 100, 8.0)
+    assert costs.usual_ms("full", 100, 1) == 8.0 + 32.0
     assert costs.best_rung("full", 100, 16, MARGIN * 8.0) == "no_text"

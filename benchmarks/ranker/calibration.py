@@ -1,6 +1,6 @@
 """How true `p_click` is across requests: the score alone against the score and its slate.
 
-Both were fitted on the validation period; the test period is later. Requests are put into twenty
+Each way is fitted on the validation period; the test period is later. Requests are put into twenty
 groups of equal count, by rising told rate, and where the shop is simulated also by rising true
 rate; the error is the distance between told and observed (or true) rate, averaged over groups.
 
@@ -9,14 +9,17 @@ rate; the error is the distance between told and observed (or true) rate, averag
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from recsys.bundle.bundle import load_bundle
+from recsys.bundle.bundle import FULL, NO_TEXT, load_bundle
 from recsys.datasets.simulation.world.truth import TRUTH_FOLDER, TruthImpressions
 from recsys.metrics.calibration import log_loss
+from recsys.ranker.calibration import fit_calibration
+from recsys.ranker.ranker import Ranker, RankerRows
 from recsys.text.encoder.bert import TextEncoder
 from recsys.training.data import TrainingData
 from recsys.training.rows import RankingRows
@@ -54,6 +57,69 @@ def true_rates(workspace: Workspace, rows: RankingRows) -> np.ndarray | None:
     return joined[TruthImpressions.p_click.name].to_numpy().astype(np.float64)
 
 
+def tellings(
+    ranker: Ranker, validation: RankerRows, test: RankerRows, columns: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Give what each way to a probability tells the test's candidates.
+
+    Args:
+        ranker: A bundle's ranker.
+        validation: Rows to fit each way on.
+        test: Later rows.
+        columns: Of the matrices.
+
+    Returns:
+        float64 [n_rows] by the way's name.
+    """
+    scores, positive = ranker.score(validation.matrix), validation.grade > 0
+    of_slate = fit_calibration(scores, validation.matrix[:, :0], validation.sizes, positive, ())
+    whole = fit_calibration(scores, validation.matrix, validation.sizes, positive, columns)
+    later = ranker.score(test.matrix)
+    return {
+        "base rate": np.full(len(later), positive.mean()),
+        "score": whole.curve.probability(later),
+        "score and slate's scores": of_slate.probability(later, test.matrix[:, :0], test.sizes),
+        "score, slate's scores and means of features": whole.probability(
+            later, test.matrix, test.sizes
+        ),
+    }
+
+
+def figures_of(
+    told: np.ndarray, positive: np.ndarray, truth: np.ndarray | None, sizes: np.ndarray
+) -> dict[str, float]:
+    """Judge probabilities of candidates, slate by slate.
+
+    Args:
+        told: float64 [n_rows].
+        positive: bool [n_rows].
+        truth: Probabilities that clicks were drawn from, float64 [n_rows]; None on real data.
+        sizes: Candidates per slate, int64 [n_slates].
+
+    Returns:
+        Figures by name; what is told where the true rate is lowest and highest is of a tenth of
+        the slates each.
+    """
+    starts = np.cumsum(sizes) - sizes
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values.astype(np.float64), starts) / sizes
+
+    figures = {
+        "log_loss": log_loss(told, positive),
+        "told": float(told.mean()),
+        "observed": float(positive.mean()),
+        "error_by_told": group_error(mean(told), mean(told), mean(positive)),
+    }
+    if truth is not None:
+        figures["error_by_true"] = group_error(mean(truth), mean(told), mean(truth))
+        tenths = np.array_split(np.argsort(mean(truth), kind="stable"), 10)
+        for name, part in (("lowest", tenths[0]), ("highest", tenths[-1])):
+            figures[f"true_{name}"] = float(mean(truth)[part].mean())
+            figures[f"told_{name}"] = float(mean(told)[part].mean())
+    return figures
+
+
 def compare(workspace: Workspace) -> dict[str, dict[str, float]]:
     """Print and give the figures of both rungs of the workspace's bundle."""
     data = TrainingData.open(workspace)
@@ -63,36 +129,24 @@ def compare(workspace: Workspace) -> dict[str, dict[str, float]]:
         data = data.encoded_by(
             TextEncoder.load(bundle.encoder_folder, max_tokens=text.max_tokens, device=device)
         )
-    until = int(bundle.manifest.cut_offs.validation_until.timestamp() * 1e6)
-    rows = data.rows(bundle.signals, until, data.config.periods.test)
-    truth = true_rates(workspace, rows)
-    positive = rows.slates.grade > 0
+    cut_offs, periods = bundle.manifest.cut_offs, data.config.periods
+    validation, test = (
+        data.rows(bundle.signals, int(until.timestamp() * 1e6), period)
+        for until, period in (
+            (cut_offs.text_trained_until, periods.validation),
+            (cut_offs.validation_until, periods.test),
+        )
+    )
+    truth = true_rates(workspace, test)
     found: dict[str, dict[str, float]] = {}
-    for rung, scorer in (("full", bundle.full), ("no_text", bundle.no_text)):
+    for rung, scorer in ((FULL, bundle.full), (NO_TEXT, bundle.no_text)):
         if scorer.calibration is None:
             continue
-        each = rows.for_ranker(with_text=rung == "full")
-        scores, starts = scorer.ranker.score(each.matrix), np.cumsum(each.sizes) - each.sizes
-
-        def mean(values: np.ndarray, starts: np.ndarray = starts) -> np.ndarray:
-            return np.add.reduceat(values.astype(np.float64), starts) / np.diff(
-                np.append(starts, len(values))
-            )
-
-        for name, told in (
-            ("score alone", scorer.calibration.curve.probability(scores)),
-            ("score and slate", scorer.calibration.probability(scores, each.matrix, each.sizes)),
-        ):
-            figures = {
-                "log_loss": log_loss(told, positive),
-                "told": float(told.mean()),
-                "observed": float(positive.mean()),
-                "error_by_told": group_error(mean(told), mean(told), mean(positive)),
-            }
-            if truth is not None:
-                figures["error_by_true"] = group_error(mean(truth), mean(told), mean(truth))
-            print(f"{rung}, {name}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-            found[f"{rung}, {name}"] = figures
+        fitted, later = (rows.for_ranker(with_text=rung == FULL) for rows in (validation, test))
+        for way, told in tellings(scorer.ranker, fitted, later, scorer.ranker.names).items():
+            figures = figures_of(told, later.grade > 0, truth, later.sizes)
+            print(f"{rung}, {way}: " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+            found[f"{rung}, {way}"] = figures
     return found
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import UsageError
+from recsys.metrics import intervals
 from recsys.metrics.intervals import Estimate, bootstrap_means
 
 
@@ -97,13 +98,31 @@ def test_no_value_at_all_is_nan(values: np.ndarray) -> None:
     estimate = bootstrap_mean(values, np.arange(len(values)))
     assert math.isnan(estimate.mean)
     assert math.isnan(estimate.low)
+    assert math.isnan(estimate.high)
     assert (estimate.n_requests, estimate.n_clusters) == (0, 0)
+
+
+def test_a_single_resample_is_one_of_the_possible_means() -> None:
+    estimate = bootstrap_mean(np.array([1.0, 3.0]), np.arange(2), resamples=1)
+    assert estimate.low == estimate.high
+    assert estimate.low in {1.0, 2.0, 3.0}
+
+
+def test_resamples_are_the_same_however_many_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values, users = np.random.default_rng(4).normal(size=60), np.arange(60) % 20
+    together = bootstrap_mean(values, users)
+    monkeypatch.setattr(intervals, "_CELLS_AT_ONCE", 7 * 20)
+    parts = bootstrap_mean(values, users)
+    assert (parts.low, parts.high) == pytest.approx((together.low, together.high))
 
 
 def test_a_call_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match="clusters of shape"):
         bootstrap_mean(np.zeros(3), np.arange(2))
-    with pytest.raises(UsageError, match="level"):
-        bootstrap_mean(np.zeros(3), np.arange(3), level=95)
+    for level in (0, 1, 1.5, 95):
+        with pytest.raises(UsageError, match="level"):
+            bootstrap_mean(np.zeros(3), np.arange(3), level=level)
     with pytest.raises(UsageError, match="resamples"):
         bootstrap_mean(np.zeros(3), np.arange(3), resamples=0)

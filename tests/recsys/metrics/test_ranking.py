@@ -63,6 +63,16 @@ def test_values_of_a_small_slate() -> None:
     assert auc(ranked)[0] == (1 + 0) / (2 * 2)
 
 
+def test_ten_places_count_where_nothing_else_is_said() -> None:
+    gains, scores = np.zeros(12), -np.arange(12.0)
+    gains[10] = 1
+    ranked = rank_rows(np.array([0, 12]), scores, gains)
+    assert ndcg_at_k(ranked)[0] == 0
+    assert recall_at_k(ranked)[0] == 0
+    assert ndcg_at_k(ranked, 11)[0] == pytest.approx(1 / math.log2(1 + 11))
+    assert recall_at_k(ranked, 11)[0] == 1
+
+
 @pytest.mark.parametrize("gains", [[0, 0], [1, 3], [1], [0], []])
 def test_a_request_where_nothing_can_be_ordered_has_no_value(gains: list[float]) -> None:
     ranked = rank_rows([0, len(gains), len(gains) + 2], [*map(float, gains), 2, 1], [*gains, 1, 0])

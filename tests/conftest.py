@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,10 @@ from recsys.workspace.workspace import Workspace
 from tests.worlds import copy_folder, small_encoder, with_quick_training
 
 _BERT = "bert"
+
+# Moments are told in UTC wherever a machine stands.
+os.environ["TZ"] = "Asia/Kolkata"
+time.tzset()
 
 # Nothing is timed in a test, and the first call of a compiled loop waits for its compilation.
 settings.register_profile("untimed", deadline=None)

@@ -71,3 +71,16 @@ def test_the_first_cause_is_named_with_what_helps_against_it(
     assert rule in LACKS
     assert advice in lack.advice
     assert f"{len(slates)} slates" in lack.found
+
+
+def test_one_slate_is_enough_and_all_rows_are_known_where_nothing_else_is_said() -> None:
+    offsets, gain, _ = arrays([[SILENT_TAKEN, SILENT], [LEFT]])
+    found = Supply.of(offsets, gain)
+    assert (found.slates, found.positive, found.both, found.usable, found.several) == (
+        2,
+        1,
+        1,
+        1,
+        1,
+    )
+    assert found.lack() is None

@@ -13,9 +13,10 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Write a difference as `number` does, with a plus sign where it is not negative."""
-    text = number(value)
-    return text if text.startswith("-") else f"+{text}"
+    """Write a difference as `number` does, with its sign, also where it rounds to nothing."""
+    if math.isnan(value):
+        return "-"
+    return ("-" if value < 0 else "+") + number(abs(value))
 
 
 def share(value: float) -> str:

@@ -83,7 +83,7 @@ def run_demo(data: str, source: Path | None, target: Path) -> None:
         _show(console, workspace, example, answer)
     minutes = (time.monotonic() - began) / 60
     console.print(f"\nAll of it took {minutes:.1f} minutes.", style="bold")
-    _next(console, target, bundle, page)
+    _next(console, data, target, bundle, page)
 
 
 def _step(console: Terminal, number: int, title: str) -> None:
@@ -185,13 +185,18 @@ def _short(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _next(console: Terminal, target: Path, bundle: Path, page: Path) -> None:
+def _next(console: Terminal, data: str, target: Path, bundle: Path, page: Path) -> None:
     console.print("\nWhat to try next:", style="bold")
+    other = "simulated" if data == "complete-journey" else "complete-journey"
+    about = {
+        "simulated": "a shop with known truth",
+        "complete-journey": "1.4 million grocery purchases",
+    }
     for command, why in (
         (f"open {page}", "the report with plots"),
         (f"recsys serve {bundle}", "keep the service running; /openapi.json has its calls"),
-        (f"recsys train {target} --seeds 3", "three seeds, then `recsys evaluate --seeds 3`"),
-        ("recsys demo --data complete-journey", "the same on 1.4 million grocery purchases"),
+        (f"recsys train {target} --seeds 3", "three seeds, then `recsys evaluate` with the same"),
+        (f"recsys demo --data {other}", f"the same on {about[other]}"),
         (f"edit {target / 'recsys.toml'}", "windows, attributes, text template; then train again"),
     ):
         console.print(f"  {command:<52} {why}", soft_wrap=True, highlight=False)

@@ -1,5 +1,6 @@
 """Which requests a slice holds, which of them have a value, and when a slice says nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ from features.log.requests import Rows
 from recsys.bundle.bundle import Bundle
 from recsys.evaluation.evaluate import NEW_ITEMS, NEW_TO_USER, NEW_USERS, slices_of
 from recsys.evaluation.result import ALL, SliceSize
-from recsys.evaluation.slices import Slice, sizes_of, slice_of, values_of
+from recsys.evaluation.slices import Slice, clusters_of, sizes_of, slice_of, values_of
 from recsys.labels.slates import LabelledSlates
 from recsys.labels.split import Period
 from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
@@ -61,6 +62,7 @@ def test_only_requests_with_something_to_order_count_and_the_others_are_told() -
     last = np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], bool)
     whole = size_of(rows, ~last)
     assert (whole.n_judged, whole.n_users) == (2, 2)
+    assert size_of(rows, np.arange(len(rows.matrix)) < 3).n_without_positive == 1
     assert (whole.n_without_positive, whole.n_only_positives) == (1, 2)
     assert (whole.share_of_requests, whole.share_of_candidates) == (2 / 3, 10 / 12)
     score = np.arange(len(rows.matrix), dtype=np.float64)
@@ -81,6 +83,27 @@ def test_a_slice_where_most_requests_have_positives_only_leaves_chance_where_it_
         assert np.isfinite(values[metric]).sum() == 400 / 4
         assert np.nanmean(values[metric]) == pytest.approx(expected, abs=0.15)
     assert size_of(rows, np.isin(np.arange(len(place)), part.rows)).n_only_positives == 300
+
+
+def test_a_request_that_keeps_its_candidates_keeps_its_values_ties_too() -> None:
+    rows = rows_of([[0, 0, 1], *[[1, 0, 0, 0, 2, 0]] * 20])
+    tied = np.zeros(len(rows.matrix))
+    whole = values_of(rows, slice_of(ALL, rows, tied == 0), tied, GAINS)
+    later = values_of(rows, slice_of(PART, rows, np.arange(len(tied)) > 0), tied, GAINS)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(later[name][1:], values[1:])
+    assert len(set(whole[NDCG_AT_10][1:])) > 1
+
+
+def test_a_user_is_one_cluster_and_every_guests_request_another() -> None:
+    rows = rows_of([[1, 0]] * 6)
+    users = np.array([3, -1, 0, 3, -1, 0], np.int32)
+    requests = replace(rows.slates.rows, request_user=users)
+    slates = replace(rows.slates, rows=requests)
+    clusters = clusters_of(replace(rows, requests=replace(rows.requests, slates=slates)))
+    assert len(set(clusters.tolist())) == 2 + 2
+    assert clusters[0] == clusters[3] == 3
+    assert clusters[2] == clusters[5] == 0
 
 
 @pytest.mark.parametrize(

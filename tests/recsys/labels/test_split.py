@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -50,6 +51,16 @@ def test_periods_and_the_gaps_between_them_are_the_whole_log(split: Periods) -> 
         purged = any(end is not None and end <= time < end + gap for end in ends)
         after = split.test.end is not None and time >= split.test.end
         assert sum(time in column for column in inside) == (0 if purged or after else 1)
+
+
+def test_a_period_begins_one_window_after_the_one_before_and_ends_where_it_is_told() -> None:
+    ends = [START + n * DAY for n in (10, 20, 30, 40)]
+    names = ("text_end", "ranker_end", "validation_end", "test_end")
+    settings = SplitSettings.model_validate(dict(zip(names, ends, strict=True)))
+    assert moments(periods(settings, 6.0)) == [
+        Period(None, ends[0]),
+        *(Period(earlier + DAY / 4, later) for earlier, later in pairwise(ends)),
+    ]
 
 
 @given(splits(24.0))

@@ -204,6 +204,7 @@ def test_the_seed_chooses_the_order_of_ties_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("offsets", "scores", "gains"),
     [
+        ([], [], []),
         ([0, 1], [1.0, 2.0], [0.0, 1.0]),
         ([1, 2], [1.0, 2.0], [0.0, 1.0]),
         ([0, 2, 1, 2], [1.0, 2.0], [0.0, 1.0]),
@@ -218,6 +219,8 @@ def test_rows_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(UsageError):
         rank_rows(offsets, scores, gains)
+    with pytest.raises(UsageError):
+        rank_rows([offsets], scores, gains)
 
 
 @settings(max_examples=40)

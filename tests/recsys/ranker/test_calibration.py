@@ -171,10 +171,10 @@ def test_a_few_slates_are_told_by_the_score_alone(count: int) -> None:
 
 def test_columns_are_the_score_and_what_the_slate_has_in_common() -> None:
     nan = np.nan
-    matrix = np.array([[1, nan], [3, nan], [nan, 4]], np.float32)
+    matrix = np.array([[1, nan, nan], [3, nan, 2], [nan, 4, 5]], np.float32)
     columns = slate_columns(np.array([1.0, 3.0, 5.0]), matrix, np.array([2, 1]))
-    first = [(1 + 3) / 2, 1, 3, np.log(2), (1 + 3) / 2, nan]
-    expected = [[1, *first], [3, *first], [5, 5, 0, 5, np.log(1), nan, 4]]
+    first = [(1 + 3) / 2, 1, 3, np.log(2), (1 + 3) / 2, nan, 2]
+    expected = [[1, *first], [3, *first], [5, 5, 0, 5, np.log(1), nan, 4, 5]]
     np.testing.assert_allclose(columns, expected, rtol=1e-6)
     assert columns.dtype == np.float32
 

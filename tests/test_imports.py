@@ -26,13 +26,15 @@ HEAVY = {
 }
 
 IMPORT_ALL = """
-import importlib, json, sys, threading
+import importlib, json, pathlib, sys, threading
 import psutil
 
 for name in json.loads(sys.argv[1]):
     importlib.import_module(name)
 ray = sys.modules.get("ray")
+native = [path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/comm")]
 print(json.dumps({
+    "queries": [name for name in native if name.startswith("polars-0")],
     "threads": [t.name for t in threading.enumerate() if t is not threading.main_thread()],
     "processes": [child.name() for child in psutil.Process().children(recursive=True)],
     "ray": bool(ray and ray.is_initialized()),
@@ -109,7 +111,12 @@ def test_importing_any_module_starts_nothing_and_writes_nothing(tmp_path: Path) 
     names = [name for package in PACKAGES for name in modules(package)]
     done = run_python(tmp_path, IMPORT_ALL, json.dumps(names))
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"threads": [], "processes": [], "ray": False}
+    assert json.loads(done.stdout) == {
+        "queries": [],
+        "threads": [],
+        "processes": [],
+        "ray": False,
+    }
     assert list(tmp_path.rglob("*")) == []
 
 

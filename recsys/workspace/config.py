@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -39,15 +40,18 @@ from recsys.text.settings import TextSettings
 
 CONFIG_NAME = "recsys.toml"
 
-TAKEN = {
-    **dict.fromkeys(rule_names(Items), "a rule of the items"),
-    **dict.fromkeys(Items.column_names(), "a column of the items that needs no declaration"),
-    PRICE_BAND: "an attribute derived from the price",
-    ITEM: "the item itself in a feature's key",
-    USER: "the user in a feature's key",
-    REASON: "what is told of rejected rows",
-}
-"""Names that no attribute can have, and whose they are."""
+
+@cache
+def _taken() -> dict[str, str]:
+    """Give the names that no attribute can have, and whose they are."""
+    return {
+        **dict.fromkeys(rule_names(Items), "a rule of the items"),
+        **dict.fromkeys(Items.column_names(), "a column of the items that needs no declaration"),
+        PRICE_BAND: "an attribute derived from the price",
+        ITEM: "the item itself in a feature's key",
+        USER: "the user in a feature's key",
+        REASON: "what is told of rejected rows",
+    }
 
 
 class TableSettings(BaseModel):
@@ -103,9 +107,9 @@ class WorkspaceConfig(BaseModel):
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:
         """Check that no attribute and no kind has the name of something else."""
-        if taken := TAKEN.keys() & self.attributes.keys():
+        if taken := _taken().keys() & self.attributes.keys():
             name = min(taken)
-            message = f"[attributes] {name!r} is the name of {TAKEN[name]}: rename the column"
+            message = f"[attributes] {name!r} is the name of {_taken()[name]}: rename the column"
             raise ValueError(message)
         if derived := sorted({SESSION, IMPRESSION} & self.labels.grades.keys()):
             message = f"[labels] grades {derived[0]!r} is a kind derived from the log: rename it"

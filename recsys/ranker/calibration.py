@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
+from features.arrays.compiled import compiled
 from recsys.metrics.calibration import log_loss
 from recsys.ranker.ranker import Ranker, quoted
 
@@ -97,16 +98,37 @@ def slate_columns(scores: np.ndarray, matrix: np.ndarray, sizes: np.ndarray) -> 
         slate's scores; logarithm of its size; the slate's mean of each feature over candidates
         that have it, NaN when none has.
     """
-    starts = np.cumsum(sizes) - sizes
-    mean = np.add.reduceat(scores, starts) / sizes
-    spread = np.sqrt(np.add.reduceat((scores - np.repeat(mean, sizes)) ** 2, starts) / sizes)
-    known = ~np.isnan(matrix)
-    sums = np.add.reduceat(np.where(known, matrix, 0), starts, axis=0, dtype=np.float64)
-    counts = np.add.reduceat(known, starts, axis=0, dtype=np.int64)
-    features = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-    best = np.maximum.reduceat(scores, starts)
-    slates = np.column_stack([mean, spread, best, np.log(sizes), features])
-    return np.column_stack([scores, np.repeat(slates, sizes, axis=0)]).astype(np.float32)
+    columns = np.empty((len(scores), len(_OF_THE_SLATE) + matrix.shape[1]), np.float32)
+    _describe(scores, np.ascontiguousarray(matrix, np.float32), sizes, columns)
+    return columns
+
+
+@compiled
+def _describe(
+    scores: np.ndarray, matrix: np.ndarray, sizes: np.ndarray, columns: np.ndarray
+) -> None:
+    """Fill `slate_columns` in, slate by slate."""
+    width = matrix.shape[1]
+    sums, counts = np.empty(width), np.empty(width, np.int64)
+    low = 0
+    for size in sizes:
+        rows = slice(low, low + size)
+        mean = scores[rows].sum() / size
+        sums[:], counts[:] = 0, 0
+        square = 0.0
+        for row in range(low, low + size):
+            square += (scores[row] - mean) ** 2
+            for place in range(width):
+                value = matrix[row, place]
+                if not np.isnan(value):
+                    sums[place] += value
+                    counts[place] += 1
+        columns[rows, 0] = scores[rows]
+        columns[rows, 1], columns[rows, 2] = mean, np.sqrt(square / size)
+        columns[rows, 3], columns[rows, 4] = scores[rows].max(), np.log(size)
+        # Nought by nought is NaN: no candidate has the feature.
+        columns[rows, 5:] = sums / counts
+        low += size
 
 
 def fit_calibration(

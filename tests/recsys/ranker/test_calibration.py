@@ -58,6 +58,26 @@ def test_rows_of_equal_score_count_as_one_whatever_their_order() -> None:
     np.testing.assert_array_equal(again, told)
 
 
+def test_bins_of_unequal_size_pool_to_their_common_rate() -> None:
+    """A thousand rows at .2 and a hundred at .1, which ought to be higher."""
+    scores, positive = np.repeat([0.0, 1.0], [1_000, 100]), np.zeros(1_100, bool)
+    positive[:200], positive[1_000:1_010] = True, True
+    told = fit_curve(scores, positive).probability(np.array([0.0, 1.0]))
+    assert told == pytest.approx((200 + 10) / 1_100, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "positives", "bins"),
+    [(2_000, 100, 10), (2_000, 1_900, 10), (2_000, 19, 1), (5_000, 2_500, 100)],
+)
+def test_a_bin_holds_ten_of_the_rarer_kind_and_there_are_a_hundred_at_most(
+    rows: int, positives: int, bins: int
+) -> None:
+    random = np.random.default_rng(0)
+    positive = random.permutation(rows) < positives
+    assert len(fit_curve(random.normal(size=rows), positive).scores) == 2 * bins
+
+
 def test_it_tells_how_often_a_score_comes_true() -> None:
     random = np.random.default_rng(0)
     scores = random.normal(size=100_000)
@@ -129,6 +149,19 @@ def test_within_a_slate_probability_never_falls_with_the_score() -> None:
     order = np.argsort(scores.reshape(-1, SIZE), axis=1)
     assert (np.diff(np.take_along_axis(told, order, axis=1), axis=1) >= -1e-12).all()
     assert ((told > 0) & (told < 1)).all()
+
+
+def test_it_rises_with_the_score_where_what_was_seen_falls() -> None:
+    """In slates of a high level the low scores are taken: the order is still the ranker's."""
+    scores, matrix, sizes, _ = slates(9, 2_000)
+    level = np.nan_to_num(matrix[:, 0])
+    truth = 1 / (1 + np.exp(3 - np.where(level > 0, -2, 2) * scores))
+    positive = np.random.default_rng(9).random(len(truth)) < truth
+    calibration = fit_calibration(scores, matrix, sizes, positive, ("level", "noise"))
+    assert calibration.trees is not None
+    told = calibration.probability(scores, matrix, sizes).reshape(-1, SIZE)
+    order = np.argsort(scores.reshape(-1, SIZE), axis=1)
+    assert (np.diff(np.take_along_axis(told, order, axis=1), axis=1) >= -1e-12).all()
 
 
 def test_a_slate_is_told_the_same_alone_as_among_others() -> None:

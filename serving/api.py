@@ -77,10 +77,11 @@ def build_api(service: RankingService) -> FastAPI:
         return _json({"status": "alive"})
 
     async def readyz() -> Response:
-        """Answer 200 once the bundle is loaded and warm, 503 before."""
-        if not service.is_warm:
+        """Answer 200 once bundle and encoder are loaded and warm, 503 before."""
+        if not await service.is_ready():
+            loading = "The bundle or its encoder is being loaded; try again."
             return problem_response(
-                problems.problem(503, "Not ready", "The bundle is being loaded; try again."),
+                problems.problem(503, "Not ready", loading),
                 uuid4().hex,
             )
         return _json({"status": "ready", "fingerprint": service.model.fingerprint})

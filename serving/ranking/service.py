@@ -30,6 +30,7 @@ Encode = Callable[[Sequence[str], str], Awaitable[np.ndarray]]
 ENCODER_SHARE = 0.8
 WARM_UP_SIZES = (1, 10, 100)
 WARM_UP_ROUNDS = 3
+READY_WAIT_S = 0.5
 CLIENT_GONE = 499
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -47,6 +48,7 @@ class RankingService:
         self.model = model
         self.telemetry = telemetry
         self.is_warm = False
+        self._encoder_is_up = False
         self._encode = encode
         self._settings = settings
         self._costs = RungCosts()
@@ -74,6 +76,23 @@ class RankingService:
         self.is_warm = True
         spent_ms = (perf_counter() - started) * 1e3
         self.telemetry.ready(self.model.name, self.model.fingerprint, spent_ms)
+
+    async def is_ready(self) -> bool:
+        """Say whether a caller waits for nothing that is still being loaded.
+
+        A text is encoded once, since the encoder may need longer to load than the bundle. One that
+        fails keeps nobody waiting: the rungs below do without it.
+        """
+        if self.is_warm and not self._encoder_is_up:
+            try:
+                answer = self._encode(["warm up"], self.model.fingerprint)
+                await asyncio.wait_for(answer, READY_WAIT_S)
+            except TimeoutError:
+                return False
+            except Exception as error:
+                self.telemetry.stepped_down("warm-up", "encode", error)
+            self._encoder_is_up = True
+        return self.is_warm
 
     def _warm_up_rung(self, slate: Slate, rung: Rung, explain: int) -> None:
         # The first call pays for what is set up lazily, so it tells nothing about the cost.

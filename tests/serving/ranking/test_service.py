@@ -12,6 +12,7 @@ import pytest
 
 from data_contracts.slates import RankResponse, Rung
 from serving.api import build_api
+from serving.ranking import service as service_module
 from serving.ranking.service import RankingService
 from serving.telemetry.metrics import RankingTelemetry, make_log
 from serving.wire.problems import MEDIA_TYPE, MOST_FAULTS, Problem
@@ -275,6 +276,25 @@ def test_the_limit_counts_only_callers_that_still_wait() -> None:
 def test_ready_only_once_warm() -> None:
     assert World(warm=False).get("/readyz").status_code == 503
     assert World().get("/readyz").status_code == 200
+
+
+def test_ready_only_once_the_encoder_answers_or_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "READY_WAIT_S", 0.01)
+    loading = World(encoder_delay_s=30)
+    assert loading.get("/readyz").status_code == 503
+    assert World(encoder_error=RuntimeError("no memory")).get("/readyz").status_code == 200
+
+
+def test_the_encoder_is_asked_once_for_readiness() -> None:
+    world = World()
+    service = world.service()
+
+    async def twice() -> None:
+        assert await service.is_ready()
+        assert await service.is_ready()
+
+    asyncio.run(twice())
+    assert [list(texts) for texts in world.encoder.batches] == [["warm up"]]
 
 
 def test_the_contract_names_the_wire_models_and_every_reference_resolves() -> None:

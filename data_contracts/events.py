@@ -25,6 +25,12 @@ class Impressions(dy.Schema):
         time_zone="UTC",
         description="Moment of the request, the same for all its rows.",
     )
+    ingested_at = dy.Datetime(
+        nullable=True,
+        time_unit="us",
+        time_zone="UTC",
+        description="When it became known that this was shown; null means at the request.",
+    )
     query = dy.String(nullable=True, description="What the user searched for.")
     context = dy.List(
         _CONTEXT,
@@ -38,6 +44,13 @@ class Impressions(dy.Schema):
         max=1,
         description="Probability that the policy showed this item here.",
         metadata={"unit": "1"},
+    )
+    weight = dy.Float64(
+        nullable=True,
+        min_exclusive=0,
+        max=LARGEST_VALUE,
+        description="How many showings this row stands for, in an aggregated log; null means one.",
+        metadata={"unit": "showings"},
     )
 
     @dy.rule()

@@ -19,8 +19,6 @@ from data_contracts.served import ServedFeatures
 from data_contracts.slates import WIRE_VERSION, RankRequest, RankResponse
 from data_contracts.storage import atomic_file
 
-TABLE_VERSION = 1
-
 _JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 # Limits of a dataframely column and the JSON Schema keyword that says the same of a value.
@@ -70,10 +68,10 @@ class WireContract:
 
 
 TABLES = (
-    TableContract("items", Items, TABLE_VERSION),
-    TableContract("impressions", Impressions, TABLE_VERSION),
-    TableContract("interactions", Interactions, TABLE_VERSION),
-    TableContract("served_features", ServedFeatures, TABLE_VERSION),
+    TableContract("items", Items, 2),
+    TableContract("impressions", Impressions, 2),
+    TableContract("interactions", Interactions, 1),
+    TableContract("served_features", ServedFeatures, 1),
 )
 BODIES = (
     WireContract("rank_request", RankRequest, "validation"),
@@ -261,7 +259,8 @@ def _table_markdown(table: TableContract) -> list[str]:
     schema = json_schema(table)
     key = ", ".join(f"`{name}`" for name in table.schema.primary_key())
     lines = ["", f"## {table.name}", "", f"Version {table.version}. {schema['description']}"]
-    lines += [f"No two rows share {key}.", "", "| column | type | may be null | limits | meaning |"]
+    lines += [f"No two rows share {key}."] if key else []
+    lines += ["", "| column | type | may be null | limits | meaning |"]
     lines.append("|---|---|---|---|---|")
     for field in arrow_schema(table):
         column = schema["properties"][field.name]

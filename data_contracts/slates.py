@@ -182,6 +182,8 @@ class RankedSlate:
             strongest first; None for an item without text, and None when text was not used.
         features: float32 [n, n_features], the behavioural features that the ranker got, NaN where
             missing; None on rungs without the ranker.
+        unseen_values: Values of attributes among the candidates that the ranker has not seen in
+            training; they count as missing.
         timings_ms: Milliseconds by stage.
     """
 
@@ -194,4 +196,5 @@ class RankedSlate:
     contributions: Sequence[dict[str, float]] | None = None
     history_shares: Sequence[dict[str, float] | None] | None = None
     features: np.ndarray | None = None
+    unseen_values: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)

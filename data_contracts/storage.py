@@ -14,7 +14,10 @@ import polars as pl
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`; it becomes `path` when the block succeeds."""
+    """Give a temporary path in the folder of `path`; it becomes `path` when the block succeeds.
+
+    The file is on disk before it takes its place, and has it on disk when the block is left.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
@@ -22,7 +25,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o644)
+        _flush(part)
         part.replace(path)
+        _flush(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -68,31 +73,6 @@ def _exchange(one: Path, other: Path) -> bool:
     swap = getattr(ctypes.CDLL(None), "renameat2", None)
     here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     return swap is not None and swap(here, bytes(one), here, bytes(other), flag) == 0
-
-
-@contextmanager
-def linked_copy(folder: Path) -> Iterator[Path]:
-    """Give a copy of a folder by hard links beside it, which stays when the folder is replaced.
-
-    It is the folder itself where nothing may be written beside it, since nobody replaces it then,
-    or where there is none.
-    """
-    if not (folder.is_dir() and os.access(folder.parent, os.W_OK)):
-        yield folder
-        return
-    copy = Path(tempfile.mkdtemp(prefix=f".{folder.name}.copy-", dir=folder.parent))
-    try:
-        shutil.copytree(folder, copy, copy_function=_link, dirs_exist_ok=True)
-        yield copy
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
-
-
-def _link(file: str, target: str) -> None:
-    try:
-        os.link(file, target)
-    except OSError:  # a file system without hard links
-        shutil.copy2(file, target)
 
 
 def sweep(folder: Path) -> None:

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from data_contracts import storage
-from data_contracts.storage import atomic_file, atomic_folder, linked_copy, write_parquet
+from data_contracts.storage import atomic_file, atomic_folder, write_parquet
 
 
 class InterruptedWriteError(Exception):
@@ -120,20 +120,18 @@ def test_everything_is_on_disk_before_it_takes_the_place(
     assert [name for name, found in flushed if found == "new"] == [tmp_path.name]
 
 
-def test_a_linked_copy_stays_as_it_was_and_goes_with_its_block(tmp_path: Path) -> None:
-    path = tmp_path / "bundle"
-    write_version(path, "old")
-    with linked_copy(path) as copy:
-        assert (copy / "inside" / "file").stat().st_nlink == 2
-        write_version(path, "new")
-        assert (copy / "inside" / "file").read_text() == "old"
-    assert names(tmp_path) == ["bundle"]
-
-
-def test_where_there_is_no_folder_there_is_no_copy(tmp_path: Path) -> None:
-    with linked_copy(tmp_path / "none") as copy:
-        assert copy == tmp_path / "none"
-    assert names(tmp_path) == []
+def test_a_file_is_on_disk_before_it_takes_the_place_and_its_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    flushed: list[tuple[bool, str]] = []
+    monkeypatch.setattr(
+        storage, "_flush", lambda each: flushed.append((each.is_dir(), path.read_text()))
+    )
+    with atomic_file(path) as part:
+        part.write_text("new")
+    assert flushed == [(False, "old"), (True, "new")]
 
 
 def test_a_table_is_written_whole(tmp_path: Path) -> None:

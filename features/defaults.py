@@ -27,7 +27,7 @@ def choose_features(settings: FeatureSettings, kinds: Sequence[str], *, logged: 
 
     Args:
         settings: The workspace's settings.
-        kinds: Kinds of interaction, weakest first.
+        kinds: Kinds of interaction that have a grade, weakest first.
         logged: Whether slates were shown rather than sampled.
 
     Returns:
@@ -43,19 +43,21 @@ def default_features(
 ) -> FeatureSet:
     """Default features of a workspace that declares none.
 
-    Counts of impressions and rates per impression are only there when slates were logged: those of
-    sampled slates would leak how they were sampled.
+    Counts of impressions and rates, which count what impressions led to, are only there when slates
+    were logged: those of sampled slates would leak how they were sampled.
 
     Args:
         settings: The workspace's settings.
-        kinds: Kinds of interaction, weakest first.
+        kinds: Kinds of interaction that have a grade, weakest first.
         logged: Whether slates were shown rather than sampled.
 
     Returns:
         About forty to sixty features.
     """
     windows = sorted(set(settings.windows_days))
-    columns = DefaultColumns(kinds[0], kinds[-1], windows, 90, 30, settings.smoothing)
+    columns = DefaultColumns(
+        kinds[0], kinds[-1], windows, 90, 30, settings.smoothing, logged=logged
+    )
     in_slate = max((days for days in windows if days <= 30), default=windows[0])
     return FeatureSet(
         (
@@ -64,6 +66,7 @@ def default_features(
             *columns.pairs(),
             *columns.repeats(),
             *(column for name in settings.attributes for column in columns.attribute(name)),
+            *(column for kind in settings.profile_kinds for column in _of_profile(kind, settings)),
             *columns.price(),
             Age(),
             columns.first_seen(),
@@ -99,6 +102,12 @@ def features_with(attribute: str, kinds: Sequence[str], *, is_text: bool) -> Fea
     return usual.with_more(text if is_text else number)
 
 
+def _of_profile(kind: str, settings: FeatureSettings) -> list[AnyKind]:
+    """Give what a kind that only profiles read tells of a user."""
+    affinities = (Affinity(each, kind, EVER, AFFINITY_SMOOTHING) for each in settings.attributes)
+    return [WindowCount((USER,), kind, EVER), *affinities]
+
+
 @dataclass(frozen=True)
 class DefaultColumns:
     """Columns by theme, for the kinds of interaction and the windows of a workspace.
@@ -111,6 +120,7 @@ class DefaultColumns:
         month_days: Window of attributes.
         smoothing: Events that the prior of a rate counts for.
         has_users: Whether columns may read the user.
+        logged: Whether slates were shown rather than sampled.
     """
 
     weak: str
@@ -120,6 +130,7 @@ class DefaultColumns:
     month_days: int
     smoothing: float
     has_users: bool = True
+    logged: bool = True
 
     @property
     def kinds(self) -> list[str]:
@@ -130,15 +141,13 @@ class DefaultColumns:
         """Counts, trend, recency and rate of items."""
         item, windows = (ITEM,), self.windows
         trend = [Trend(item, self.weak, windows[-3], windows[-1])] if len(windows) > 2 else []
-        differ = self.strong != self.weak
-        rate = (
-            [Rate(item, self.strong, self.weak, self.long_days, self.smoothing)] if differ else []
-        )
+        has_rate = self.logged and self.strong != self.weak
+        rate = Rate(item, self.strong, self.weak, self.long_days, self.smoothing)
         return [
             *(WindowCount(item, kind, days) for kind in self.kinds for days in windows),
             *trend,
             Recency(item, self.weak),
-            *rate,
+            *([rate] if has_rate else []),
         ]
 
     def users(self) -> list[AnyKind]:

@@ -81,10 +81,15 @@ class FeatureSet:
         """Columns of items that are read as numbers."""
         return self._all(lambda feature: feature.numbers())
 
+    @cached_property
+    def valued_columns(self) -> tuple[str, ...]:
+        """Columns of items whose values have codes: texts, and lists of texts."""
+        return (*self.attributes, *self._all(lambda feature: feature.lists()))
+
     @property
     def item_columns(self) -> tuple[str, ...]:
         """Columns of items that are read in any way."""
-        return (*self.attributes, *self.numbers, *self._all(lambda feature: feature.lists()))
+        return (*self.valued_columns, *self.numbers)
 
     @cached_property
     def given(self) -> tuple[str, ...]:
@@ -100,6 +105,11 @@ class FeatureSet:
     def codes(self) -> tuple[str, ...]:
         """Names of the columns whose values are codes without order."""
         return tuple(f.name for f in self.features if f.describe().is_code)
+
+    @cached_property
+    def coded(self) -> dict[str, str]:
+        """Columns whose values are codes of a column of items, with the name of that."""
+        return {f.name: f.coded for f in self.features if f.coded is not None}
 
     @property
     def schema_hash(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from features.arrays.clock import NO_TIME, local_hours_and_weekdays
 from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING
+from features.arrays.look_up import look_up
 from features.counter_spec import ITEM, USER, Measure
 from features.log.catalogue import Catalogue
 from features.log.events import FIXED_POINT
@@ -39,8 +40,8 @@ class Reader(ABC):
         catalogue: The items.
         find_history: Computes `history`; called once, and only where a feature reads it.
         find_snapshot: Computes `snapshot`, in the same way.
-        slate_places: Result of `Snapshot.places` for the rows of a single request; computed when
-            first read, unless it is set.
+        slots: Scratch array of -1 for `Snapshot.strength`, where one request is read after the
+            other; a new one for each request when absent.
     """
 
     rows: Rows
@@ -52,7 +53,7 @@ class Reader(ABC):
     _attributes: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
     _past: np.ndarray | None = field(default=None, init=False, repr=False)
     _meetings: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
-    slate_places: np.ndarray | None = field(default=None, init=False, repr=False)
+    slots: np.ndarray | None = field(default=None, init=False, repr=False)
     _local: dict[str, tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -100,7 +101,7 @@ class Reader(ABC):
             if key == (USER,):
                 codes = self.rows.request_user
             else:
-                codes = self.rows.item if key[-1] == ITEM else self.attribute_code(key[-1])
+                codes = self.item if key[-1] == ITEM else self.attribute_code(key[-1])
                 if len(key) > 1:
                     codes = pair_codes(self._row_users, codes)
             codes = self._codes[key] = codes.astype(np.int64, copy=False)
@@ -112,25 +113,44 @@ class Reader(ABC):
         users = self.rows.request_user
         return users if len(users) == 1 else users[self.rows.request]
 
+    @cached_property
+    def version(self) -> np.ndarray:
+        """Version of each row's item as of its moment, int32 [n_rows]; `MISSING` if unknown."""
+        moment = self.moment if len(self.moment) == 1 else self.row_moment
+        return self.catalogue.versions(self.rows.item, moment)
+
+    @cached_property
+    def item(self) -> np.ndarray:
+        """Item of each row, int32 [n_rows]; `MISSING` for one that is unknown as of its moment."""
+        return np.where(self.version == MISSING, np.int32(MISSING), self.rows.item)
+
     def of_item(self, values: np.ndarray) -> np.ndarray:
-        """Value of each row's item, float [n_rows]; NaN for unknown items."""
-        if not len(values):
-            return np.full(len(self.rows), np.nan)
-        return look_up(values, self.rows.item, np.nan)
+        """Value of each row's item in a snapshot, float [n_rows]; NaN for unknown items.
+
+        Items that the log named after the snapshot have none either.
+        """
+        return look_up(values, self.item, np.nan)
+
+    def of_version(self, values: np.ndarray) -> np.ndarray:
+        """Value of each row's version of its item, float [n_rows]; NaN for unknown items."""
+        return look_up(values, self.version, np.nan)
 
     def listed_at(self) -> np.ndarray:
         """Listing times of the items, int64 [n_rows], UTC microseconds; or `NO_TIME`."""
-        listed = self.catalogue.listed_at
-        if not len(listed):
-            return np.full(len(self.rows), NO_TIME)
-        return look_up(listed, self.rows.item, NO_TIME)
+        return look_up(self.catalogue.listed_at, self.version, NO_TIME)
 
     def attribute_code(self, name: str) -> np.ndarray:
         """Codes of an item attribute, int32 [n_rows]; `MISSING` for unknown items."""
         if (codes := self._attributes.get(name)) is None:
-            codes = attribute_of(self.catalogue, name, self.rows.item)
+            codes = look_up(self.catalogue.attributes[name], self.version, MISSING)
             self._attributes[name] = codes
         return codes
+
+    def past_versions(self, newest: int) -> np.ndarray:
+        """Versions of the user's newest items as of the request, int32 [n_requests, newest]."""
+        past = self.past_items(newest)
+        moment = np.repeat(self.moment, past.shape[1])
+        return self.catalogue.versions(past.ravel(), moment).reshape(past.shape)
 
     def past_items(self, newest: int) -> np.ndarray:
         """Items of the user's newest interactions.
@@ -162,12 +182,11 @@ class Reader(ABC):
         return strength[:, :newest]
 
     def _strength(self, how: str, width: int) -> np.ndarray:
-        past = self.past_items(width)
+        snapshot = self.snapshot
+        past, item = snapshot.within(self.past_items(width)), snapshot.within(self.item)
         if len(past) == 1:
-            if self.slate_places is None:
-                self.slate_places = self.snapshot.places(self.rows.item)
-            return self.snapshot.strength(how, past[0], self.rows.item, self.slate_places)
-        return self.snapshot.strengths(how, past, self.rows.item, self.rows.offsets)
+            return snapshot.strength(how, past[0], item, self.slots)
+        return snapshot.strengths(how, past, item, self.rows.offsets)
 
     def local_time(self, timezone: str) -> tuple[np.ndarray, np.ndarray]:
         """Hour and weekday of the requests in a time zone, two float64 [n_rows]."""
@@ -186,23 +205,6 @@ class Reader(ABC):
         if len(values) == 1:
             return np.full(len(self.rows), values[0])
         return values[self.rows.request]
-
-
-def attribute_of(catalogue: Catalogue, name: str, item: np.ndarray) -> np.ndarray:
-    """Codes of an attribute of some items, int32; `MISSING` for unknown items and without one."""
-    codes = catalogue.attributes[name]
-    if not len(codes):
-        return np.full(len(item), MISSING, np.int32)
-    return look_up(codes, item, MISSING)
-
-
-@compiled
-def look_up(values: np.ndarray, item: np.ndarray, missing: float) -> np.ndarray:
-    """Values of some items, of the values' type [n]; `missing` for unknown items."""
-    found = np.empty(len(item), values.dtype)
-    for n in range(len(item)):
-        found[n] = missing if item[n] < 0 else values[item[n]]
-    return found
 
 
 def pair_codes(user: np.ndarray, part: np.ndarray) -> np.ndarray:

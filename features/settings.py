@@ -42,6 +42,11 @@ class FeatureSettings(BaseModel):
     smoothing: float = Field(
         20.0, gt=0, description="Default set: weight of the prior in a smoothed rate, in events."
     )
+    profile_kinds: DifferentNames = Field(
+        (),
+        description="Kinds of interaction without a grade that histories and users' counters read, "
+        "and no rate: such as clicks of an imported history.",
+    )
     history: int = Field(
         50,
         ge=1,

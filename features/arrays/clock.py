@@ -15,6 +15,8 @@ from features.arrays.compiled import compiled
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 NO_TIME = np.iinfo(np.int64).min
+NEVER = 1 << 62
+"""Stands for a time that never comes, and negative for one that never was."""
 HOURLY_WINDOW_DAYS = 7
 """Windows of up to so many days begin at a full hour, longer ones at midnight UTC."""
 

@@ -47,9 +47,9 @@ class Checkpoints:
             for spec in specs
         }
         recent = RecentHistory(
-            settings.history, settings.forget_days, Events.none(self.provenance.log.kinds)
+            settings.history, settings.forget_days, Events.none(self.provenance.log.event_kinds)
         )
-        return FeatureState(day, counters, recent, lambda: first)
+        return FeatureState(day, counters, recent, self.provenance.log.window, lambda: first)
 
     def save(self, state: FeatureState) -> None:
         """Write a state; a file that is there and still holds is left as it is."""
@@ -97,16 +97,16 @@ class Checkpoints:
         Returns:
             The state.
         """
-        settings, kinds = self.provenance.settings, self.provenance.log.kinds
+        settings, log = self.provenance.settings, self.provenance.log
         with FORMAT.reading(self._file(day, _RECENT)) as file:
-            events = events_of(file, "", kinds)
+            events = events_of(file, "", log.event_kinds)
         counters = {}
         for spec in specs:
             tiles = self._stored(spec, day, writes=writes)
             with FORMAT.reading(self._file(day, spec.name)) as file:
                 counters[spec.name] = counter_of(file, "", spec, day, tiles)
         recent = RecentHistory(settings.history, settings.forget_days, events)
-        return FeatureState(day, counters, recent, snapshot)
+        return FeatureState(day, counters, recent, log.window, snapshot)
 
     def days(self) -> list[int]:
         """List the midnights that have any file."""

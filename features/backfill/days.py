@@ -24,9 +24,8 @@ from features.batch.reader import BatchReader
 from features.batch.state import FeatureState
 from features.counter_spec import CounterSpec
 from features.feature_set import FeatureSet
-from features.log.events import IMPRESSION, Events
-from features.log.requests import Rows, impression_events
-from features.log.tables import EncodedRequests, read_impressions, read_requests
+from features.log.events import IMPRESSION, Events, in_order_of_arrival
+from features.log.requests import EncodedRequests, Rows, read_impressions, read_requests
 from features.snapshots.snapshot import Snapshot
 
 P = ParamSpec("P")
@@ -135,16 +134,23 @@ class DayWalk:
         for day, events in self.job.provenance.log.arrivals_by_day(first_day, end_day):
             self.state.skip(day)
             of_day = _cut_day(shown, day) if isinstance(shown, EncodedRequests) else None
-            if of_day is not None:
-                impressions = impression_events(of_day.rows)
-            elif isinstance(shown, Events):
-                impressions = shown.between(day * DAY, (day + 1) * DAY)
-            else:
-                impressions = Events.none((IMPRESSION,))
             is_wanted = rows and day in self.job.wanted
-            counted = self.job.provenance.log.not_withheld(impressions)
-            yield self._day(of_day if is_wanted else None, events, counted)
+            impressions = self._impressions(of_day if of_day is not None else shown, day)
+            yield self._day(of_day if is_wanted else None, events, impressions)
         self.state.skip(end_day)
+
+    def _impressions(self, shown: EncodedRequests | Events | None, day: int) -> Events:
+        """Give the impressions that became known on a day, as events."""
+        log = self.job.provenance.log
+        if isinstance(shown, EncodedRequests):
+            of_day = shown.events()
+        elif isinstance(shown, Events):
+            of_day = shown.between(day * DAY, (day + 1) * DAY)
+        else:
+            return Events.none((IMPRESSION,))
+        late = log.shown_late(day, day + 1)
+        of_day = log.not_withheld(of_day)
+        return of_day if not len(late) else in_order_of_arrival([of_day, late])
 
     def _read(self, first_day: int, end_day: int, rows: bool) -> EncodedRequests | Events | None:
         """Read the impressions of some days: as requests, as events, or not at all."""
@@ -154,10 +160,11 @@ class DayWalk:
         if wanted:
             shown = log.shown(low, end_day)
             return read_requests(
-                shown, log.item_ids, log.user_ids, features.given, features.context
+                shown, log.item_ids, log.user_ids, features.given, features.context, log.late_days
             )
         if self._counts_shown:
-            return read_impressions(log.shown(low, end_day), log.item_ids, log.user_ids)
+            shown = log.shown(low, end_day)
+            return read_impressions(shown, log.item_ids, log.user_ids, log.late_days)
         return None
 
     def _day(
@@ -252,7 +259,8 @@ def _cut_day(shown: EncodedRequests, day: int) -> EncodedRequests:
         {name: values[first:last] for name, values in rows.given.items()},
         {name: words[low:high] for name, words in rows.context.items()},
     )
-    return EncodedRequests(cut, shown.frame.slice(int(first), int(last - first)))
+    frame = shown.frame.slice(int(first), int(last - first))
+    return EncodedRequests(cut, frame, shown.known[first:last])
 
 
 class InlineExecutor(Executor):

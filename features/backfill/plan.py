@@ -105,9 +105,9 @@ def _reasons(
     if absent:
         yield f"{_days(absent)} {'computed again as asked' if again else 'not computed yet'}"
     if settings := sum(stale.settings for stale in found.values()):
-        yield f"{_days(settings)} computed from other items or settings of the features"
+        yield f"{_days(settings)} computed from other settings of the features, or other items"
     if inputs := sum(stale.inputs for stale in found.values()):
-        yield f"{_days(inputs)} whose known events changed{_since(provenance, before)}"
+        yield f"{_days(inputs)} whose known events or items changed{_since(provenance, before)}"
     kept = [s for s in found.values() if not (s.absent or s.settings or s.inputs)]
     for word, part in (("new", "new"), ("changed", "changed"), ("no longer asked for", "dropped")):
         each = [getattr(stale, part) for stale in kept if getattr(stale, part)]

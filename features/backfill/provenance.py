@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from features.counter_spec import CounterSpec
 from features.feature_set import FeatureSet
 from features.kinds.base import declaration
+from features.log.item_columns import TEXT
 from features.log.log import Log
 from features.settings import FeatureSettings
 
-FORMAT = 3
+FORMAT = 5
 """Changes when the meaning of features or of the files behind them does."""
 
 
@@ -32,7 +35,7 @@ class Provenance:
 
     @cached_property
     def base(self) -> str:
-        """Hash of the inputs of every file: items, kinds, and the settings of all features."""
+        """Hash of the inputs of every file: kinds, window, settings, items known at first."""
         settings = self.settings.model_dump(
             include={
                 "history",
@@ -43,19 +46,24 @@ class Provenance:
                 "neighbours",
             }
         )
-        catalogue = {
-            "attributes": list(self.log.catalogue.values),
-            "numbers": list(self.log.catalogue.numbers),
-        }
-        parts = [FORMAT, self.log.catalogue_digest, self.log.kinds, settings, catalogue]
+        known = [h for day, h in self.log.version_digests.items() if day < self.log.first_day]
+        catalogue = self.log.catalogue
+        columns = sorted({*catalogue.values, *catalogue.numbers} - {TEXT})
+        parts = [FORMAT, known, self.log.kinds, self.log.window, settings, columns]
         return digest(json.dumps(parts, sort_keys=True))
 
     @cached_property
     def _chain(self) -> Mapping[int, str]:
-        """Hash of the log before each midnight that follows a day with events, by day number."""
+        """Hash of the log before each midnight that follows a day with events, by day number.
+
+        Versions of items that became known on a day are part of it as events are.
+        """
         chain, so_far = {}, self.base
-        for day, of_day in sorted(self.log.days.items()):
-            so_far = digest(so_far, str(day), of_day.digest)
+        versions, events = self.log.version_digests, self.log.days
+        first, end = self.log.first_day, self.log.end_day
+        for day in sorted({*events, *(day for day in versions if first <= day < end)}):
+            happened = events[day].digest if day in events else ""
+            so_far = digest(so_far, str(day), happened, versions.get(day, ""))
             chain[day + 1] = so_far
         return chain
 
@@ -98,9 +106,14 @@ class Provenance:
         return digest("snapshot", json.dumps(self.features.rates), self.before(day))
 
     def state(self) -> str:
-        """Hash of the inputs of the state after the log."""
+        """Hash of the inputs of the state after the log, with versions still to come."""
         specs = [repr(spec) for spec in self.features.counters]
-        return digest("state", *specs, self.snapshot(self.log.end_day))
+        later = [h for day, h in self.log.version_digests.items() if day >= self.log.end_day]
+        texts = self.log.catalogue.attributes.get(TEXT, np.zeros(0, np.int32))
+        keys = hashlib.sha256("\0".join(self.log.catalogue.values.get(TEXT, ())).encode())
+        keys.update(texts.tobytes())
+        parts = (*specs, self.snapshot(self.log.end_day), *later, keys.hexdigest())
+        return digest("state", *parts)
 
 
 def digest(*parts: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from features.arrays.clock import DAY, day_name
 from features.backfill.provenance import Provenance
 from features.kinds.counts import rate_name
-from features.log.events import IMPRESSION, Events
+from features.log.events import IMPRESSION, Events, attributed
 from features.snapshots.files import load_snapshot, save_snapshot, snapshot_inputs
 from features.snapshots.snapshot import Snapshot
 from features.snapshots.take import empty_snapshot, snapshot
@@ -41,9 +41,11 @@ class SnapshotStore:
         """Snapshot that the rows of a day use; computed when it is missing."""
         due = self.due(day)
         if self.is_there(due):
-            return load_snapshot(self.folder / day_name(due))
+            # The codes of what the log had named by then stay the same.
+            return load_snapshot(self.folder / day_name(due)).snapshot
         taken = self._take(due)
-        save_snapshot(taken, self.folder, self.provenance.snapshot(due))
+        catalogue = self.provenance.log.catalogue
+        save_snapshot(taken, catalogue, self.folder, self.provenance.snapshot(due))
         return taken
 
     def take(self, days: Iterable[int]) -> None:
@@ -67,33 +69,33 @@ class SnapshotStore:
 
     def _take(self, day: int) -> Snapshot:
         log, settings = self.provenance.log, self.provenance.settings
+        columns, count = self.provenance.features.valued_columns, log.items_named_by(day)
         if day == log.first_day:
-            values = {name: len(values) for name, values in log.catalogue.values.items()}
-            nothing = Events.none(log.kinds)
-            return empty_snapshot(day, len(log.catalogue), values, self._rates(nothing, day))
+            rates = self._rates(Events.none(log.event_kinds), day)
+            return empty_snapshot(day, log.catalogue, columns, count, rates)
         start = day - settings.snapshot_window_days
         events = log.arrivals(start, day)
         events = events.take(np.flatnonzero(events.time >= start * DAY))
-        attributes = {
-            name: (codes, len(log.catalogue.values[name]))
-            for name, codes in log.catalogue.attributes.items()
-        }
         return snapshot(
             events,
             day,
-            attributes,
-            len(log.catalogue),
+            log.catalogue,
+            columns,
+            count,
             settings.neighbours,
             self._rates(events, day),
         )
 
     def _rates(self, events: Events, day: int) -> dict[str, float]:
-        """Overall rates of the window before a midnight; one event of both is added."""
+        """Overall rates of the window before a midnight; one event of both is added.
+
+        As the rates, they count attributed events only.
+        """
         log = self.provenance.log
         start = day - self.provenance.settings.snapshot_window_days
         counts = {kind: len(events.of_kind(kind)) for kind in events.kinds}
         counts[IMPRESSION] = log.count_shown(start, day)
         return {
-            rate_name(kind, per): (counts[kind] + 1) / (counts[per] + 1)
+            rate_name(kind, per): (counts[attributed(kind)] + 1) / (counts[attributed(per)] + 1)
             for kind, per in self.provenance.features.rates
         }

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from features.arrays.clock import DAY
 from features.batch.counters.counter import Counter
-from features.batch.counters.day_events import counter_events
+from features.batch.counters.day_events import VersionedEvents, counter_events
 from features.batch.counters.tiles import DayEvents
 from features.batch.history import RecentHistory
 from features.batch.reader import BatchReader
@@ -25,12 +25,14 @@ class FeatureState:
         day: Day number whose midnight this is.
         counters: By the counter's name.
         recent: Last interactions of every user.
+        window: The attribution window, in microseconds.
         find_snapshot: Computes `snapshot`; called once, and only where it is read.
     """
 
     day: int
     counters: dict[str, Counter]
     recent: RecentHistory
+    window: int
     find_snapshot: Callable[[], Snapshot]
 
     @cached_property
@@ -46,13 +48,14 @@ class FeatureState:
         Args:
             catalogue: The items.
             events: The interactions that became known on the day.
-            shown: The day's impressions, as events.
+            shown: The impressions that became known on the day, as events.
 
         Returns:
             The day's events of each counter, by its name.
         """
-        kinds = {kind: events.of_kind(kind) for kind in events.kinds}
-        kinds[IMPRESSION] = shown
+        taken = VersionedEvents.of(events, catalogue)
+        kinds = {kind: taken.of_kind(kind) for kind in events.kinds}
+        kinds[IMPRESSION] = VersionedEvents.of(shown, catalogue)
         return {
             name: counter_events(counter, kinds[counter.spec.kind], catalogue)
             for name, counter in self.counters.items()

@@ -7,24 +7,31 @@ from typing import Any
 
 import polars as pl
 
-from data_contracts.array_file import ArrayFile, ArrayFormat, Arrays
+from data_contracts.array_file import ArrayFormat, Arrays
 from data_contracts.errors import BundleError
 from data_contracts.storage import atomic_folder
+from features.arrays.clock import DAY
 from features.batch.history import RecentHistory
 from features.batch.state import FeatureState
 from features.batch.state_arrays import counter_arrays, counter_of, events_of, recent_arrays
 from features.counter_spec import CounterSpec
 from features.feature_set import FeatureSet
-from features.log.catalogue import Catalogue, Lists
+from features.log.catalogue import LoggedCatalogue
+from features.log.catalogue_files import (
+    catalogue_arrays,
+    catalogue_head,
+    catalogue_of,
+    catalogue_strings,
+)
 from features.snapshots.files import snapshot_arrays, snapshot_head, snapshot_of
 
 STATE_FILE = "state.safetensors"
-FORMAT = ArrayFormat("a feature state", 2, "make the bundle again with `recsys train`", BundleError)
+FORMAT = ArrayFormat("a feature state", 4, "make the bundle again with `recsys train`", BundleError)
 
 
 def save_state(
     state: FeatureState,
-    catalogue: Catalogue,
+    catalogue: LoggedCatalogue,
     user_ids: pl.Series,
     folder: Path,
     inputs: str | None = None,
@@ -42,26 +49,21 @@ def save_state(
     for name, counter in state.counters.items():
         arrays |= counter_arrays(counter, f"counters/{name}/", tiles=True)
     arrays |= recent_arrays(state.recent, "recent/") | snapshot_arrays(state.snapshot)
-    arrays |= {f"catalogue/codes/{name}": codes for name, codes in catalogue.attributes.items()}
-    arrays |= {f"catalogue/numbers/{name}": n for name, n in catalogue.numbers.items()}
-    for name, lists in catalogue.lists.items():
-        arrays[f"catalogue/lists/{name}/offsets"] = lists.offsets
-        arrays[f"catalogue/lists/{name}/codes"] = lists.codes
-    arrays["catalogue/log_price"] = catalogue.log_price
-    arrays["catalogue/listed_at"] = catalogue.listed_at
+    # An impression counts by its item's version, also once it leads to something, a window later.
+    catalogue = catalogue.since_moment(state.day * DAY - state.window)
+    arrays |= catalogue_arrays(catalogue)
     head = {
         "inputs": inputs,
         "day": state.day,
         "history": state.recent.k,
         "forget_days": state.recent.forget_days,
+        "window": state.window,
         "kinds": state.recent.events.kinds,
         "counters": [asdict(counter.spec) for counter in state.counters.values()],
-        "numbers": list(catalogue.numbers),
-        "lists": {name: lists.n_values for name, lists in catalogue.lists.items()},
+        **catalogue_head(catalogue),
         **snapshot_head(state.snapshot),
     }
-    strings = {"items": catalogue.item_ids, "users": user_ids.cast(pl.String).to_list()}
-    strings |= {f"catalogue/values/{name}": each for name, each in catalogue.values.items()}
+    strings = {"users": user_ids.cast(pl.String).to_list(), **catalogue_strings(catalogue)}
     with atomic_folder(folder) as new:
         FORMAT.write(new / STATE_FILE, arrays, head, strings)
 
@@ -72,7 +74,9 @@ def state_inputs(folder: Path) -> str | None:
     return inputs
 
 
-def load_state(folder: Path, features: FeatureSet) -> tuple[FeatureState, Catalogue, list[str]]:
+def load_state(
+    folder: Path, features: FeatureSet
+) -> tuple[FeatureState, LoggedCatalogue, list[str]]:
     """Read a state that `save_state` wrote.
 
     Args:
@@ -80,7 +84,7 @@ def load_state(folder: Path, features: FeatureSet) -> tuple[FeatureState, Catalo
         features: What will be computed from it.
 
     Returns:
-        The state, the catalogue, and the users in the order of their codes.
+        The state, the catalogue from its midnight on, and the users in the order of their codes.
 
     Raises:
         BundleError: The file or a part is missing or damaged, or the state was kept for other
@@ -90,34 +94,15 @@ def load_state(folder: Path, features: FeatureSet) -> tuple[FeatureState, Catalo
         head = file.head
         specs = [_spec(fields) for fields in head["counters"]]
         _check_counters(specs, features.counters)
-        day, item_ids = head["day"], file.strings("items")
+        day = head["day"]
         counters = {
             spec.name: counter_of(file, f"counters/{spec.name}/", spec, day) for spec in specs
         }
         events = events_of(file, "recent/", tuple(head["kinds"]))
         recent = RecentHistory(head["history"], head["forget_days"], events)
-        snapshot = snapshot_of(file, len(item_ids))
-        state = FeatureState(day, counters, recent, lambda: snapshot)
-        return state, _catalogue(file, item_ids), file.strings("users")
-
-
-def _catalogue(file: ArrayFile, item_ids: Sequence[str]) -> Catalogue:
-    names, count = file.head["attributes"], len(item_ids)
-    return Catalogue(
-        item_ids,
-        {name: file.array(f"catalogue/codes/{name}", count) for name in names},
-        {name: file.strings(f"catalogue/values/{name}") for name in names},
-        file.array("catalogue/log_price", count),
-        file.array("catalogue/listed_at", count),
-        {name: file.array(f"catalogue/numbers/{name}", count) for name in file.head["numbers"]},
-        {name: _lists(file, name, size, count) for name, size in file.head["lists"].items()},
-    )
-
-
-def _lists(file: ArrayFile, name: str, n_values: int, n_items: int) -> Lists:
-    prefix = f"catalogue/lists/{name}"
-    offsets = file.array(f"{prefix}/offsets", n_items + 1)
-    return Lists(offsets, file.array(f"{prefix}/codes", int(offsets[-1])), n_values)
+        snapshot = snapshot_of(file)
+        state = FeatureState(day, counters, recent, head["window"], lambda: snapshot)
+        return state, catalogue_of(file), file.strings("users")
 
 
 def _spec(fields: Mapping[str, Any]) -> CounterSpec:

@@ -28,6 +28,9 @@ DRIFTS, DIFFERS = 0.1, 0.25
 """From which stability index on a period is said to drift, or to differ."""
 _BARS = 24
 _TRAINING = "training"
+ABOVE_ONE = "above 1"
+USELESS = (ABOVE_ONE, "always missing", "constant")
+"""Faults of columns that come first in a report."""
 
 # NaN has no JSON: it is written as null, and read back from it.
 Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
@@ -44,6 +47,7 @@ class PeriodQuality(_Part):
     rows: int = Field(ge=0, description="Rows of the period.")
     missing: Number = Field(description="Share of rows without a value.")
     mean: Number = Field(description="Mean of the values.")
+    high: Number = Field(description="The greatest value.")
     psi: Number = Field(description="Population stability index against the training window.")
 
 
@@ -67,6 +71,7 @@ class ColumnQuality(_Part):
     name: str
     meaning: str
     unit: str
+    is_rate: bool = Field(False, description="Whether it is some events' share of others.")
     missing: Number = Field(description="Share of the training window's rows without a value.")
     zeros: Number = Field(description="Share of the values that are 0.")
     distinct: int = Field(description="Different values; those within 1 in 128 count as one.")
@@ -95,8 +100,20 @@ class ColumnQuality(_Part):
         return 0.0 if self.worst is None else self.worst.psi
 
     @property
+    def highest(self) -> float:
+        """The greatest value of all periods; `-inf` without any."""
+        known = [
+            high
+            for high in (self.high, *(each.high for each in self.periods))
+            if not np.isnan(high)
+        ]
+        return max(known, default=float("-inf"))
+
+    @property
     def fault(self) -> str:
         """Fault of the column in a word or two; empty without one."""
+        if self.is_rate and self.highest > 1:
+            return ABOVE_ONE
         if self.missing == 1:
             return "always missing"
         if self.low == self.high and not self.missing:
@@ -120,8 +137,23 @@ class QualityReport(_Part):
         """Columns without use first, then by falling drift, then by falling share of missing."""
         return sorted(
             self.columns,
-            key=lambda c: (c.fault not in ("always missing", "constant"), -c.psi, -c.missing),
+            key=lambda c: (c.fault not in USELESS, -c.psi, -c.missing),
         )
+
+    def require_rates(self) -> None:
+        """Refuse rates above 1.
+
+        Raises:
+            DataError: A rate column has a value above 1.
+        """
+        above = [column for column in self.columns if column.fault == ABOVE_ONE]
+        if above:
+            told = ", ".join(f"{column.name} {column.highest:.2f}" for column in above)
+            raise DataError(
+                f"rates above 1, at the most: {told}",
+                "rates of at most 1: what they count is a part of what they are per",
+                "log every event of the kind they are per, or declare them per impression",
+            )
 
 
 @dataclass(frozen=True)
@@ -227,6 +259,7 @@ def _compare(reference: Sketch, period: _Period, place: int) -> PeriodQuality:
         rows=sketch.rows,
         missing=1 - known / sketch.rows,
         mean=float(sketch.mean[place]) if known else float("nan"),
+        high=float(sketch.high[place]) if known else float("nan"),
         psi=stability_index(reference.binned(place, uppers), sketch.binned(place, uppers)),
     )
 
@@ -245,6 +278,7 @@ def _column(
         name=feature.name,
         meaning=feature.describe().meaning,
         unit=feature.describe().unit,
+        is_rate=bool(feature.rates()),
         missing=1 - known / reference.rows,
         zeros=reference.zeros(place) / known if known else nothing,
         distinct=reference.distinct(place),

@@ -2,7 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,22 @@ import polars as pl
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
+from data_contracts.items import Items
 from data_contracts.progress import Track, silent
-from features.arrays.clock import DAY
+from features.arrays.clock import DAY, NEVER
 from features.arrays.key_index import MISSING
 from features.checks.parity import KEYS, ParityReport
 from features.feature_set import FeatureSet
+from features.log.catalogue import LoggedCatalogue
 from features.log.events import day_blocks, known_time
-from features.log.requests import Rows
-from features.log.tables import EncodedRequests, LogTables, read_requests
-from features.online.events import IncomingEvents
+from features.log.item_columns import KNOWN, SINCE, item_versions, with_known
+from features.log.requests import EncodedRequests, Rows, read_requests
+from features.log.tables import LogTables
+from features.online.events import IncomingEvents, ShownItems
 from features.online.executor import OnlineFeatures
 from features.settings import FeatureSettings
 from features.snapshots.files import snapshot_at
-from features.snapshots.snapshot import Snapshot
+from features.snapshots.snapshot import NamedSnapshot
 
 BLOCK_EVENTS = 500_000
 FOLD = 5_000
@@ -49,6 +53,7 @@ def replay(
     features: FeatureSet,
     settings: FeatureSettings,
     folder: Path,
+    window: int,
     compared: ReplayScope,
     track: Track = silent,
 ) -> ParityReport:
@@ -62,6 +67,7 @@ def replay(
         features: What is computed.
         settings: Settings of the executors.
         folder: What the backfill wrote: `rows/` and `snapshots/`.
+        window: The attribution window, in microseconds.
         compared: Which requests to compare; the others are played as well.
         track: Shows progress.
 
@@ -77,11 +83,11 @@ def replay(
     player = _Player(tables, features, settings, pl.scan_parquet(files), compared)
     per_day = _events_per_day(tables)
     first = min(per_day)
-    player.begin(first, _source(folder / "snapshots"))
+    player.begin(first, window, _source(folder / "snapshots"))
     blocks = list(day_blocks(per_day, BLOCK_EVENTS))
     for block in track(blocks, "Playing the log", len(blocks)):
         player.play(block)
-    player.online.advance((max(per_day) + 1) * DAY)
+    player.end((max(per_day) + 1) * DAY)
     counts = player.online.counts
     player.report.notes = {
         "interactions counted": counts.counted,
@@ -93,10 +99,10 @@ def replay(
     return player.report
 
 
-def _source(folder: Path) -> Callable[[int], Snapshot | None]:
+def _source(folder: Path) -> Callable[[int], NamedSnapshot | None]:
     """Function that reads the snapshot due at a day; None before the first one."""
 
-    def at(day: int) -> Snapshot | None:
+    def at(day: int) -> NamedSnapshot | None:
         try:
             return snapshot_at(folder, day)
         except DataError:
@@ -128,63 +134,117 @@ class _Player:
         self.tables, self.features, self.settings = tables, features, settings
         self.report = ParityReport.of(features)
         self._rows, self._compared = rows, compared
-        self._item_ids = pl.Series(tables.catalogue.item_ids, dtype=pl.String)
+        self._records = with_known(tables.items.collect()).sort(KNOWN)
         asked = tables.impressions.filter(self._in_days(compared.first_day, compared.end_day))
         requests = asked.select(Impressions.request_id.col.n_unique()).collect().item()
         limit = compared.limit or requests
         self._every = max(-(-requests // limit), 1) if limit else 1
         self._asked = 0
+        self._late: list[tuple[int, int, ShownItems]] = []
 
-    def begin(self, first_day: int, snapshots: Callable[[int], Snapshot | None]) -> None:
+    def begin(
+        self, first_day: int, window: int, snapshots: Callable[[int], NamedSnapshot | None]
+    ) -> None:
         """Create an executor without any event."""
         self.online = OnlineFeatures.empty(
-            self.tables.catalogue,
+            self._known_before(first_day),
             self.features,
             self.settings,
             self.tables.kinds,
             first_day,
+            window,
             snapshots,
         )
+
+    def _known_before(self, day: int) -> LoggedCatalogue:
+        """Take out the records of items that were known before a midnight."""
+        versions = item_versions(self._take_records(day * DAY))
+        first = versions.group_by(Items.item_id.name).agg(pl.col(KNOWN).min())
+        ids = first.sort(KNOWN, Items.item_id.name)[Items.item_id.name]
+        return LoggedCatalogue.of(versions, self.tables.columns, ids)
+
+    def _take_records(self, before: int) -> pl.DataFrame:
+        known = self._records[KNOWN].search_sorted(before)
+        taken, self._records = self._records[:known], self._records[known:]
+        return taken.drop(KNOWN, SINCE)
 
     def play(self, block: tuple[int, int]) -> None:
         """Replay the days of a block and compare its requests."""
         events, known = self._interactions(block)
+        self.online.fold_items(self._take_records(block[1] * DAY))
         chosen = self.tables.impressions.filter(self._in_days(*block))
         nobody = pl.Series([], dtype=pl.String)
         shown = read_requests(
-            chosen, self._item_ids, nobody, self.features.given, self.features.context
+            chosen,
+            nobody,
+            nobody,
+            self.features.given,
+            self.features.context,
+            self.settings.late_days,
         )
         found = np.full((len(shown.rows), len(self.features.names)), np.nan, np.float32)
         compared = np.zeros(len(shown.rows), np.bool_)
+        item_ids = shown.frame[Impressions.item_id.name].to_list()
+        sessions = _sessions(chosen)
         at, times = 0, shown.rows.request_time.tolist()
-        for place, (user, low, high) in enumerate(_requests(shown)):
+        for place, (request, user, low, high) in enumerate(_requests(shown)):
             at = self._fold(events, known, at, bisect_left(known, times[place]))
-            # The user may have got their code from one of these events.
-            rows = self._rows_of(shown.rows, place, user)
+            self._fold_late(times[place])
             if self._is_compared(times[place]):
+                # The user and the items may have got their codes from one of these events.
+                rows = self._rows_of(shown.rows, place, user, item_ids[low:high])
                 found[low:high], _ = self.online.read(rows)
                 compared[low:high] = True
-            self.online.fold_shown(rows, user)
+            items = item_ids[low:high]
+            slate = ShownItems(request, items, user, sessions[request], times[place])
+            self._show(slate, shown.known[low:high])
         self._fold(events, known, at, len(known))
         if compared.any():
             self._compare(shown.frame.filter(compared), found[compared], block)
+
+    def end(self, moment: int) -> None:
+        """Fold what is left, and move the clock to a moment."""
+        self._fold_late(NEVER)
+        self.online.advance(moment)
+
+    def _show(self, shown: ShownItems, known: np.ndarray) -> None:
+        """Fold what was known at the request, and keep the rest until it became known."""
+        if (known == shown.time).all():
+            self.online.fold_shown(shown)
+            return
+        for moment in np.unique(known).tolist():
+            ids = [item for item, at in zip(shown.item_ids, known, strict=True) if at == moment]
+            part = replace(shown, item_ids=ids)
+            if moment == shown.time:
+                self.online.fold_shown(part)
+            elif moment < NEVER:
+                late = replace(part, ingested=moment + 1)
+                heappush(self._late, (moment, len(self._late), late))
+            else:
+                self.online.counts.late += len(ids)
+
+    def _fold_late(self, before: int) -> None:
+        while self._late and self._late[0][0] < before:
+            self.online.fold_shown(heappop(self._late)[2])
 
     def _fold(self, events: IncomingEvents, known: Sequence[int], start: int, end: int) -> int:
         for low in range(start, end, FOLD):
             high = min(low + FOLD, end)
             self.online.fold(events.between(low, high))
+            self._fold_late(known[high - 1])
             self.online.advance(known[high - 1])
         return max(start, end)
 
-    def _rows_of(self, rows: Rows, place: int, user: str | None) -> Rows:
-        """Give one request as rows of its own."""
+    def _rows_of(self, rows: Rows, place: int, user: str | None, item_ids: Sequence[str]) -> Rows:
+        """Give one request as rows of its own, by the executor's codes."""
         code = MISSING if user is None else self.online.state.users.find(user)
         low, high = rows.offsets[place : place + 2].tolist()
+        items = [self.online.catalogue.index.get(item, MISSING) for item in item_ids]
         return Rows(
             rows.request_time[place : place + 1],
             np.array([code], np.int32),
             np.array([0, high - low], np.int64),
-            rows.item[low:high],
+            np.array(items, np.int32),
             {name: values[low:high] for name, values in rows.given.items()},
             {name: [words[place]] for name, words in rows.context.items()},
         )
@@ -232,11 +292,19 @@ class _Player:
         return incoming_of(frame), frame[_KNOWN].to_list()
 
 
-def _requests(shown: EncodedRequests) -> Iterator[tuple[str | None, int, int]]:
-    """Give each request's user, and where its rows begin and end."""
+def _requests(shown: EncodedRequests) -> Iterator[tuple[str, str | None, int, int]]:
+    """Give each request, its user, and where its rows begin and end."""
     offsets = shown.rows.offsets.tolist()
-    user_ids = shown.frame[Impressions.user_id.name].gather(offsets[:-1]).to_list()
-    return zip(user_ids, offsets[:-1], offsets[1:], strict=True)
+    first = shown.frame[offsets[:-1]]
+    request_ids, user_ids = first[Impressions.request_id.name], first[Impressions.user_id.name]
+    return zip(request_ids.to_list(), user_ids.to_list(), offsets[:-1], offsets[1:], strict=True)
+
+
+def _sessions(impressions: pl.LazyFrame) -> dict[str, str | None]:
+    """Give the session of each request."""
+    request, session = Impressions.request_id.name, Impressions.session_id.name
+    first = impressions.select(request, session).unique(request, keep="first", maintain_order=True)
+    return dict(first.collect().iter_rows())
 
 
 def incoming_of(frame: pl.DataFrame) -> IncomingEvents:
@@ -250,6 +318,7 @@ def incoming_of(frame: pl.DataFrame) -> IncomingEvents:
                 Interactions.user_id,
                 Interactions.item_id,
                 Interactions.session_id,
+                Interactions.request_id,
                 Interactions.timestamp,
                 Interactions.ingested_at,
                 Interactions.value,

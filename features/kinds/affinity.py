@@ -68,10 +68,10 @@ class Affinity(Feature):
 def _ratios(
     taken: np.ndarray, of_all: np.ndarray, shares: np.ndarray, code: np.ndarray, smoothing: float
 ) -> np.ndarray:
-    """Give each smoothed share against the usual one, float64 [n]; NaN for a `MISSING` code."""
+    """Give each smoothed share against the usual one, float64 [n]; NaN for a code without one."""
     ratios = np.empty(len(code))
     for n in range(len(code)):
-        usual = np.nan if code[n] < 0 else shares[code[n]]
+        usual = shares[code[n]] if 0 <= code[n] < len(shares) else np.nan
         ratios[n] = (taken[n] + smoothing * usual) / (of_all[n] + smoothing) / usual
     return ratios
 
@@ -105,7 +105,7 @@ class PriceAgainstUsual(Feature):
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         count = reader.total((USER,), self.events, EVER, "priced")
         total = reader.total((USER,), self.events, EVER, "log_price")
-        return _less_mean(reader.of_item(reader.catalogue.log_price), total, count)
+        return _less_mean(reader.of_version(reader.catalogue.log_price), total, count)
 
 
 @compiled

@@ -113,6 +113,11 @@ class Feature(ABC):
         parts = [part for spec in self.needs() for part in spec.key]
         return [part for part in dict.fromkeys(parts) if part not in (ITEM, USER)]
 
+    @property
+    def coded(self) -> str | None:
+        """The column of items whose codes are its values; None when they are no codes."""
+        return None
+
     def numbers(self) -> list[str]:
         """The columns of items it reads as numbers."""
         return []

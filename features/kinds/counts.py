@@ -25,6 +25,7 @@ from features.kinds.base import (
     unknown,
     window,
 )
+from features.log.events import attributed
 from features.reader import Reader
 
 
@@ -89,7 +90,10 @@ class WindowSum(Feature):
 
 @dataclass(frozen=True, config=CHECKED)
 class Rate(Feature):
-    """Smoothed rate of one kind per another: (n + s * prior) / (d + s), the prior a snapshot's."""
+    """Smoothed rate of one kind per another: (n + s * prior) / (d + s), the prior a snapshot's.
+
+    Only what an impression led to counts, at the impression's time and once for each of them.
+    """
 
     key: KeyParts
     events: str
@@ -104,8 +108,8 @@ class Rate(Feature):
 
     def describe(self) -> Description:
         return Description(
-            f"{self.events} per {self.per} of {owner(self.key)} {period(self.days)}, drawn to the "
-            f"overall rate by {self.smoothing:g} events",
+            f"{' per '.join(map(_told, (self.events, self.per)))} of {owner(self.key)} "
+            f"{period(self.days)}, drawn to the overall rate by {self.smoothing:g} events",
             "ratio",
             unknown(self.key),
             span(self.days),
@@ -113,16 +117,22 @@ class Rate(Feature):
         )
 
     def needs(self) -> list[CounterSpec]:
-        return [CounterSpec(self.key, kind, (self.days,)) for kind in (self.events, self.per)]
+        kinds = (attributed(self.events), attributed(self.per))
+        return [CounterSpec(self.key, kind, (self.days,)) for kind in kinds]
 
     def rates(self) -> list[tuple[str, str]]:
         return [(self.events, self.per)]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         prior = reader.snapshot.rates[rate_name(self.events, self.per)]
-        hits = reader.total(self.key, self.events, self.days)
-        tries = reader.total(self.key, self.per, self.days)
+        hits = reader.total(self.key, attributed(self.events), self.days)
+        tries = reader.total(self.key, attributed(self.per), self.days)
         return (hits + self.smoothing * prior) / (tries + self.smoothing)
+
+
+def _told(kind: str) -> str:
+    """Name a kind of which only the attributed events count."""
+    return kind if attributed(kind) == kind else f"attributed {kind}"
 
 
 def rate_name(kind: str, per: str) -> str:

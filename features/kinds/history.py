@@ -8,9 +8,10 @@ from pydantic.dataclasses import dataclass
 
 from data_contracts.items import Items
 from features.arrays.key_index import MISSING
+from features.arrays.look_up import look_up
 from features.counter_spec import ITEM
 from features.kinds.base import CHECKED, Columns, Description, Feature, Newest, Weight
-from features.reader import Reader, attribute_of
+from features.reader import Reader
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -41,10 +42,11 @@ class LastShare(Feature):
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         past = reader.past_items(self.newest)
         if self.attribute == ITEM:
-            own, others = reader.rows.item, past
+            own, others = reader.item, past
         else:
             own = reader.attribute_code(self.attribute)
-            others = attribute_of(reader.catalogue, self.attribute, past.ravel())
+            codes = reader.catalogue.attributes[self.attribute]
+            others = look_up(codes, reader.past_versions(self.newest).ravel(), MISSING)
             others = others.reshape(past.shape)
         length = (past != MISSING).sum(axis=1)[reader.rows.request]
         same = (others[reader.rows.request] == own[:, None]).sum(axis=1)
@@ -54,7 +56,7 @@ class LastShare(Feature):
 
 @dataclass(frozen=True, config=CHECKED)
 class TagAffinity(Feature):
-    """How much more than items at large the user's last ones have the candidate's tags."""
+    """How much more than others the user's last interactions have the candidate's tags."""
 
     newest: Newest
     smoothing: Weight
@@ -67,32 +69,35 @@ class TagAffinity(Feature):
     def describe(self) -> Description:
         return Description(
             f"log of the share of the user's newest {self.newest} interactions with items of a "
-            "tag, against the share of all items, both as means over this item's tags, drawn to "
+            "tag, against everyone's share, both as means over this item's tags, drawn to "
             f"the latter by {self.smoothing:g} interactions",
             "log ratio",
-            "the item has no tags, or the user has no history",
-            f"newest {self.newest}",
+            "the item has no tags that a snapshot knows, or the user has no history",
+            f"newest {self.newest}; shares: snapshot",
             ("all interactions",),
         )
 
     def lists(self) -> list[str]:
         return [Items.tags.name]
 
+    def reads_snapshot(self) -> bool:
+        return True
+
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         tags, rows = reader.catalogue.lists[Items.tags.name], reader.rows
-        past = reader.past_items(self.newest)
+        shares, past = reader.snapshot.shares[Items.tags.name], reader.past_items(self.newest)
         length = (past != MISSING).sum(axis=1)
-        place, tag = tags.of_items(past.ravel())
-        taken, times = np.unique(
-            place // max(past.shape[1], 1) * tags.n_values + tag, return_counts=True
-        )
-        row, tag = tags.of_items(rows.item)
-        asked = rows.request[row] * tags.n_values + tag
+        place, tag = tags.of_versions(reader.past_versions(self.newest).ravel())
+        n_tags = len(reader.catalogue.values[Items.tags.name])
+        taken, times = np.unique(place // max(past.shape[1], 1) * n_tags + tag, return_counts=True)
+        row, tag = tags.of_versions(reader.version)
+        row, tag = row[tag < len(shares)], tag[tag < len(shares)]
+        asked = rows.request[row] * n_tags + tag
         found = np.minimum(np.searchsorted(taken, asked), max(len(taken) - 1, 0))
         count = np.zeros(len(asked))
         if len(taken):
             count = np.where(taken[found] == asked, times[found], 0)
-        usual = tags.shares[tag]
+        usual = shares[tag]
         own = (count + self.smoothing * usual) / (length[rows.request[row]] + self.smoothing)
         total, expected = (np.bincount(row, values, len(rows)) for values in (own, usual))
         known = (expected > 0) & (length[rows.request] > 0)

@@ -26,7 +26,7 @@ class Price(Feature):
         return Description("log(1 + price) of this item", "log currency", "the item has no price")
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        return reader.of_item(reader.catalogue.log_price)
+        return reader.of_version(reader.catalogue.log_price)
 
 
 @dataclass(frozen=True, config=CHECKED)
@@ -62,7 +62,7 @@ class AttributeCode(Feature):
 
     def describe(self) -> Description:
         return Description(
-            f"{self.attribute} of this item, as its place among the catalogue's sorted values",
+            f"{self.attribute} of this item, as the number it got when it was first known",
             "code",
             f"the item has no {self.attribute}",
             is_code=True,
@@ -70,6 +70,10 @@ class AttributeCode(Feature):
 
     def attributes(self) -> list[str]:
         return [self.attribute]
+
+    @property
+    def coded(self) -> str:
+        return self.attribute
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
         code = reader.attribute_code(self.attribute)
@@ -96,4 +100,4 @@ class AttributeNumber(Feature):
         return [self.attribute]
 
     def compute(self, reader: Reader, done: Columns) -> np.ndarray:
-        return reader.of_item(reader.catalogue.numbers[self.attribute])
+        return reader.of_version(reader.catalogue.numbers[self.attribute])

@@ -1,19 +1,17 @@
-"""The catalogue as arrays: attributes, numbers and prices of items, by place."""
+"""The catalogue as arrays: what features read of each version of an item."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from data_contracts.items import Items
-from data_contracts.names import SEEN
 from features.arrays.clock import NO_TIME
+from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING
-
-PRICE_BAND = "price_band"
-"""Derived attribute: the price's power-of-two band, such as `8 to 16`."""
+from features.log.item_columns import KNOWN, PRICE_BAND, SINCE, price_bands, said
 
 
 @dataclass(frozen=True)
@@ -21,62 +19,97 @@ class Lists:
     """A column of items that holds any number of values each, such as tags.
 
     Attributes:
-        offsets: int64 [n_items + 1], where the values of each item begin.
-        codes: int32 [n_all], the values of all items, each value once an item.
-        n_values: Different values there are.
+        offsets: int64 [n_versions + 1], where the values of each version begin.
+        codes: int32 [n_all], the values of all versions, each value once a version.
     """
 
     offsets: np.ndarray
     codes: np.ndarray
-    n_values: int
 
     @classmethod
-    def of(cls, column: pl.Series) -> "Lists":
-        """Number the values of a column of lists, in their order as text."""
-        unique = column.list.drop_nulls().list.unique().list.sort()
+    def of(cls, column: pl.Series, known: Sequence[str]) -> "Lists":
+        """Encode a column of lists whose values are all among the known ones."""
+        unique = distinct(column)
         sizes = unique.list.len().fill_null(0).to_numpy().astype(np.int64)
         flat = unique.explode().drop_nulls()
-        known = flat.unique().sort()
-        return cls(np.append(0, np.cumsum(sizes)), encode(flat, known), len(known))
+        return cls(np.append(0, np.cumsum(sizes)), encode(flat, pl.Series(known, dtype=pl.String)))
 
-    def of_items(self, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values of some items, end to end.
+    def of_versions(self, version: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values of some versions, end to end.
 
         Args:
-            item: int [n], places in the catalogue; `MISSING` has no value.
+            version: int [n]; `MISSING` has no value.
 
         Returns:
-            Place among the asked items, and value, both int64 [n_pairs].
+            Place among the asked versions, and value, both int64 [n_pairs].
         """
-        known = np.flatnonzero(item >= 0)
-        start = self.offsets[item[known]]
-        size = self.offsets[item[known] + 1] - start
-        place = np.repeat(known, size)
+        there = np.flatnonzero(version >= 0)
+        start = self.offsets[version[there]]
+        size = self.offsets[version[there] + 1] - start
+        place = np.repeat(there, size)
         entry = np.arange(len(place)) + np.repeat(start - (np.cumsum(size) - size), size)
         return place, self.codes[entry].astype(np.int64)
 
-    @cached_property
-    def shares(self) -> np.ndarray:
-        """Share of the items that have each value, one added to each, float64 [n_values]."""
-        counts = np.bincount(self.codes, minlength=self.n_values)
-        return (counts + 1) / (len(self.offsets) - 1 + self.n_values)
 
+class Catalogue(ABC):
+    """Items by code, and what features read of each of their versions.
 
-@dataclass(frozen=True)
-class Catalogue:
-    """Attributes, numbers and prices of the items, in the order of `item_ids`.
+    An item has a code as soon as the log names it, in an event or in a record of the items; it is
+    unknown until its first version is known, and once it is deleted.
 
     Attributes:
-        item_ids: Identifiers, [n_items].
-        attributes: Per declared attribute, int32 codes [n_items]; `MISSING` where it is null.
-        values: Per declared attribute, the value of each code.
-        log_price: float64 [n_items], log(1 + price); NaN when unknown.
-        listed_at: int64 [n_items], UTC microseconds; `NO_TIME` when unknown.
-        numbers: Per declared number, float64 [n_items]; NaN where it is null.
-        lists: Per declared column of lists, its values.
+        item_ids: Identifiers in the order of the codes, [n_items].
+        attributes: Per column of texts, int32 codes [n_versions]; `MISSING` where it is null.
+        values: Per column of texts or lists, the value of each code, in the order in which they
+            became known.
+        log_price: float64 [n_versions], log(1 + price); NaN when unknown.
+        listed_at: int64 [n_versions], UTC microseconds; `NO_TIME` when unknown.
+        numbers: Per declared number, float64 [n_versions]; NaN where it is null.
+        lists: Per column of lists, its values.
     """
 
     item_ids: Sequence[str]
+    attributes: Mapping[str, np.ndarray]
+    values: Mapping[str, Sequence[str]]
+    log_price: np.ndarray
+    listed_at: np.ndarray
+    numbers: Mapping[str, np.ndarray]
+    lists: Mapping[str, Lists]
+
+    @abstractmethod
+    def versions(self, item: np.ndarray, moment: np.ndarray) -> np.ndarray:
+        """Version of each item as of a moment: the last one that was known before it.
+
+        Args:
+            item: int [n], codes; `MISSING` has no version.
+            moment: int64 [n], or [1] for one that all share, UTC microseconds.
+
+        Returns:
+            int32 [n]; `MISSING` for an item that is unknown then.
+        """
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+
+@dataclass(frozen=True)
+class LoggedCatalogue(Catalogue):
+    """The versions of a table of items, all of them; nothing is added to it.
+
+    Attributes:
+        item_ids: As of `Catalogue`, and so the other fields that it names.
+        starts: int64 [n_items + 1], where the versions of each item begin.
+        known: int64 [n_versions], the last instant before each version is known, ascending within
+            an item; `NO_TIME` for one that always was.
+        since: int64 [n_versions], when each came into force, by which a late record is told.
+        deleted: bool [n_versions], whether the item left the shop with it.
+    """
+
+    item_ids: Sequence[str]
+    starts: np.ndarray
+    known: np.ndarray
+    since: np.ndarray
+    deleted: np.ndarray
     attributes: Mapping[str, np.ndarray]
     values: Mapping[str, Sequence[str]]
     log_price: np.ndarray
@@ -85,94 +118,161 @@ class Catalogue:
     lists: Mapping[str, Lists] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, items: pl.DataFrame, columns: Sequence[str]) -> "Catalogue":
-        """Read the catalogue from a table that keeps the contract of items.
+    def of(
+        cls, versions: pl.DataFrame, columns: Sequence[str], item_ids: pl.Series
+    ) -> "LoggedCatalogue":
+        """Read the catalogue from the versions of a table of items.
 
         Args:
-            items: The table.
-            columns: What features read beside price and listing: columns of text become
-                attributes, columns of numbers numbers, columns of lists lists, blank texts no
-                value; `PRICE_BAND` is made of the price.
+            versions: From `item_versions`.
+            columns: What is read beside price and listing: columns of text become attributes,
+                columns of numbers numbers, columns of lists lists, blank texts no value;
+                `PRICE_BAND` is made of the price.
+            item_ids: The items in the order of their codes; all of the table are among them.
 
         Returns:
             The catalogue.
         """
+        code = encode(versions[Items.item_id.name], item_ids)
+        order = np.lexsort((versions[KNOWN].to_numpy(), code))
+        versions, code = versions[order], code[order]
+        known = versions[KNOWN]
         codes, values, numbers, lists = {}, {}, {}, {}
         for name in columns:
-            column = said(price_bands(items) if name == PRICE_BAND else items[name])
+            column = said(price_bands(versions) if name == PRICE_BAND else versions[name])
             if column.dtype.is_numeric():
-                numbers[name] = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+                numbers[name] = plain(column.cast(pl.Float64).fill_null(float("nan")))
                 continue
+            values[name] = in_order_of_time(column, known)
             if isinstance(column.dtype, pl.List):
-                lists[name] = Lists.of(column)
-                continue
-            known = column.drop_nulls().unique().sort()
-            values[name] = known.to_list()
-            codes[name] = encode(column, known)
-        listed = items[Items.listed_at.name].dt.timestamp("us").fill_null(NO_TIME)
-        price = items[Items.price.name].fill_null(float("nan"))
+                lists[name] = Lists.of(column, values[name])
+            else:
+                codes[name] = encode(column, pl.Series(values[name], dtype=pl.String))
         return cls(
-            items[Items.item_id.name].to_list(),
+            item_ids.to_list(),
+            np.append(0, np.cumsum(np.bincount(code, minlength=len(item_ids)))).astype(np.int64),
+            plain(known),
+            plain(versions[SINCE]),
+            plain(versions[Items.deleted.name].fill_null(value=False)),
             codes,
             values,
-            np.log1p(price.to_numpy()),
-            listed.to_numpy(),
+            log_prices(versions[Items.price.name]),
+            plain(versions[Items.listed_at.name].dt.timestamp("us").fill_null(NO_TIME)),
             numbers,
             lists,
         )
 
-    @cached_property
-    def index(self) -> dict[str, int]:
-        """Place of each item by its identifier."""
-        return {item: place for place, item in enumerate(self.item_ids)}
+    def versions(self, item: np.ndarray, moment: np.ndarray) -> np.ndarray:  # noqa: D102
+        item, moment = as_codes(item), as_times(moment)
+        return _last_before(self.starts, self.known, self.deleted, item, moment)
 
-    def __len__(self) -> int:
-        return len(self.item_ids)
+    @property
+    def item_of_version(self) -> np.ndarray:
+        """Code of each version's item, int64 [n_versions]."""
+        return np.repeat(np.arange(len(self.item_ids)), np.diff(self.starts))
+
+    def values_known_by(self, name: str, moment: int) -> int:
+        """Count the values of a column of texts or lists that were known before a moment."""
+        known = self.known < moment
+        if name in self.lists:
+            _, codes = self.lists[name].of_versions(np.flatnonzero(known))
+            return int(codes.max(initial=MISSING)) + 1
+        return int(self.attributes[name][known].max(initial=MISSING)) + 1
+
+    def since_moment(self, moment: int) -> "LoggedCatalogue":
+        """Leave out the versions that others had replaced before a moment, UTC microseconds."""
+        item = self.item_of_version
+        replaced = np.zeros(len(item), np.bool_)
+        replaced[:-1] = (item[1:] == item[:-1]) & (self.known[1:] < moment)
+        kept = np.flatnonzero(~replaced)
+        return replace(
+            self,
+            starts=np.searchsorted(kept, self.starts),
+            **{name: getattr(self, name)[kept] for name in ("known", "since", "deleted")},
+            **{name: getattr(self, name)[kept] for name in ("log_price", "listed_at")},
+            attributes={name: codes[kept] for name, codes in self.attributes.items()},
+            numbers={name: values[kept] for name, values in self.numbers.items()},
+            lists={name: taken(lists, kept) for name, lists in self.lists.items()},
+        )
+
+
+def taken(lists: Lists, version: np.ndarray) -> Lists:
+    """Lists of some versions, int64 [n], ascending."""
+    place, codes = lists.of_versions(version)
+    sizes = np.bincount(place, minlength=len(version))
+    return Lists(np.append(0, np.cumsum(sizes)).astype(np.int64), codes.astype(np.int32))
+
+
+@compiled
+def _last_before(
+    starts: np.ndarray,
+    known: np.ndarray,
+    deleted: np.ndarray,
+    item: np.ndarray,
+    moment: np.ndarray,
+) -> np.ndarray:
+    found = np.full(len(item), np.int32(MISSING), np.int32)
+    for n in range(len(item)):
+        if item[n] < 0 or item[n] >= len(starts) - 1:
+            continue
+        at = moment[n if len(moment) == len(item) else 0]
+        low, high = starts[item[n]], starts[item[n] + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if known[middle] < at:
+                low = middle + 1
+            else:
+                high = middle
+        if low > starts[item[n]] and not deleted[low - 1]:
+            found[n] = low - 1
+    return found
+
+
+def plain(column: pl.Series) -> np.ndarray:
+    """Column as an array of its own: the one form that loops are compiled for."""
+    return np.array(column.to_numpy())
+
+
+def as_codes(codes: np.ndarray) -> np.ndarray:
+    """Codes as loops are compiled for, int32."""
+    return np.require(codes, np.int32, ["C", "W"])
+
+
+def as_times(times: np.ndarray) -> np.ndarray:
+    """Times as loops are compiled for, int64."""
+    return np.require(times, np.int64, ["C", "W"])
 
 
 def encode(values: pl.Series, known: pl.Series) -> np.ndarray:
     """Place of each value among `known`, int32; `MISSING` for null and for others."""
     enum = pl.Enum(known)
     codes = values.cast(enum, strict=False).to_physical().cast(pl.Int32)
-    return codes.fill_null(MISSING).to_numpy()
+    return plain(codes.fill_null(MISSING))
 
 
-def said(column: pl.Series) -> pl.Series:
-    """Make texts with nothing to see null, or leave them out of lists: they are no value.
-
-    Args:
-        column: Of texts, lists of texts, or numbers, which stay as they are.
-
-    Returns:
-        The column.
-    """
-    if column.dtype == pl.String:
-        return pl.select(pl.when(column.str.contains(SEEN)).then(column)).to_series()
-    if column.dtype == pl.List(pl.String):
-        value = pl.element()
-        return column.list.eval(value.filter(value.str.contains(SEEN)))
-    return column
+def distinct(column: pl.Series) -> pl.Series:
+    """Values of each list once, sorted; no nulls."""
+    return column.list.drop_nulls().list.unique().list.sort()
 
 
-def price_bands(items: pl.DataFrame) -> pl.Series:
-    """Name the price band of each item, as `8 to 16`: a price of 8 is in it, one of 16 is not.
-
-    The bands are the same whatever the catalogue, so that a new item moves none of the others.
+def in_order_of_time(column: pl.Series, known: pl.Series) -> list[str]:
+    """List the values of a column of texts or lists in the order in which they became known.
 
     Args:
-        items: A table that keeps the contract of items.
+        column: Of the versions.
+        known: int64, of the versions.
 
     Returns:
-        Text; null without a price, `0` for nothing.
+        Each value once; those that became known at one instant are sorted.
     """
-    price = items[Items.price.name]
-    known = np.where(price.fill_null(0).to_numpy() > 0, price.fill_null(1).to_numpy(), 1.0)
-    # The exponent, unlike a logarithm, is exact where a band begins.
-    power = np.frexp(known)[1] - 1
-    names = [f"{2.0**n:g} to {2.0 ** (n + 1):g}" for n in power.tolist()]
-    bands = pl.Series(PRICE_BAND, names, pl.String)
-    frame = pl.DataFrame({"band": bands, "price": price})
-    named = pl.when(pl.col("price") > 0).then(pl.col("band"))
-    return frame.select(named.when(pl.col("price") == 0).then(pl.lit("0")).alias(PRICE_BAND))[
-        PRICE_BAND
-    ]
+    value, time = column.alias("value"), known.alias("known")
+    frame = pl.DataFrame([value, time])
+    if isinstance(column.dtype, pl.List):
+        frame = frame.explode("value")
+    first = frame.drop_nulls("value").group_by("value").agg(pl.col("known").min())
+    return first.sort("known", "value")["value"].to_list()
+
+
+def log_prices(price: pl.Series) -> np.ndarray:
+    """Logarithm of one plus each price, float64; NaN without one."""
+    return np.log1p(price.fill_null(float("nan")).to_numpy())

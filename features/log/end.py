@@ -34,12 +34,12 @@ def log_end(impressions: pl.LazyFrame, window: int, now: int) -> int:
 
 
 def shown_before(end: int) -> pl.Expr:
-    """Filter on impressions: those of requests before a log's end, UTC microseconds."""
+    """Filter on impressions: those of requests before a moment, UTC microseconds."""
     return Impressions.timestamp.col < instant(end)
 
 
 def known_before(end: int) -> pl.Expr:
-    """Filter on interactions: those that happened and were known before a log's end."""
+    """Filter on events: those that happened and were known before a log's end."""
     arrived = Interactions.ingested_at.col
     # What arrives at an instant is known from there on: `known_time` is the microsecond before.
     known = arrived.is_null() | (arrived <= instant(end))
@@ -60,6 +60,8 @@ class SetAside:
         duplicates: Copies of interactions.
         ahead: Interactions from beyond the log's end, or dated too far ahead of their arrival.
         shown_ahead: Impressions from beyond the log's end.
+        shown_late: Impressions that arrived too late, or were dated too far ahead of their arrival,
+            to count as events; their rows are computed all the same.
         unlabelled: Requests whose attribution window is not over by the end; features have them.
     """
 
@@ -67,6 +69,7 @@ class SetAside:
     duplicates: int
     ahead: int
     shown_ahead: int
+    shown_late: int
     unlabelled: int
 
 

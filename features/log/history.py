@@ -19,7 +19,7 @@ class History:
 
     Attributes:
         starts: int64 [n + 1], where each user's interactions begin, and where the last ones end.
-        item: int32 [m], place of the item.
+        item: int32 [m], code of the item.
         kind: int16 [m], place of the kind.
         time: int64 [m], UTC microseconds.
     """
@@ -44,6 +44,10 @@ class History:
     def take(self, rows: np.ndarray) -> "History":
         """Histories of some rows, repeated as asked."""
         return self._from(self.starts[rows], self.lengths[rows])
+
+    def values_of(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Values of the interactions, [m], as `take` lays the interactions of some rows out."""
+        return values[_places(self.starts[rows], self.lengths[rows])]
 
     def newest(self, count: int) -> "History":
         """Keep the newest `count` interactions of each user."""

@@ -1,23 +1,33 @@
 """Encoding of a log's tables: arrays, with ids replaced by their places."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from data_contracts.errors import DataError
-from data_contracts.events import Impressions, Interactions
+from data_contracts.events import Interactions
+from data_contracts.items import Items
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
-from features.log.catalogue import Catalogue, encode
-from features.log.end import AHEAD, known_before, shown_before
-from features.log.events import FIXED_POINT, SESSION, Events, impressions_of, is_no_copy, known_time
-from features.log.requests import Rows
+from features.log.attribution.log import code_of_taken
+from features.log.catalogue import encode
+from features.log.end import AHEAD, known_before
+from features.log.events import (
+    FIXED_POINT,
+    SESSION,
+    Events,
+    event_kinds,
+    is_no_copy,
+    known_time,
+    lateness,
+)
+from features.log.item_columns import KNOWN, PRICE_BAND, SINCE, TEXT, item_versions
 
 _VISITS_A_DAY = 1 << 32
 _TIME, _KNOWN, _LATENESS, _DAY, _VISIT = "time", "known", "lateness", "day", "visit"
+_CODE = "code of its impression"
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class LogTables:
         interactions: The interactions.
         columns: Columns of items that features read.
         kinds: Kinds of interaction that features need, weakest first.
+        text_keys: Names the text of each row of a table of items, null without text; None where
+            nobody reads texts.
     """
 
     items: pl.LazyFrame
@@ -37,11 +49,27 @@ class LogTables:
     interactions: pl.LazyFrame
     columns: Sequence[str]
     kinds: Sequence[str]
+    text_keys: Callable[[pl.DataFrame], pl.Series] | None = None
 
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """What features read of the items."""
-        return Catalogue.of(self.items.collect(), self.columns)
+    def versions(self) -> pl.DataFrame:
+        """Versions of the items, with all columns that a catalogue is made of."""
+        items = self.items.collect()
+        if self.text_keys is not None:
+            items = items.with_columns(self.text_keys(items).alias(TEXT))
+        return item_versions(items).select(
+            Items.item_id.name,
+            KNOWN,
+            SINCE,
+            Items.deleted.name,
+            Items.price.name,
+            Items.listed_at.name,
+            *(name for name in self.item_columns if name not in (PRICE_BAND, Items.price.name)),
+        )
+
+    @property
+    def item_columns(self) -> list[str]:
+        """Columns of items that become part of the catalogue."""
+        return [*self.columns, *([] if self.text_keys is None else [TEXT])]
 
     def until(self, end: int) -> "LogTables":
         """Leave out what lies beyond the log's end: is dated or became known then or later.
@@ -54,7 +82,7 @@ class LogTables:
         """
         return replace(
             self,
-            impressions=self.impressions.filter(shown_before(end)),
+            impressions=self.impressions.filter(known_before(end)),
             interactions=self.interactions.filter(known_before(end)),
         )
 
@@ -70,12 +98,14 @@ class EncodedInteractions:
 
     Attributes:
         events: The interactions of the asked kinds with the derived `session` events.
+        code: int64 [n_events], by which the impression of each is found; `MISSING` without any.
         late: Interactions that arrived later than the features wait for.
         ahead: Interactions dated too far ahead of their arrival.
         duplicates: Further copies of an event of the same day.
     """
 
     events: Events
+    code: np.ndarray
     late: int
     ahead: int
     duplicates: int
@@ -123,7 +153,7 @@ def encode_interactions(
         .with_columns(pl.lit(SESSION).alias(kind))
     )
     frame = pl.concat([once, visits]).sort(_KNOWN, maintain_order=True)
-    names = (*kinds, SESSION)
+    names = event_kinds(kinds)
     events = Events(
         frame[_TIME].to_numpy(),
         frame[_KNOWN].to_numpy(),
@@ -135,7 +165,8 @@ def encode_interactions(
         names,
     )
     ahead = of_kinds.height - in_time.height - late
-    return EncodedInteractions(events, late, ahead, in_time.height - once.height)
+    code = frame.select(code_of_taken().fill_null(MISSING).alias(_CODE))[_CODE].to_numpy()
+    return EncodedInteractions(events, code, late, ahead, in_time.height - once.height)
 
 
 def _require_copies(in_order: pl.DataFrame) -> None:
@@ -171,7 +202,6 @@ def with_times(interactions: pl.LazyFrame, kinds: Sequence[str]) -> pl.LazyFrame
         time it arrived, its `day`, its visit, and its value in millionths.
     """
     time = Interactions.timestamp.col.dt.timestamp("us")
-    ingested = Interactions.ingested_at.col.dt.timestamp("us")
     user, session = Interactions.user_id.col, Interactions.session_id.col
     value = (Interactions.value.col * FIXED_POINT).round().cast(pl.Int64, strict=False).fill_null(0)
     return interactions.filter(Interactions.kind.col.is_in(list(kinds))).select(
@@ -180,9 +210,10 @@ def with_times(interactions: pl.LazyFrame, kinds: Sequence[str]) -> pl.LazyFrame
         user,
         session,
         Interactions.item_id.name,
+        Interactions.request_id.name,
         time.alias(_TIME),
         known_time().alias(_KNOWN),
-        (ingested - time).fill_null(0).alias(_LATENESS),
+        lateness().alias(_LATENESS),
         (time // DAY).alias(_DAY),
         pl.coalesce("s" + session, "u" + user).alias(_VISIT),
         value.alias(Interactions.value.name),
@@ -193,108 +224,3 @@ def _visit_numbers(frame: pl.DataFrame) -> np.ndarray:
     """Number the visits, int64: the day and the place of the visit's name as one number."""
     number = pl.col(_DAY) * _VISITS_A_DAY + pl.col(_VISIT).rank("dense").cast(pl.Int64)
     return frame.select(number.fill_null(MISSING).alias(_VISIT))[_VISIT].to_numpy()
-
-
-@dataclass(frozen=True)
-class EncodedRequests:
-    """Requests of some days with their identifiers, row by row.
-
-    Attributes:
-        rows: The requests as arrays.
-        frame: request_id, item_id, user_id, timestamp, position of each row, aligned.
-    """
-
-    rows: Rows
-    frame: pl.DataFrame
-
-
-def read_requests(
-    impressions: pl.LazyFrame,
-    item_ids: pl.Series,
-    user_ids: pl.Series,
-    given: Sequence[str] = (),
-    context: Sequence[str] = (),
-) -> EncodedRequests:
-    """Read impressions into requests, in order of time, request and position.
-
-    Args:
-        impressions: A table that keeps the contract of impressions.
-        item_ids: The catalogue's items.
-        user_ids: The users of the log.
-        given: Keys of the impression's context that are caller-supplied numbers.
-        context: Keys of the impression's context whose words are read.
-
-    Returns:
-        The requests and the columns that name their rows.
-    """
-    request, time = Impressions.request_id.name, Impressions.timestamp.name
-    frame = (
-        impressions.select(
-            request,
-            Impressions.item_id.name,
-            Impressions.user_id.name,
-            time,
-            Impressions.position.name,
-            *(_context_number(name) for name in given),
-            *(_context_word(name).alias(_word_column(name)) for name in context),
-        )
-        .collect()
-        # Sorted as a frame: in half the time of a query's sort.
-        .sort(time, request, Impressions.position.name)
-    )
-    starts = np.flatnonzero((frame[request] != frame[request].shift(1)).fill_null(True).to_numpy())
-    offsets = np.append(starts, frame.height).astype(np.int64)
-    rows = Rows(
-        frame[time].dt.timestamp("us").to_numpy()[starts],
-        encode(frame[Impressions.user_id.name], user_ids)[starts],
-        offsets,
-        encode(frame[Impressions.item_id.name], item_ids),
-        {name: frame[_given_column(name)].to_numpy() for name in given},
-        {name: frame[_word_column(name)].gather(starts).to_list() for name in context},
-    )
-    read = [*map(_given_column, given), *map(_word_column, context)]
-    return EncodedRequests(rows, frame.drop(read))
-
-
-def read_impressions(impressions: pl.LazyFrame, item_ids: pl.Series, user_ids: pl.Series) -> Events:
-    """Read impressions as events alone, for days whose rows are not written.
-
-    Args:
-        impressions: A table that keeps the contract of impressions.
-        item_ids: The catalogue's items.
-        user_ids: The users of the log.
-
-    Returns:
-        The events, in order of time.
-    """
-    user, item = Impressions.user_id.name, Impressions.item_id.name
-    time = Impressions.timestamp.col.dt.timestamp("us").alias(_TIME)
-    frame = impressions.select(time, user, item).collect()
-    order = np.argsort(frame[_TIME].to_numpy(), kind="stable")
-    times = frame[_TIME].to_numpy()[order]
-    return impressions_of(
-        times, encode(frame[user], user_ids)[order], encode(frame[item], item_ids)[order]
-    )
-
-
-def _given_column(name: str) -> str:
-    return f"given_{name}"
-
-
-def _word_column(name: str) -> str:
-    return f"word_{name}"
-
-
-def _context_word(name: str) -> pl.Expr:
-    pair = pl.element()
-    return (
-        pl.col(Impressions.context.name)
-        .list.eval(pair.filter(pair.struct.field("key") == name).struct.field("value"))
-        .list.first()
-    )
-
-
-def _context_number(name: str) -> pl.Expr:
-    value = _context_word(name).cast(pl.Float32, strict=False)
-    missing = float("nan")
-    return pl.when(value.is_finite()).then(value).otherwise(missing).alias(_given_column(name))

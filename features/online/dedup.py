@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 from features.arrays.clock import DAY
-from features.arrays.key_index import KeyIndex
+from features.arrays.key_index import MISSING, KeyIndex
 
 _MIX = 0x9E3779B97F4A7C15
 _LOW_BITS = (1 << 64) - 1
@@ -16,6 +16,12 @@ _LOW_BITS = (1 << 64) - 1
 def hash_of(text: str) -> int:
     """Hash of an identifier, 63 bits, the same in every process and version."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+@lru_cache(maxsize=4096)
+def way_hash(way: str, name: str | None) -> int:
+    """Hash of one way to find an impression, such as by its user, 63 bits; `MISSING` for None."""
+    return MISSING if name is None else hash_of(f"{way} {name}")
 
 
 @lru_cache(maxsize=4096)

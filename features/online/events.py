@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-FIELDS = ("known", "time", "id_hash", "visit_hash", "user", "item", "kind", "value")
+from features.log.attribution.index import NO_SLATES, Slates
+from features.log.attribution.loops import WAYS, Taken
+
+FIELDS = ("known", "time", "id_hash", "visit_hash", "user", "item", "kind", "value", "shown_hash")
 """The numbers of an interaction: the last instant before it was known and when it happened, UTC
 microseconds; 63 bits for its identifier and for its session, 0 without one; the user's code,
-`MISSING` for a guest; the item's place, `MISSING` when the catalogue does not have it; the kind's
-place; millionths of its value."""
+`MISSING` for a guest; the item's code; the kind's place; millionths of its value; 63 bits by which
+its impression is found, `MISSING` without any."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class IncomingEvents:
         user_id: Who did it; None for a guest.
         item_id: With which item.
         session_id: The visit, or None.
+        request_id: The request that showed the item; None when the caller does not know.
         time: When it happened, UTC microseconds.
         ingested: When it arrived, UTC microseconds; None when it was known at its time.
         value: Price paid for one unit, or None.
@@ -34,6 +38,7 @@ class IncomingEvents:
     user_id: Sequence[str | None]
     item_id: Sequence[str]
     session_id: Sequence[str | None]
+    request_id: Sequence[str | None]
     time: Sequence[int]
     ingested: Sequence[int | None]
     value: Sequence[float | None]
@@ -43,16 +48,7 @@ class IncomingEvents:
 
     def between(self, start: int, end: int) -> "IncomingEvents":
         """Interactions `start` to `end` of these."""
-        return IncomingEvents(
-            self.event_id[start:end],
-            self.kind[start:end],
-            self.user_id[start:end],
-            self.item_id[start:end],
-            self.session_id[start:end],
-            self.time[start:end],
-            self.ingested[start:end],
-            self.value[start:end],
-        )
+        return IncomingEvents(*(getattr(self, each.name)[start:end] for each in fields(self)))
 
     def where(self, kept: Sequence[bool]) -> "IncomingEvents":
         """Select interactions by a mask."""
@@ -85,6 +81,11 @@ class EncodedEvents:
         """Select some, in the given order."""
         return EncodedEvents([self.event_id[n] for n in places.tolist()], self.numbers[:, places])
 
+    def taken(self) -> Taken:
+        """Give them as attribution reads them."""
+        names = ("shown_hash", "time", "known", "item", "kind")
+        return Taken(*(np.ascontiguousarray(self.column(name)) for name in names))
+
     def rows(self) -> list[list[int]]:
         """Numbers of each, in the order of `FIELDS`."""
         rows: list[list[int]] = self.numbers.T.tolist()
@@ -110,18 +111,61 @@ class EncodedEvents:
         return cls([each for part in parts for each in part.event_id], np.hstack(numbers))
 
 
+@dataclass(frozen=True)
+class ShownItems:
+    """Items that one request showed, as callers send them.
+
+    Attributes:
+        request_id: The request.
+        item_ids: The items, none twice.
+        user_id: Who saw them; None for a guest.
+        session_id: The visit, or None.
+        time: Moment of the request, UTC microseconds.
+        ingested: When it arrived that they were shown; None when it was known at the request.
+    """
+
+    request_id: str
+    item_ids: Sequence[str]
+    user_id: str | None
+    session_id: str | None
+    time: int
+    ingested: int | None = None
+
+
 class ShownSlate(NamedTuple):
     """The candidates of one request, which become impressions.
 
     Attributes:
-        known: Moment of the request, UTC microseconds.
+        known: The last instant before it was known, UTC microseconds.
+        time: Moment of the request.
         user: Code of the user; `MISSING` for a guest.
-        item: int32 [n_candidates], places in the catalogue.
+        item: int32 [n_candidates], codes.
+        request_id: The request, which orders what is equal otherwise.
+        codes: int64 [3], 63 bits each for request, user and session; `MISSING` without one.
     """
 
     known: int
+    time: int
     user: int
     item: np.ndarray
+    request_id: str
+    codes: np.ndarray
+
+
+def slates_of(shown: Sequence[ShownSlate]) -> Slates:
+    """Give slates as attribution reads them, in the order in which they count."""
+    if not shown:
+        return NO_SLATES
+    in_order = sorted(shown, key=lambda each: (each.known, -each.time, each.request_id))
+    items = [each.item for each in in_order]
+    return Slates(
+        np.array([each.codes for each in in_order], np.int64).reshape(-1, WAYS),
+        np.array([each.time for each in in_order], np.int64),
+        np.array([each.known for each in in_order], np.int64),
+        np.array([each.user for each in in_order], np.int32),
+        np.cumsum([0, *map(len, items)]),
+        np.concatenate([np.zeros(0, np.int32), *items]),
+    )
 
 
 class PendingEvents:

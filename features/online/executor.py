@@ -4,30 +4,32 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from features.arrays.clock import DAY, present
 from features.arrays.key_index import MISSING
 from features.batch.state import FeatureState
 from features.feature_set import FeatureSet
 from features.kinds.counts import rate_name
-from features.log.catalogue import Catalogue
-from features.log.end import AHEAD
-from features.log.events import SESSION
+from features.log.catalogue import LoggedCatalogue
+from features.log.events import event_kinds
+from features.log.item_columns import TEXT
 from features.log.requests import Rows
 from features.online.encode import EventEncoder
-from features.online.events import IncomingEvents, ShownSlate
+from features.online.events import IncomingEvents, ShownItems
 from features.online.hydrate import hydrate
+from features.online.items import GrowingCatalogue
 from features.online.owner import OwnerThread
 from features.online.reader import OnlineReader
 from features.online.state import EventCounts, OnlineState, Retention
 from features.online.state_files import load_state, save_state
 from features.settings import FeatureSettings
-from features.snapshots.snapshot import Snapshot
+from features.snapshots.snapshot import NamedSnapshot, Snapshot
 from features.snapshots.take import empty_snapshot
 
 _GREATEST = float(np.finfo(np.float32).max)
 
-SnapshotSource = Callable[[int], Snapshot | None]
+SnapshotSource = Callable[[int], NamedSnapshot | None]
 """Gives the snapshot due at a midnight by its day number; None keeps the last one."""
 
 
@@ -43,7 +45,6 @@ class OnlineFeatures:
 
     Args:
         state: Counters and histories.
-        catalogue: The items.
         features: What is computed.
         settings: Cadence of snapshots, and retention.
         snapshot: The last one taken.
@@ -52,14 +53,12 @@ class OnlineFeatures:
             None lets it go on for ever.
 
     Attributes:
-        catalogue: The items.
         features: What is computed.
     """
 
     def __init__(
         self,
         state: OnlineState,
-        catalogue: Catalogue,
         features: FeatureSet,
         settings: FeatureSettings,
         snapshot: Snapshot,
@@ -68,51 +67,52 @@ class OnlineFeatures:
     ) -> None:
         self._state = state
         self._owner = OwnerThread()
-        self.catalogue = catalogue
         self.features = features
         self.settings = settings
         self.snapshot = snapshot
         self._snapshots = snapshots
         self._silence = silence
-        self._places = np.full(len(catalogue) + 1, MISSING, np.int32)
-        self._encoder = EventEncoder(state, catalogue)
+        self._slots = np.full(len(snapshot.repeat_rate) + 1, MISSING, np.int32)
+        self._encoder = EventEncoder(state, state.catalogue)
 
     @classmethod
     def empty(
         cls,
-        catalogue: Catalogue,
+        catalogue: LoggedCatalogue,
         features: FeatureSet,
         settings: FeatureSettings,
         kinds: Sequence[str],
         first_day: int,
+        window: int,
         snapshots: SnapshotSource | None = None,
     ) -> "OnlineFeatures":
         """Executor before the first event.
 
         Args:
-            catalogue: The items.
+            catalogue: The versions of items that were known before the first day.
             features: What is computed.
             settings: Cadence of snapshots, and retention.
             kinds: Kinds of interaction, weakest first.
             first_day: Day number at whose midnight the clock begins.
+            window: The attribution window, in microseconds.
             snapshots: Where snapshots come from.
 
         Returns:
             Features of a shop without any event.
         """
-        every_kind = (*kinds, SESSION)
-        memory = Retention.of(settings)
-        state = OnlineState(features.counters, catalogue, every_kind, memory, first_day * DAY)
-        values = {name: len(values) for name, values in catalogue.values.items()}
+        every_kind, memory = event_kinds(kinds), Retention.of(settings, window)
+        items = GrowingCatalogue(catalogue)
+        state = OnlineState(features.counters, items, every_kind, memory, first_day * DAY)
         rates = {rate_name(kind, per): 1.0 for kind, per in features.rates}
-        first = empty_snapshot(first_day, len(catalogue), values, rates)
-        return cls(state, catalogue, features, settings, first, snapshots)
+        columns = features.valued_columns
+        first = empty_snapshot(first_day, catalogue, columns, len(catalogue), rates)
+        return cls(state, features, settings, first, snapshots)
 
     @classmethod
     def hydrate(
         cls,
         state: FeatureState,
-        catalogue: Catalogue,
+        catalogue: LoggedCatalogue,
         user_ids: Sequence[str],
         features: FeatureSet,
         settings: FeatureSettings,
@@ -123,7 +123,7 @@ class OnlineFeatures:
 
         Args:
             state: What the batch executor left, with its snapshot.
-            catalogue: The items.
+            catalogue: The versions of the items from the midnight on, by the state's codes.
             user_ids: The users, in the order of their codes.
             features: What is computed.
             settings: Cadence of snapshots, and retention.
@@ -131,21 +131,21 @@ class OnlineFeatures:
             silence: Microseconds a request may move the clock beyond the last arrival.
 
         Returns:
-            Features as of that midnight. Identifiers and visits of events are not in a batch
-            state: `mark_seen` takes note of them.
+            Features as of that midnight. Identifiers and visits of events, and the impressions that
+            may still lead to some, are not in a batch state: `mark_seen` takes note of them.
         """
-        online = hydrate(state, features.counters, catalogue, user_ids, settings)
-        return cls(online, catalogue, features, settings, state.snapshot, snapshots, silence)
+        items = GrowingCatalogue(catalogue)
+        online = hydrate(state, features.counters, items, user_ids, settings)
+        return cls(online, features, settings, state.snapshot, snapshots, silence)
 
     @classmethod
     def load(
         cls,
         folder: Path,
-        catalogue: Catalogue,
         features: FeatureSet,
         settings: FeatureSettings,
         kinds: Sequence[str],
-        snapshot: Snapshot,
+        snapshot: NamedSnapshot,
         snapshots: SnapshotSource | None = None,
         silence: int | None = None,
     ) -> "OnlineFeatures":
@@ -153,7 +153,6 @@ class OnlineFeatures:
 
         Args:
             folder: Where to read.
-            catalogue: The items.
             features: What is computed.
             settings: Cadence of snapshots, and retention.
             kinds: Kinds of interaction, weakest first.
@@ -165,13 +164,14 @@ class OnlineFeatures:
             Features that go on bit for bit as the saved ones.
 
         Raises:
-            BundleError: The folder is damaged or was kept for other features or items.
+            BundleError: The folder is damaged or was kept for other features.
         """
-        state = load_state(folder, features.counters, catalogue, (*kinds, SESSION))
-        return cls(state, catalogue, features, settings, snapshot, snapshots, silence)
+        state = load_state(folder, features.counters, event_kinds(kinds))
+        coded = _coded(snapshot, state.catalogue)
+        return cls(state, features, settings, coded, snapshots, silence)
 
     def save(self, folder: Path) -> None:
-        """Write the state, without the catalogue and the snapshot, atomically.
+        """Write the state, without the snapshot, atomically.
 
         Args:
             folder: Where to write; it is replaced.
@@ -183,6 +183,19 @@ class OnlineFeatures:
         """Counters and histories, for the thread that owns them."""
         self._owner.require()
         return self._state
+
+    @property
+    def text_codes(self) -> Mapping[str, int]:
+        """Code of each text of an item by its name; it grows with the catalogue.
+
+        Any thread may ask for it before the state has an owner.
+        """
+        return self._state.catalogue.code_of(TEXT)
+
+    @property
+    def catalogue(self) -> GrowingCatalogue:
+        """The items."""
+        return self.state.catalogue
 
     def hand_over(self) -> None:
         """Let the next thread that calls be the owner; call it from the one that is."""
@@ -217,33 +230,44 @@ class OnlineFeatures:
         """
         self.state.pending.add(self._encoder.encode(events, present() if now is None else now))
 
-    def mark_seen(self, events: IncomingEvents) -> None:
-        """Mark interactions as counted already, as after `hydrate`.
+    def mark_seen(self, events: IncomingEvents, shown: Sequence[ShownItems] = ()) -> None:
+        """Mark interactions and impressions as counted already, as after `hydrate`.
 
-        Further copies of them will be dropped, and their visits are not counted again.
+        Further copies of the interactions will be dropped, and their visits are not counted again.
+        What the impressions led to is not counted again, and they may lead to more. Call it once.
 
         Args:
             events: Interactions that were known before the clock; those of the last `late_days` and
                 one more are enough.
+            shown: Impressions that were known before the clock; those of the last two attribution
+                windows are enough.
         """
-        self.state.mark_seen(self._encoder.encode(events, present()))
+        now = present()
+        slates = [self._encoder.encode_shown(each, now) for each in shown]
+        counting = [slate for slate in slates if slate is not None]
+        self.state.mark_seen(self._encoder.encode(events, now), counting)
 
-    def fold_shown(self, rows: Rows, user_id: str | None, now: int | None = None) -> None:
-        """Fold the impressions of one request in; they count from just after its moment.
+    def fold_shown(self, shown: ShownItems, now: int | None = None) -> None:
+        """Fold impressions of one request in; they count once they are known.
 
-        Those of a request dated more than `AHEAD` after the present are dropped and counted.
+        Those that arrived too late, or are dated more than `AHEAD` after their arrival or the
+        present, are dropped and counted.
 
         Args:
-            rows: The request, from `rows`.
-            user_id: Its user; None for a guest.
+            shown: What was shown.
             now: UTC microseconds; by this machine's clock when absent.
         """
-        if rows.request_time[0] > (present() if now is None else now) + AHEAD:
-            self.state.counts.ahead += len(rows)
-            return
-        user = MISSING if user_id is None else self.state.users.add(user_id)
-        slate = ShownSlate(int(rows.request_time[0]), user, rows.item)
-        self.state.pending.shown.append(slate)
+        slate = self._encoder.encode_shown(shown, present() if now is None else now)
+        if slate is not None:
+            self.state.pending.shown.append(slate)
+
+    def fold_items(self, records: pl.DataFrame) -> None:
+        """Fold records of items in, new items or new versions; each counts once it is known.
+
+        Args:
+            records: A table that keeps the contract of items, with every column that is read.
+        """
+        self.state.catalogue.add(records)
 
     def advance(self, now: int) -> None:
         """Move the clock forward to an instant.
@@ -256,8 +280,9 @@ class OnlineFeatures:
         if self.state.day > before and self._snapshots is not None:
             cadence = self.settings.snapshot_days
             due = self.state.day // cadence * cadence
-            if due > self.snapshot.day:
-                self.snapshot = self._snapshots(due) or self.snapshot
+            if due > self.snapshot.day and (taken := self._snapshots(due)) is not None:
+                self.snapshot = _coded(taken, self.catalogue)
+                self._slots = np.full(len(self.snapshot.repeat_rate) + 1, MISSING, np.int32)
 
     def rows(
         self,
@@ -270,7 +295,7 @@ class OnlineFeatures:
         """Encode a request.
 
         Args:
-            item_ids: The candidates; ones the catalogue does not have are unknown items.
+            item_ids: The candidates; ones that the log has not named are unknown items.
             user_id: The user; None for a guest.
             time_us: Moment of the request, UTC microseconds.
             given: Caller-supplied numbers by name, float32 [n_candidates], NaN where not given.
@@ -279,13 +304,13 @@ class OnlineFeatures:
         Returns:
             The rows of the request, in the order of the candidates.
         """
-        place = self.catalogue.index.get
+        code = self.catalogue.index.get
         user = MISSING if user_id is None else self.state.users.find(user_id)
         return Rows(
             np.array([time_us], np.int64),
             np.array([user], np.int32),
             np.array([0, len(item_ids)], np.int64),
-            np.array([place(item, MISSING) for item in item_ids], np.int32),
+            np.array([code(item, MISSING) for item in item_ids], np.int32),
             self._with_context(given, context, len(item_ids)) if context else given,
             {name: [_word((context or {}).get(name))] for name in self.features.context},
         )
@@ -326,13 +351,14 @@ class OnlineFeatures:
             state.tables,
         )
         # One array for all requests: a fresh one of the catalogue's size would cost much of a read.
-        reader.slate_places = self._places
-        self._places[rows.item] = np.arange(len(rows.item))
-        try:
-            return self.features.matrix(reader), reader
-        finally:
-            self._places[rows.item] = MISSING
-            reader.slate_places = None
+        reader.slots = self._slots
+        return self.features.matrix(reader), reader
+
+
+def _coded(snapshot: NamedSnapshot, catalogue: GrowingCatalogue) -> Snapshot:
+    """Give a snapshot by the codes of a catalogue."""
+    values = {name: catalogue.code_of(name) for name in snapshot.values}
+    return snapshot.coded(catalogue.index, values)
 
 
 def _word(value: str | float | None) -> str | None:

@@ -10,11 +10,11 @@ from features.batch.counters.counter import Counter
 from features.batch.history import RecentHistory
 from features.batch.state import FeatureState
 from features.counter_spec import USER, CounterSpec
-from features.log.catalogue import Catalogue
 from features.online.counters.keys import HashedKeys
 from features.online.counters.table import CounterTable
 from features.online.counters.tiles import Tiles
 from features.online.history import OnlineHistory
+from features.online.items import GrowingCatalogue
 from features.online.state import OnlineState, Retention
 from features.online.users import Users
 from features.settings import FeatureSettings
@@ -23,7 +23,7 @@ from features.settings import FeatureSettings
 def hydrate(
     state: FeatureState,
     specs: Sequence[CounterSpec],
-    catalogue: Catalogue,
+    catalogue: GrowingCatalogue,
     user_ids: Sequence[str],
     settings: FeatureSettings,
 ) -> OnlineState:
@@ -37,10 +37,10 @@ def hydrate(
         settings: Retention of users and events.
 
     Returns:
-        The state, without identifiers and visits of events: see `mark_seen`.
+        The state, without identifiers and visits of events and what was shown: see `mark_seen`.
     """
     kinds = state.recent.events.kinds
-    memory = Retention(state.recent.k, settings.forget_days, settings.late_days)
+    memory = Retention(state.recent.k, settings.forget_days, settings.late_days, state.window)
     online = OnlineState(specs, catalogue, kinds, memory, state.day * DAY)
     online.users = Users(user_ids)
     for spec in specs:

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isnan
+from typing import NamedTuple
 
 import numpy as np
 
 from features.arrays.clock import DAY, HOUR
 from features.arrays.key_index import MISSING
+from features.arrays.look_up import look_up
 from features.counter_spec import ITEM, USER, CounterSpec
-from features.log.catalogue import Catalogue
+from features.log.attribution.index import Attributed, ImpressionIndex
 from features.log.events import FIXED_POINT, IMPRESSION, SESSION
 from features.online.counters.loops import MEASURES
 from features.online.counters.table import CountedEvents, CounterTable
 from features.online.dedup import SeenIds, visit_code, visit_codes
-from features.online.events import EncodedEvents, PendingEvents, ShownSlate
+from features.online.events import EncodedEvents, PendingEvents, ShownSlate, slates_of
 from features.online.history import OnlineHistory
+from features.online.items import GrowingCatalogue
 from features.online.users import Users
 from features.reader import pair_codes
 from features.settings import FeatureSettings
@@ -44,21 +48,6 @@ class EventCounts:
     shown: int = 0
 
 
-class ItemFacts:
-    """Item facts that counters read; the last place is for unknown items, index -1."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.count = len(catalogue)
-        unknown = np.isnan(catalogue.log_price)
-        units = np.round(np.where(unknown, 0, catalogue.log_price) * FIXED_POINT).astype(np.int64)
-        self.log_price = np.append(units, 0)
-        self.priced = np.append((~unknown).astype(np.int64), 0)
-        self.attributes = {
-            name: np.append(codes, np.int32(MISSING)).astype(np.int64)
-            for name, codes in catalogue.attributes.items()
-        }
-
-
 @dataclass(frozen=True)
 class Retention:
     """Retention of users and events.
@@ -67,16 +56,18 @@ class Retention:
         history: Interactions kept per user.
         forget_days: Users' keys and histories without an event in so many days are forgotten.
         late_days: How late an event may arrive; identifiers and visits are kept as long.
+        window: The attribution window, in microseconds.
     """
 
     history: int
     forget_days: int
     late_days: int
+    window: int
 
     @classmethod
-    def of(cls, settings: FeatureSettings) -> "Retention":
-        """Read the settings of a workspace."""
-        return cls(settings.history, settings.forget_days, settings.late_days)
+    def of(cls, settings: FeatureSettings, window: int) -> "Retention":
+        """Read the settings of a workspace, beside its attribution window in microseconds."""
+        return cls(settings.history, settings.forget_days, settings.late_days, window)
 
 
 class OnlineState:
@@ -84,8 +75,8 @@ class OnlineState:
 
     Args:
         specs: The counters.
-        catalogue: The items.
-        kinds: Kinds of interaction, in the order of their codes, `session` last.
+        catalogue: The items, which grow with the log.
+        kinds: Kinds of events, from `event_kinds`.
         retention: How much is remembered.
         clock: UTC microseconds; a midnight, or the clock of a saved state.
 
@@ -95,15 +86,16 @@ class OnlineState:
         users: The users.
         ids: Identifiers of events counted, by day of the event.
         visits: Visits counted, by their day.
+        attribution: Impressions that may still lead to interactions.
         pending: Events the clock has not passed.
         counts: Numbers of events counted and left out.
-        items: What counters read of the items.
+        catalogue: The items.
     """
 
     def __init__(
         self,
         specs: Sequence[CounterSpec],
-        catalogue: Catalogue,
+        catalogue: GrowingCatalogue,
         kinds: tuple[str, ...],
         retention: Retention,
         clock: int,
@@ -123,9 +115,11 @@ class OnlineState:
         self.history = OnlineHistory(retention.history)
         self.users = Users()
         self.ids, self.visits = SeenIds(), SeenIds()
+        self.attribution = ImpressionIndex(retention.window)
+        self._attributes = any(self._counting[kind] for kind in kinds[kinds.index(SESSION) + 1 :])
         self.pending = PendingEvents()
         self.counts = EventCounts()
-        self.items = ItemFacts(catalogue)
+        self.catalogue = catalogue
 
     @property
     def day(self) -> int:
@@ -169,7 +163,8 @@ class OnlineState:
         for table in self.tables.values():
             table.forget(self.day, self.retention.forget_days)
         self.history.forget(cutoff)
-        self.users.forget(cutoff, self.pending.users())
+        spared = self.pending.users() | self.attribution.users_before(cutoff)
+        self.users.forget(cutoff, spared)
         self.ids.forget(self.oldest_day)
         self.visits.forget(self.oldest_day)
 
@@ -178,11 +173,14 @@ class OnlineState:
         """First day whose events may still arrive in time."""
         return self.day - self.retention.late_days - 1
 
-    def mark_seen(self, arrivals: EncodedEvents) -> None:
-        """Mark identifiers and visits of interactions as counted already."""
+    def mark_seen(self, arrivals: EncodedEvents, shown: Sequence[ShownSlate]) -> None:
+        """Mark interactions, their visits and impressions as counted already."""
         arrivals = arrivals.in_order()
+        new = self.ids.add(arrivals.column("time"), arrivals.column("id_hash"))
+        arrivals = arrivals.take(np.flatnonzero(new))
+        if self._attributes:
+            self.attribution.decide(slates_of(shown), arrivals.taken(), self.clock)
         user, time = arrivals.column("user"), arrivals.column("time")
-        self.ids.add(time, arrivals.column("id_hash"))
         member = np.flatnonzero(user >= 0)
         code = visit_codes(user[member], arrivals.column("visit_hash")[member])
         self.visits.add(time[member], code)
@@ -192,22 +190,26 @@ class OnlineState:
             return
         arrivals, shown = self.pending.take(before)
         if len(arrivals) > FEW:
-            self._count(arrivals)
+            arrivals = self._count(arrivals)
         else:
-            for row in arrivals.rows():
-                self._count_one(row)
+            new = [self._count_one(row) for row in arrivals.rows()]
+            arrivals = arrivals if all(new) else arrivals.take(np.flatnonzero(new))
         if shown:
             self._count_shown(shown)
+        if self._attributes:
+            led = self.attribution.decide(slates_of(shown), arrivals.taken(), before)
+            if len(led.time):
+                self._count_attributed(led)
 
-    def _count(self, arrivals: EncodedEvents) -> None:
-        """Count interactions that became known, in their order."""
+    def _count(self, arrivals: EncodedEvents) -> EncodedEvents:
+        """Count interactions that became known, in their order; gives those that are no copies."""
         new = np.flatnonzero(self.ids.add(arrivals.column("time"), arrivals.column("id_hash")))
         self.counts.duplicates += len(arrivals) - len(new)
         self.counts.counted += len(new)
         if len(new) < len(arrivals):
             arrivals = arrivals.take(new)
-        _, time, _, visit_hash, user, item, kind, value = arrivals.numbers
-        counted = self._counted(item, time, value)
+        known, time, _, visit_hash, user, item, kind, value, _ = arrivals.numbers
+        counted = self._counted(item, known, time, value)
         for place in np.unique(kind).tolist():
             self._add(self.kinds[place], user, item, counted, np.flatnonzero(kind == place))
         member = np.flatnonzero(user >= 0)
@@ -215,52 +217,77 @@ class OnlineState:
         code = visit_codes(user[member], visit_hash[member])
         visits = member[self.visits.add(time[member], code)]
         self._add(SESSION, user, item, counted, visits)
-        past = np.flatnonzero((user >= 0) & (item >= 0))
         self.history.make_room(len(self.users))
-        self.history.add(user[past], item[past], kind[past], time[past])
+        self.history.add(user[member], item[member], kind[member], time[member])
+        return arrivals
 
-    def _count_one(self, numbers: Sequence[int]) -> None:
-        """Count one interaction as `_count` does, four times as fast."""
-        _, time, id_hash, visit_hash, user, item, kind, value = numbers
+    def _count_one(self, numbers: Sequence[int]) -> bool:
+        """Count one interaction as `_count` does, four times as fast; gives if it is no copy."""
+        known, time, id_hash, visit_hash, user, item, kind, value, _ = numbers
         if not self.ids.add_one(time, id_hash):
             self.counts.duplicates += 1
-            return
+            return False
         self.counts.counted += 1
-        facts, amounts = self.items, np.empty(len(MEASURES), np.int64)
-        amounts[:] = 1, facts.log_price[item], facts.priced[item], value
-        self._add_one(self.kinds[kind], user, item, time, amounts)
+        event = self._one(user, item, known, time, value)
+        self._add_one(self.kinds[kind], event)
         if user < 0:
-            return
+            return True
         self.users.seen[user] = max(int(self.users.seen[user]), time)
         if self.visits.add_one(time, visit_code(user, visit_hash)):
-            self._add_one(SESSION, user, item, time, amounts)
-        if item >= 0:
-            self.history.make_room(user + 1)
-            self.history.add_one(user, item, kind, time)
+            self._add_one(SESSION, event)
+        self.history.make_room(user + 1)
+        self.history.add_one(user, item, kind, time)
+        return True
+
+    def _one(self, user: int, item: int, known: int, time: int, value: int) -> "_One":
+        """Give what one event adds, as `_counted` does."""
+        version, amounts = self.catalogue.version_of(item, known + 1), [1, 0, 0, value]
+        if version >= 0 and not isnan(price := self.catalogue.log_price[version]):
+            amounts[1], amounts[2] = round(price * FIXED_POINT), 1
+        return _One(user, item, version, time, np.array(amounts, np.int64))
+
+    def _count_attributed(self, led: Attributed) -> None:
+        """Count impressions that led to interactions, by the version of the item that was shown."""
+        kinds = self.kinds[self.kinds.index(SESSION) + 1 :]
+        if len(led.time) > FEW:
+            nothing = np.zeros(len(led.time), np.int64)
+            counted = self._counted(led.item, led.shown_known, led.time, nothing)
+            for place in np.unique(led.kind).tolist():
+                places = np.flatnonzero(led.kind == place)
+                self._add(kinds[place], led.user, led.item, counted, places)
+            return
+        for time, _, user, item, kind, known in zip(*(part.tolist() for part in led), strict=True):
+            self._add_one(kinds[kind], self._one(user, item, known, time, 0))
 
     def _count_shown(self, shown: Iterable[ShownSlate]) -> None:
         """Count impressions."""
         slates = list(shown)
         sizes = [len(slate.item) for slate in slates]
         user = np.repeat(np.array([slate.user for slate in slates], np.int64), sizes)
-        time = np.repeat(np.array([slate.known for slate in slates], np.int64), sizes)
+        time = np.repeat(np.array([slate.time for slate in slates], np.int64), sizes)
+        known = np.repeat(np.array([slate.known for slate in slates], np.int64), sizes)
         item = np.concatenate([slate.item for slate in slates]).astype(np.int64)
         self.counts.shown += len(item)
         member = np.flatnonzero(user >= 0)
         self._see(user[member], time[member])
-        counted = self._counted(item, time, np.zeros(len(item), np.int64))
+        counted = self._counted(item, known, time, np.zeros(len(item), np.int64))
         self._add(IMPRESSION, user, item, counted, np.arange(len(item)))
 
     def _see(self, user: np.ndarray, time: np.ndarray) -> None:
         np.maximum.at(self.users.seen, user, time)
 
-    def _counted(self, item: np.ndarray, time: np.ndarray, value: np.ndarray) -> CountedEvents:
-        """Give what each event adds to the measures of counters."""
+    def _counted(
+        self, item: np.ndarray, known: np.ndarray, time: np.ndarray, value: np.ndarray
+    ) -> CountedEvents:
+        """Give what each event adds to the measures of counters, by its item's version then."""
+        version = self.catalogue.versions(item, known + 1)
+        price = look_up(self.catalogue.log_price, version, np.nan)
         amounts = np.empty((len(MEASURES), len(item)), np.int64)
         amounts[0] = 1
-        amounts[1], amounts[2] = self.items.log_price[item], self.items.priced[item]
+        amounts[1] = np.round(np.nan_to_num(price) * FIXED_POINT).astype(np.int64)
+        amounts[2] = ~np.isnan(price)
         amounts[3] = value
-        return CountedEvents(time, amounts)
+        return CountedEvents(time, version, amounts)
 
     def _add(
         self,
@@ -275,7 +302,7 @@ class OnlineState:
             return
         user, item, counted = user[places], item[places], counted.take(places)
         for table in self._counting[kind]:
-            codes = self._codes(table.key, user, item)
+            codes = self._codes(table.key, user, item, counted.version)
             has_key = codes != MISSING
             if has_key.all():
                 table.add(kind, codes, counted)
@@ -283,22 +310,40 @@ class OnlineState:
                 some = np.flatnonzero(has_key)
                 table.add(kind, codes[some], counted.take(some))
 
-    def _codes(self, key: tuple[str, ...], user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    def _codes(
+        self, key: tuple[str, ...], user: np.ndarray, item: np.ndarray, version: np.ndarray
+    ) -> np.ndarray:
         if key == (USER,):
             return user
-        part = item if key[-1] == ITEM else self.items.attributes[key[-1]][item]
+        part = item
+        if key[-1] != ITEM:
+            codes = self.catalogue.attributes[key[-1]]
+            part = look_up(codes, version, MISSING).astype(np.int64)
         return pair_codes(user, part) if len(key) > 1 else part
 
-    def _add_one(self, kind: str, user: int, item: int, time: int, amounts: np.ndarray) -> None:
+    def _add_one(self, kind: str, event: "_One") -> None:
         for table in self._counting[kind]:
-            code = self._code(table.key, user, item)
+            code = self._code(table.key, event)
             if code != MISSING:
-                table.add_one(kind, code, time, amounts)
+                table.add_one(kind, code, event.time, event.amounts)
 
-    def _code(self, key: tuple[str, ...], user: int, item: int) -> int:
+    def _code(self, key: tuple[str, ...], event: "_One") -> int:
+        user, part = event.user, event.item
         if key == (USER,):
             return user
-        part = item if key[-1] == ITEM else int(self.items.attributes[key[-1]][item])
+        if key[-1] != ITEM:
+            codes = self.catalogue.attributes[key[-1]]
+            part = MISSING if event.version < 0 else int(codes[event.version])
         if len(key) == 1:
             return part
         return MISSING if user < 0 or part < 0 else (user << 32) | part
+
+
+class _One(NamedTuple):
+    """One event to count: its codes, the version of its item, int64 [n_measures] amounts."""
+
+    user: int
+    item: int
+    version: int
+    time: int
+    amounts: np.ndarray

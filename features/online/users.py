@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from features.arrays.clock import NEVER
 from features.arrays.key_index import grown
-from features.online.counters.loops import NEVER
 
 UNKNOWN = (1 << 31) - 1
 """Code of a user without any event; no user ever gets it."""

@@ -10,26 +10,32 @@ from data_contracts.array_file import ArrayFile, ArrayFormat, Arrays
 from data_contracts.errors import DataError
 from data_contracts.storage import atomic_folder
 from features.arrays.clock import day_name
-from features.snapshots.snapshot import Snapshot
+from features.log.catalogue import Catalogue
+from features.snapshots.snapshot import NamedSnapshot, Snapshot
 
 _FILE = "snapshot.safetensors"
-FORMAT = ArrayFormat("a snapshot", 2, "run `recsys backfill` again")
+_ITEMS, _VALUES = "items", "values/"
+FORMAT = ArrayFormat("a snapshot", 3, "run `recsys backfill` again")
 
 
-def save_snapshot(snapshot: Snapshot, folder: Path, inputs: str) -> None:
+def save_snapshot(snapshot: Snapshot, catalogue: Catalogue, folder: Path, inputs: str) -> None:
     """Write a snapshot into a folder named by its day.
 
     Args:
         snapshot: The snapshot.
+        catalogue: What its codes stand for.
         folder: The folder of all snapshots.
         inputs: Hash of what it depends on.
     """
-    head = {"inputs": inputs, "n_items": len(snapshot.repeat_rate), **snapshot_head(snapshot)}
+    head = {"inputs": inputs, **snapshot_head(snapshot)}
+    strings = {_ITEMS: catalogue.item_ids[: len(snapshot.repeat_rate)]}
+    for name, shares in snapshot.shares.items():
+        strings[f"{_VALUES}{name}"] = catalogue.values[name][: len(shares)]
     with atomic_folder(folder / day_name(snapshot.day)) as new:
-        FORMAT.write(new / _FILE, snapshot_arrays(snapshot), head)
+        FORMAT.write(new / _FILE, snapshot_arrays(snapshot), head, strings)
 
 
-def snapshot_at(folder: Path, day: int) -> Snapshot:
+def snapshot_at(folder: Path, day: int) -> NamedSnapshot:
     """Read the last snapshot that was taken at a day's midnight or before it.
 
     Args:
@@ -53,7 +59,7 @@ def snapshot_at(folder: Path, day: int) -> Snapshot:
     return load_snapshot(folder / due)
 
 
-def load_snapshot(folder: Path) -> Snapshot:
+def load_snapshot(folder: Path) -> NamedSnapshot:
     """Read one snapshot.
 
     Args:
@@ -66,7 +72,9 @@ def load_snapshot(folder: Path) -> Snapshot:
         DataError: It is damaged or of another format.
     """
     with FORMAT.reading(folder / _FILE) as file:
-        return snapshot_of(file, file.head["n_items"])
+        snapshot, item_ids = snapshot_of(file), file.strings(_ITEMS)
+        values = {name: file.strings(f"{_VALUES}{name}") for name in snapshot.shares}
+        return NamedSnapshot(snapshot, item_ids, values)
 
 
 def snapshot_inputs(folder: Path, day: int) -> str | None:
@@ -92,23 +100,23 @@ def snapshot_head(snapshot: Snapshot) -> dict[str, Any]:
     """Give what a snapshot has beside arrays, for the head of a file."""
     return {
         "snapshot_day": snapshot.day,
+        "snapshot_items": len(snapshot.repeat_rate),
         "rates": dict(snapshot.rates),
         "together": list(snapshot.together),
         "attributes": list(snapshot.shares),
     }
 
 
-def snapshot_of(file: ArrayFile, n_items: int) -> Snapshot:
+def snapshot_of(file: ArrayFile) -> Snapshot:
     """Put together a snapshot from `snapshot_arrays` and `snapshot_head`.
 
     Args:
         file: Has them, perhaps among others.
-        n_items: Size of the catalogue.
 
     Returns:
         The snapshot.
     """
-    head = file.head
+    head, n_items = file.head, file.head["snapshot_items"]
     return Snapshot(
         head["snapshot_day"],
         {how: _together(file, f"snapshot/together/{how}", n_items) for how in head["together"]},

@@ -1,12 +1,13 @@
 """Slow aggregates recomputed at a cadence: co-visitation, repeat rates, and priors of rates."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
 from features.arrays.compiled import compiled
+from features.arrays.key_index import MISSING
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,10 @@ class Snapshot:
             day.
         repeat_days: float32 [n_items], mean days between two takings by one user; NaN when no
             user took it twice.
-        shares: Share of all interactions each value of an attribute had, float64 [n_values].
+        shares: Share of all interactions each value of an attribute or tag had, float64 [n_values].
         rates: Overall rates that smoothed rates are drawn to, by name of the rate.
+
+    Items and values are those that the log had named by the midnight: codes beyond are missing.
     """
 
     day: int
@@ -33,8 +36,12 @@ class Snapshot:
     shares: Mapping[str, np.ndarray]
     rates: Mapping[str, float]
 
+    def within(self, item: np.ndarray) -> np.ndarray:
+        """Replace items that the log named after the midnight by `MISSING`."""
+        return np.where(item < len(self.repeat_rate), item, item.dtype.type(MISSING))
+
     def strength(
-        self, how: str, past: np.ndarray, item: np.ndarray, place: np.ndarray | None = None
+        self, how: str, past: np.ndarray, item: np.ndarray, slots: np.ndarray | None = None
     ) -> np.ndarray:
         """Co-visitation of candidates with the items of one history.
 
@@ -42,27 +49,21 @@ class Snapshot:
 
         Args:
             how: How items met: `session` or `user`.
-            past: int32 [k], the history; `MISSING` met nothing.
-            item: int32 [n], the candidates; `MISSING` met nothing.
-            place: What `places` gave for the candidates, when it is at hand.
+            past: int32 [k], the history, from `within`; `MISSING` met nothing.
+            item: int32 [n], the candidates, from `within`; `MISSING` met nothing.
+            slots: int32 [n_items + 1 or more] of -1, left so; a new array when absent.
 
         Returns:
             float32 [n, k] in the order of columns, 0 for pairs that never met.
         """
         together = self.together[how]
-        place = self.places(item) if place is None else place
+        # One slot more than there are items, so that an unknown candidate has its own.
+        place = np.full(len(self.repeat_rate) + 1, -1, np.int32) if slots is None else slots
+        place[item] = np.arange(len(item))
         strength = np.zeros((len(past), len(item)), np.float32)
         _meet(together.indptr, together.indices, together.data, past, item, place, strength)
+        place[item] = -1
         return strength.T
-
-    def places(self, item: np.ndarray) -> np.ndarray:
-        """Place of each item among candidates, int32 [n_items + 1]; -1 for others.
-
-        There is one place more than there are items, so that an unknown candidate has its own.
-        """
-        place = np.full(len(self.repeat_rate) + 1, -1, np.int32)
-        place[item] = np.arange(len(item))
-        return place
 
     def strengths(
         self, how: str, past: np.ndarray, item: np.ndarray, offsets: np.ndarray
@@ -71,8 +72,10 @@ class Snapshot:
 
         Args:
             how: How items met: `session` or `user`.
-            past: int32 [n_requests, k], the history of each request; `MISSING` met nothing.
-            item: int32 [n], the candidates, request by request; `MISSING` met nothing.
+            past: int32 [n_requests, k], the history of each request, from `within`; `MISSING` met
+                nothing.
+            item: int32 [n], the candidates, request by request, from `within`; `MISSING` met
+                nothing.
             offsets: int64 [n_requests + 1], where the candidates of each request begin.
 
         Returns:
@@ -83,6 +86,67 @@ class Snapshot:
         place = np.full(len(self.repeat_rate), -1, np.int32)
         # Copies: whatever the arrays are parts of, the loop is compiled for one form of them.
         return _meetings(*met, past.copy(), item.copy(), offsets, place).T
+
+
+@dataclass(frozen=True)
+class NamedSnapshot:
+    """A snapshot with what its codes stand for, so that it can be read by other codes.
+
+    Attributes:
+        snapshot: The snapshot.
+        item_ids: Identifier of each code of an item.
+        values: By column, the value of each code.
+    """
+
+    snapshot: Snapshot
+    item_ids: Sequence[str]
+    values: Mapping[str, Sequence[str]]
+
+    def coded(self, items: Mapping[str, int], values: Mapping[str, Mapping[str, int]]) -> Snapshot:
+        """Give the snapshot by other codes.
+
+        Args:
+            items: Code of each item; items without one are left out.
+            values: By column, the code of each value.
+
+        Returns:
+            The snapshot; it is the same one where the codes are.
+        """
+        item, own = _codes(self.item_ids, items), self.snapshot
+        shares = {
+            name: _moved(share, _codes(self.values[name], values[name]))
+            for name, share in own.shares.items()
+        }
+        if np.array_equal(item, np.arange(len(item))):
+            return replace(own, shares=shares)
+        return replace(
+            own,
+            together={how: _renumbered(met, item) for how, met in own.together.items()},
+            repeat_rate=_moved(own.repeat_rate, item),
+            repeat_days=_moved(own.repeat_days, item),
+            shares=shares,
+        )
+
+
+def _codes(names: Sequence[str], codes: Mapping[str, int]) -> np.ndarray:
+    return np.array([codes.get(name, MISSING) for name in names], np.int64)
+
+
+def _moved(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Bring values to other places, NaN where none comes to."""
+    moved = np.full(codes.max(initial=MISSING) + 1, np.nan, values.dtype)
+    moved[codes[codes >= 0]] = values[codes >= 0]
+    return moved
+
+
+def _renumbered(met: sparse.csr_array, codes: np.ndarray) -> sparse.csr_array:
+    pairs, count = met.tocoo(), int(codes.max(initial=MISSING)) + 1
+    row, column = codes[pairs.row], codes[pairs.col]
+    kept = (row >= 0) & (column >= 0)
+    there = (row[kept].astype(np.int32), column[kept].astype(np.int32))
+    moved = sparse.csr_array((pairs.data[kept], there), shape=(count, count))
+    moved.sort_indices()
+    return moved
 
 
 @compiled

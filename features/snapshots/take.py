@@ -1,14 +1,15 @@
 """Computation of a snapshot from the interactions of its window."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import sparse
 
 from features.arrays.clock import DAY
 from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING
-from features.log.events import SESSION, Events
+from features.arrays.look_up import look_up
+from features.log.catalogue import LoggedCatalogue
+from features.log.events import SESSION, Events, without_sessions
 from features.snapshots.co_visitation import SHRINK, co_visitation
 from features.snapshots.snapshot import Snapshot
 
@@ -16,7 +17,8 @@ from features.snapshots.snapshot import Snapshot
 def snapshot(
     events: Events,
     day: int,
-    attributes: Mapping[str, tuple[np.ndarray, int]],
+    catalogue: LoggedCatalogue,
+    columns: Sequence[str],
     n_items: int,
     neighbours: int,
     rates: Mapping[str, float],
@@ -26,27 +28,39 @@ def snapshot(
     Args:
         events: Interactions before `day`, in order of time.
         day: Day number of the snapshot.
-        attributes: Per attribute, the code of each item and the number of values.
-        n_items: Size of the catalogue.
+        catalogue: The versions of the items.
+        columns: Its columns whose values' shares are taken.
+        n_items: Items that the log had named by the day.
         neighbours: Co-visited items kept per item.
         rates: Overall rates as of the day.
 
     Returns:
         The snapshot.
     """
-    session = events.kinds.index(SESSION) if SESSION in events.kinds else MISSING
-    taken = events.take(np.flatnonzero((events.kind != session) & (events.item >= 0)))
+    taken = without_sessions(events)
+    taken = taken.take(np.flatnonzero(taken.item >= 0))
     together = {
         "session": co_visitation(taken.session, taken.item, n_items, neighbours),
         "user": co_visitation(taken.user, taken.item, n_items, neighbours),
     }
     rate, days = _repeats(taken, n_items)
-    shares = {}
-    for name, (codes, n_values) in attributes.items():
-        seen = codes[taken.item]
-        counts = np.bincount(seen[seen >= 0], minlength=n_values)
-        shares[name] = (counts + 1.0) / (len(seen) + max(n_values, 1))
+    version = catalogue.versions(taken.item, taken.known + 1)
+    shares = {name: _shares(catalogue, name, version, day) for name in columns}
     return Snapshot(day, together, rate, days, shares, dict(rates))
+
+
+def _shares(catalogue: LoggedCatalogue, name: str, version: np.ndarray, day: int) -> np.ndarray:
+    """Give each value's share of the interactions, one added to each and one for all others.
+
+    So a value that nobody has met yet changes no other's share.
+    """
+    count = catalogue.values_known_by(name, day * DAY)
+    if name in catalogue.lists:
+        _, seen = catalogue.lists[name].of_versions(version)
+    else:
+        seen = look_up(catalogue.attributes[name], version, MISSING)
+    counts = np.bincount(seen[seen >= 0], minlength=count)
+    return (counts + 1.0) / (len(version) + np.count_nonzero(counts) + 1)
 
 
 def _repeats(taken: Events, n_items: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +92,7 @@ def _takings(
     Args:
         pair: int64 [n], user and item as one number, ascending.
         day: int64 [n], ascending within a pair.
-        n_items: Size of the catalogue.
+        n_items: Items there are.
 
     Returns:
         Users, users of a second day, takings after a user's first, days between two takings in all;
@@ -104,15 +118,11 @@ def _takings(
 
 
 def empty_snapshot(
-    day: int, n_items: int, values: Mapping[str, int], rates: Mapping[str, float]
+    day: int,
+    catalogue: LoggedCatalogue,
+    columns: Sequence[str],
+    n_items: int,
+    rates: Mapping[str, float],
 ) -> Snapshot:
     """Snapshot before the first event: no co-visitation, every share alike."""
-    none = sparse.csr_array((n_items, n_items), dtype=np.float32)
-    return Snapshot(
-        day,
-        {"session": none, "user": none},
-        np.zeros(n_items, np.float32),
-        np.full(n_items, np.nan, np.float32),
-        {name: np.full(count, 1 / max(count, 1)) for name, count in values.items()},
-        dict(rates),
-    )
+    return snapshot(Events.none((SESSION,)), day, catalogue, columns, n_items, 1, rates)

@@ -62,7 +62,8 @@ def test_the_batch_executor_gives_the_values_of_the_page(tmp_path: Path) -> None
 def test_the_online_executor_gives_them_too(tmp_path: Path) -> None:
     log = world().open(tmp_path)
     first = min(event.time for event in world().events) // 86_400_000_000
-    online = OnlineFeatures.empty(log.catalogue, FEATURES, SETTINGS, KINDS, first)
+    items = log.catalogue.since_moment(0)
+    online = OnlineFeatures.empty(items, FEATURES, SETTINGS, KINDS, first, log.window)
     online.fold(incoming(world().events))
     for time, values in expected().items():
         rows = online.rows(("i0",), "u1", microseconds(time), {"score": np.zeros(1, np.float32)})

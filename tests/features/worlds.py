@@ -1,7 +1,8 @@
 """Small random logs that meet every edge: equal times, window edges, guests, unknown items."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from features.kinds.counts import FirstSeen, WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item import AttributeCode, AttributeNumber
 from features.kinds.slate import SlateDifference, SlateRank
-from features.log.catalogue import PRICE_BAND
+from features.log.item_columns import PRICE_BAND
 from features.log.log import Log, open_log
 from features.log.tables import LogTables
 from features.settings import FeatureSettings
@@ -33,8 +34,10 @@ KINDS = ("click", "purchase")
 START = datetime(2024, 2, 25, tzinfo=UTC)
 """Day 4 is the 29th of February."""
 FIRST = int(START.timestamp()) * 1_000_000
-WINDOW = 200 * DAY
-"""Attribution window beyond every event of these logs: all of them lie before the log's end."""
+WINDOW = 2 * DAY
+"""Attribution window."""
+LAST = FIRST + 150 * DAY
+"""When the last slate of a random world is shown, so that all events lie before the log's end."""
 SETTINGS = FeatureSettings(
     windows_days=(1, 7, 8, 30),
     timezone="Asia/Kathmandu",
@@ -68,15 +71,46 @@ MORE = (
 """Kinds and parameters that the default set does not have."""
 FEATURES = default_features(SETTINGS, KINDS, logged=True).with_more(MORE)
 
-CATEGORY = {"i0": "a", "i1": "a", "i2": "b", "i3": None, "i4": "c"}
-PRICE = {"i0": 1.0, "i1": 2.5, "i2": None, "i3": 10.0, "i4": 0.0}
-BAND = {"i0": "1 to 2", "i1": "2 to 4", "i2": None, "i3": "8 to 16", "i4": "0"}
+BANDS = {1.0: "1 to 2", 2.5: "2 to 4", None: None, 10.0: "8 to 16", 0.0: "0", 17.0: "16 to 32"}
 """The band of each price: from a power of two to the next."""
-WEIGHT = {"i0": 1.5, "i1": None, "i2": 0.0, "i3": 7.25, "i4": -1.0}
-TAGS = {"i0": ["x", "y"], "i1": ["y", "z", "y"], "i2": None, "i3": [], "i4": ["x"]}
-LISTED = {"i0": FIRST - 3 * DAY, "i1": FIRST + 2 * DAY, "i2": None, "i3": FIRST, "i4": None}
-UNKNOWN_ITEM = "gone"
-ITEM_IDS = (*CATEGORY, UNKNOWN_ITEM)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One version of an item; times are UTC microseconds, `late` is how long after it arrived."""
+
+    item: str
+    category: str | None = None
+    price: float | None = None
+    weight: float | None = None
+    tags: Sequence[str] | None = None
+    listed: int | None = None
+    updated: int | None = None
+    late: int | None = None
+    deleted: bool | None = None
+
+    @property
+    def since(self) -> float:
+        """When it came into force."""
+        return -math.inf if self.updated is None else self.updated
+
+    @property
+    def known(self) -> float:
+        """The last instant before anyone could know of it."""
+        return self.since + max(self.late or 0, 0) - 1
+
+
+ITEMS = (
+    Record("i0", "a", 1.0, 1.5, ["x", "y"], FIRST - 3 * DAY),
+    Record("i1", "a", 2.5, None, ["y", "z", "y"], FIRST + 2 * DAY),
+    Record("i2", "b", None, 0.0, None, None),
+    Record("i3", None, 10.0, 7.25, [], FIRST),
+    Record("i4", "c", 0.0, -1.0, ["x"], None),
+)
+"""Items that were always as they are."""
+UNKNOWN_ITEM, NEW_ITEM = "gone", "j0"
+"""An item without any record, and one whose records all have a time."""
+ITEM_IDS = (*(record.item for record in ITEMS), UNKNOWN_ITEM, NEW_ITEM)
 
 
 @dataclass(frozen=True)
@@ -90,6 +124,7 @@ class Event:
     session: str | None
     time: int
     late: int = 0
+    request: str | None = None
 
     @property
     def value(self) -> float | None:
@@ -116,6 +151,13 @@ class Request:
     time: int
     items: tuple[str, ...]
     score: Mapping[str, float] = field(default_factory=dict)
+    late: int = 0
+    session: str | None = None
+
+    @property
+    def known(self) -> int:
+        """The last instant before anyone could know that it was shown."""
+        return max(self.time, self.time + self.late - 1)
 
     @property
     def device(self) -> str | None:
@@ -135,9 +177,17 @@ class World:
 
     events: Sequence[Event]
     requests: Sequence[Request]
+    records: Sequence[Record] = ITEMS
 
-    def with_more(self, events: Sequence[Event], requests: Sequence[Request] = ()) -> "World":
-        return replace(self, events=[*self.events, *events], requests=[*self.requests, *requests])
+    def with_more(
+        self,
+        events: Sequence[Event],
+        requests: Sequence[Request] = (),
+        records: Sequence[Record] = (),
+    ) -> "World":
+        return World(
+            [*self.events, *events], [*self.requests, *requests], [*self.records, *records]
+        )
 
     def open(self, folder: Path, settings: FeatureSettings = SETTINGS) -> Log:
         return open_log(self.tables(), settings.late_days, WINDOW, folder / "log")
@@ -145,7 +195,7 @@ class World:
     def tables(self, columns: Sequence[str] | None = None) -> LogTables:
         """Give the tables; features read all the columns of `FEATURES` unless told."""
         return LogTables(
-            items_table(),
+            items_table(self.records),
             impressions_table(self.requests),
             interactions_table(self.events),
             FEATURES.item_columns if columns is None else columns,
@@ -170,18 +220,27 @@ def moment(time: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)
 
 
-def items_table() -> pl.LazyFrame:
+def maybe_moment(time: int | None) -> datetime | None:
+    return None if time is None else moment(time)
+
+
+def items_table(records: Sequence[Record] = ITEMS) -> pl.LazyFrame:
     rows = [
         {
-            Items.item_id.name: item,
-            Items.title.name: item,
-            Items.category.name: CATEGORY[item],
-            Items.price.name: PRICE[item],
-            Items.tags.name: TAGS[item],
-            "weight": WEIGHT[item],
-            Items.listed_at.name: None if (listed := LISTED[item]) is None else moment(listed),
+            Items.item_id.name: each.item,
+            Items.title.name: each.item,
+            Items.category.name: each.category,
+            Items.price.name: each.price,
+            Items.tags.name: each.tags,
+            "weight": each.weight,
+            Items.listed_at.name: maybe_moment(each.listed),
+            Items.updated_at.name: maybe_moment(each.updated),
+            Items.ingested_at.name: maybe_moment(
+                None if each.updated is None or each.late is None else each.updated + each.late
+            ),
+            Items.deleted.name: each.deleted,
         }
-        for item in CATEGORY
+        for each in records
     ]
     return pl.LazyFrame(rows, schema={**Items.create_empty().schema, "weight": pl.Float64})
 
@@ -194,6 +253,7 @@ def interactions_table(events: Sequence[Event]) -> pl.LazyFrame:
             Interactions.user_id.name: event.user,
             Interactions.item_id.name: event.item,
             Interactions.session_id.name: event.session,
+            Interactions.request_id.name: event.request,
             Interactions.value.name: event.value,
             Interactions.timestamp.name: moment(event.time),
             Interactions.ingested_at.name: moment(event.ingested) if event.late else None,
@@ -209,8 +269,12 @@ def impressions_table(requests: Sequence[Request]) -> pl.LazyFrame:
             Impressions.request_id.name: request.request_id,
             Impressions.item_id.name: item,
             Impressions.user_id.name: request.user,
+            Impressions.session_id.name: request.session,
             Impressions.position.name: position,
             Impressions.timestamp.name: moment(request.time),
+            Impressions.ingested_at.name: moment(request.time + request.late)
+            if request.late
+            else None,
             Impressions.context.name: request.context(item),
         }
         for request in requests
@@ -266,8 +330,28 @@ EVENTS = st.builds(
     st.sampled_from((None, "s0", "s1")),
     TIMES,
     LATE,
+    st.sampled_from((None, None, "r0", "r1", "never shown")),
 )
 _SLATES = st.lists(st.sampled_from(ITEM_IDS), min_size=1, max_size=5, unique=True).map(tuple)
+
+
+RECORDS = st.lists(
+    st.builds(
+        Record,
+        st.sampled_from((*ITEM_IDS[:3], NEW_ITEM)),
+        st.sampled_from((None, "a", "b", "0 new")),
+        st.sampled_from(tuple(BANDS)),
+        st.sampled_from((None, 0.0, 2.0)),
+        st.sampled_from((None, (), ("x",), ("w", "y"))),
+        st.sampled_from((None, FIRST, FIRST + 8 * DAY)),
+        TIMES,
+        st.sampled_from((None, 0, 1, HOUR, 2 * DAY, -HOUR, 40 * DAY)),
+        st.sampled_from((None, None, False, True)),
+    ),
+    max_size=8,
+    unique_by=lambda each: (each.item, each.updated, each.late),
+)
+"""Versions of some of the items, some of which are known late or never in force."""
 
 
 @st.composite
@@ -275,12 +359,38 @@ def requests(draw: st.DrawFn, prefix: str, max_size: int = 6) -> list[Request]:
     """Draw requests, some by a user without any event."""
     users = st.sampled_from((None, "u0", "u1", "new"))
     scores = st.dictionaries(st.sampled_from(ITEM_IDS), st.sampled_from((0.5, 2.0)), max_size=2)
-    slates = draw(st.lists(st.tuples(users, TIMES, _SLATES, scores), min_size=1, max_size=max_size))
+    sessions = st.sampled_from((None, "s0", "s1"))
+    several = st.tuples(users, TIMES, _SLATES, scores, LATE, sessions)
+    slates = draw(st.lists(several, min_size=1, max_size=max_size))
     return [Request(f"{prefix}{place}", *slate) for place, slate in enumerate(slates)]
 
 
 @st.composite
+def answers(draw: st.DrawFn, shown: Sequence[Request]) -> Event:
+    """Draw an interaction with an item that was shown, at the edges of the attribution window."""
+    request = draw(st.sampled_from(shown))
+    time = request.time + draw(st.sampled_from(_DELAYS))
+    user = draw(st.sampled_from((request.user, request.user, None, "u2")))
+    kind, item = draw(st.sampled_from(KINDS)), draw(st.sampled_from(request.items))
+    session = draw(st.sampled_from((request.session, None, "s1")))
+    late = draw(st.sampled_from((0, 0, 1, HOUR, WINDOW - 1, WINDOW, WINDOW + 1)))
+    named = draw(st.sampled_from((None, None, request.request_id)))
+    # Only copies share an identifier, and not all of them name the request or the session.
+    number = draw(st.integers(0, 2))
+    return Event(
+        f"{kind} {user} {item} answer {number}", kind, user, item, session, time, late, named
+    )
+
+
+_DELAYS = (-1, 0, 0, 1, 1, HOUR, DAY, WINDOW - 1, WINDOW, WINDOW + 1)
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Draw a log of at least one event and one request."""
+    """Draw a log of at least one event and two requests."""
     first = Event("e00", "click", "u0", "i0", None, draw(TIMES))
-    return World([first, *draw(st.lists(EVENTS, max_size=40))], draw(requests("r")))
+    events, records = draw(st.lists(EVENTS, max_size=40)), draw(RECORDS)
+    shown = draw(requests("r"))
+    events += draw(st.lists(answers(shown), max_size=15))
+    last = Request("r last", None, LAST, ("i0",))
+    return World([first, *events], [*shown, last], [*ITEMS, *records])

@@ -1,48 +1,75 @@
 """Preparation of a day's events for a counter: keys, values, and the split of late events."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from features.arrays.clock import DAY, HOUR, window_end
 from features.arrays.key_index import MISSING
+from features.arrays.look_up import look_up
 from features.batch.counters.counter import Counter
 from features.batch.counters.tiles import DayEvents, LateEvents, Tile
 from features.counter_spec import EVER, ITEM, USER
 from features.log.catalogue import Catalogue
 from features.log.events import FIXED_POINT, Events
-from features.reader import attribute_of, pair_codes
+from features.reader import pair_codes
 
 
-def counter_events(counter: Counter, events: Events, catalogue: Catalogue) -> DayEvents:
+@dataclass(frozen=True)
+class VersionedEvents:
+    """Events with the version of each one's item by which they are counted.
+
+    Attributes:
+        events: The events.
+        version: int32 [n_events], the one known when the event became known, or, of an attributed
+            event, when its impression did; `MISSING` for an item that was unknown then.
+    """
+
+    events: Events
+    version: np.ndarray
+
+    @classmethod
+    def of(cls, events: Events, catalogue: Catalogue) -> "VersionedEvents":
+        """Find the versions of some events' items."""
+        return cls(events, catalogue.versions(events.item, events.versioned + 1))
+
+    def of_kind(self, kind: str) -> "VersionedEvents":
+        """Keep the events of one kind."""
+        kinds = self.events.kinds
+        places = np.flatnonzero(self.events.kind == (kinds.index(kind) if kind in kinds else -1))
+        return VersionedEvents(self.events.take(places), self.version[places])
+
+
+def counter_events(counter: Counter, known: VersionedEvents, catalogue: Catalogue) -> DayEvents:
     """Sort the events of a counter's kind that became known on a day, by key and moment."""
-    spec = counter.spec
-    codes = _event_codes(spec.key, events, catalogue)
-    known = codes != MISSING
+    spec, events = counter.spec, known.events
+    codes = _event_codes(spec.key, known, catalogue)
+    counted = codes != MISSING
     values = np.ones(len(events), np.int64)
     if spec.measure == "value":
         values = events.value
     elif spec.measure != "events":
-        price = np.append(catalogue.log_price, np.nan)[events.item]
-        known &= ~np.isnan(price)
+        price = look_up(catalogue.log_price, known.version, np.nan)
+        counted &= ~np.isnan(price)
         if spec.measure == "log_price":
             values = np.round(np.nan_to_num(price) * FIXED_POINT).astype(np.int64)
-    if known.all():
+    if counted.all():
         return sort_day_events(counter, codes, events.known, events.time, values)
-    return sort_day_events(
-        counter, codes[known], events.known[known], events.time[known], values[known]
-    )
+    arrays = (codes, events.known, events.time, values)
+    return sort_day_events(counter, *(array[counted] for array in arrays))
 
 
-def _event_codes(key: tuple[str, ...], events: Events, catalogue: Catalogue) -> np.ndarray:
-    parts = [_part(name, events, catalogue) for name in key]
+def _event_codes(key: tuple[str, ...], known: VersionedEvents, catalogue: Catalogue) -> np.ndarray:
+    parts = [_part(name, known, catalogue) for name in key]
     return pair_codes(parts[0], parts[1]) if len(parts) > 1 else parts[0].astype(np.int64)
 
 
-def _part(name: str, events: Events, catalogue: Catalogue) -> np.ndarray:
+def _part(name: str, known: VersionedEvents, catalogue: Catalogue) -> np.ndarray:
     if name == USER:
-        return events.user
+        return known.events.user
     if name == ITEM:
-        return events.item
-    return attribute_of(catalogue, name, events.item)
+        return known.events.item
+    return look_up(catalogue.attributes[name], known.version, MISSING)
 
 
 def sort_day_events(

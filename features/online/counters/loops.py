@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from features.arrays.clock import DAY
+from features.arrays.clock import DAY, NEVER
 from features.arrays.compiled import compiled
 from features.arrays.key_index import MISSING
 from features.counter_spec import Measure
 
-NEVER = 1 << 62
-"""Stands for no event: as time of the first one, and negative as that of the last one."""
 MEASURES: tuple[Measure, ...] = ("events", "log_price", "priced", "value")
 PRICED = MEASURES.index("priced")
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.arrays.clock import DAY, window_start
+from features.arrays.clock import DAY, NEVER, window_start
 from features.arrays.key_index import grown
 from features.counter_spec import EVER, USER, CounterSpec, Measure
 from features.online.counters.keys import HashedKeys, PlainKeys
-from features.online.counters.loops import MEASURES, NEVER, START, count, count_one, read_rows
+from features.online.counters.loops import MEASURES, START, count, count_one, read_rows
 from features.online.counters.tiles import Tiles, tiles_of
 
 _ALWAYS = -NEVER
@@ -26,15 +26,17 @@ class CountedEvents:
 
     Attributes:
         time: int64 [n], UTC microseconds.
+        version: int32 [n], version of each one's item when it became known; `MISSING` without one.
         amounts: int64 [n_measures, n], what each adds by place in `MEASURES`; `priced` is 0 or 1.
     """
 
     time: np.ndarray
+    version: np.ndarray
     amounts: np.ndarray
 
     def take(self, places: np.ndarray) -> "CountedEvents":
         """Keep some events."""
-        return CountedEvents(self.time[places], self.amounts[:, places])
+        return CountedEvents(self.time[places], self.version[places], self.amounts[:, places])
 
 
 @dataclass(frozen=True)

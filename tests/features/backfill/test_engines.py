@@ -16,8 +16,8 @@ from features.backfill.snapshots import SnapshotStore
 from features.batch.counters import tile_files
 from features.feature_set import FeatureSet
 from features.kinds.base import Feature
+from features.log import arrivals as log_opening
 from features.log import log as log_days
-from features.log import prepare as log_opening
 from features.snapshots.snapshot import Snapshot
 from tests.features.backfill.test_run import assert_same_files
 from tests.features.worlds import FEATURES, FIRST, SETTINGS, SHOP

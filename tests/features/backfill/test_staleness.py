@@ -4,18 +4,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
+from data_contracts.items import Items
 from features.arrays.clock import DAY
 from features.backfill import run as backfill_module
 from features.backfill.days import ROWS
 from features.backfill.rows import feature_columns
-from features.backfill.run import BackfillReport, Scope, backfill
+from features.backfill.run import STATE, BackfillReport, Scope, backfill
+from features.batch.state_files import load_state
 from features.feature_set import FeatureSet
 from features.kinds.counts import WindowCount
 from features.settings import FeatureSettings
+from tests.features import worlds
 from tests.features.backfill.test_run import assert_same_files
-from tests.features.worlds import BY_DAY, FEATURES, FIRST, SETTINGS, SHOP, Event, World
+from tests.features.worlds import (
+    BY_DAY,
+    FEATURES,
+    FIRST,
+    SETTINGS,
+    SHOP,
+    Event,
+    Record,
+    World,
+    items_table,
+)
 
 FIRST_DAY = FIRST // DAY
 FEW = FeatureSet(FEATURES.features[:6])
@@ -97,6 +112,50 @@ def test_an_event_redoes_the_days_from_its_arrival_on(tmp_path: Path, late: int)
     _is_as_from_nothing(tmp_path / "f", world)
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        Record("i1", "b", 7.0, updated=FIRST + 4 * DAY),
+        Record("new", "d", 7.0, updated=FIRST + 2 * DAY, late=2 * DAY),
+        Record("i4", deleted=True, updated=FIRST + 4 * DAY),
+    ],
+)
+def test_a_version_of_an_item_redoes_the_days_from_when_it_is_known_on(
+    tmp_path: Path, record: Record
+) -> None:
+    _run(tmp_path / "f")
+    world = SHOP.with_more([], records=[record])
+    report, told = _run(tmp_path / "f", world)
+    assert report.days == sum(day >= 4 for day in BY_DAY)
+    assert len(told) == 1
+    assert "whose known events or items changed" in told[0]
+    _is_as_from_nothing(tmp_path / "f", world)
+
+
+def test_a_version_that_is_known_after_the_log_redoes_nothing(tmp_path: Path) -> None:
+    _run(tmp_path / "f")
+    later = Record("i1", "b", 7.0, updated=FIRST + 400 * DAY)
+    report, told = _run(tmp_path / "f", SHOP.with_more([], records=[later]))
+    assert (report.days, told) == (0, [])
+    catalogue = load_state(tmp_path / "f" / STATE, FEATURES)[1]
+    assert catalogue.versions(np.array([1]), np.array([FIRST + 401 * DAY])) >= 0
+
+
+def test_what_no_feature_reads_of_an_item_redoes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run(tmp_path / "f")
+    titled = items_table().with_columns(pl.lit("another title").alias(Items.title.name))
+    monkeypatch.setattr(worlds, "items_table", lambda _: titled)
+    assert _run(tmp_path / "f")[1] == []
+
+
+def test_the_order_of_the_rows_of_the_items_is_nothing(tmp_path: Path) -> None:
+    _run(tmp_path / "f")
+    turned = replace(SHOP, records=SHOP.records[::-1])
+    assert _run(tmp_path / "f", turned)[1] == []
+
+
 def test_a_log_that_grows_leaves_what_is_there(tmp_path: Path) -> None:
     young = World(
         [event for event in SHOP.events if event.time < FIRST + 9 * DAY],
@@ -112,7 +171,9 @@ def test_a_log_that_grows_leaves_what_is_there(tmp_path: Path) -> None:
 def test_other_settings_redo_everything(tmp_path: Path) -> None:
     _run(tmp_path / "f")
     _, told = _run(tmp_path / "f", settings=SETTINGS.model_copy(update={"history": 3}))
-    assert told == [f"{len(BY_DAY)} days computed from other items or settings of the features"]
+    assert told == [
+        f"{len(BY_DAY)} days computed from other settings of the features, or other items"
+    ]
 
 
 def test_days_that_are_gone_lose_their_file(tmp_path: Path) -> None:

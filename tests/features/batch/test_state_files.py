@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from scipy import sparse
 
 from data_contracts.errors import BundleError
+from features.arrays.clock import DAY
 from features.batch.state_files import FORMAT, STATE_FILE, load_state, save_state, state_inputs
 from features.defaults import default_features
 from features.feature_set import FeatureSet
@@ -47,7 +48,7 @@ def test_a_state_comes_back_from_disk_as_it_was(world: World) -> None:
         save_state(state, log.catalogue, log.user_ids, Path(name) / "state")
         loaded, catalogue, users = load_state(Path(name) / "state", FEATURES)
     _assert_same(state, loaded)
-    _assert_same(log.catalogue, catalogue)
+    _assert_same(log.catalogue.since_moment(log.end_day * DAY - log.window), catalogue)
     assert users == log.user_ids.to_list()
 
 
@@ -86,7 +87,8 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, content: bytes | None)
         "recent/user",
         "snapshot/repeat_rate",
         "catalogue/log_price",
-        "items",
+        "catalogue/items",
+        "catalogue/known",
         "users",
         "catalogue/values/category",
     ],

@@ -15,6 +15,7 @@ from tests.features.worlds import (
     FIRST,
     SETTINGS,
     SHOP,
+    WINDOW,
     Event,
     Request,
     World,
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _play(folder: Path, compared: ReplayScope = EVERY_DAY, world: World = SHOP) -> ParityReport:
-    return replay(world.tables(), FEATURES, SETTINGS, folder, compared)
+    return replay(world.tables(), FEATURES, SETTINGS, folder, WINDOW, compared)
 
 
 def test_the_shop_is_equal_to_the_bit(folder: Path) -> None:

@@ -110,6 +110,21 @@ def test_a_constant_is_named_but_not_a_rare_value(tmp_path: Path) -> None:
     assert columns["given_a"].worst is None
 
 
+@pytest.mark.parametrize("later", [0.5, 1.5])
+def test_a_rate_above_1_in_any_period_fails(report: QualityReport, later: float) -> None:
+    a, b = report.columns
+    period = a.periods[0].model_copy(update={"high": later})
+    rate = a.model_copy(update={"is_rate": True, "high": 1.0, "periods": (period,)})
+    found = report.model_copy(update={"columns": (b, rate)})
+    report.require_rates()
+    if later <= 1:
+        found.require_rates()
+        return
+    assert rate.fault == "above 1"
+    with pytest.raises(DataError, match=r"given_a 1\.50"):
+        found.require_rates()
+
+
 def test_no_row_of_the_training_window_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, END + timedelta(days=1), [1.0], [1.0])
     with pytest.raises(DataError, match="training window"):

@@ -15,6 +15,7 @@ from features.kinds.columns import kinds, parameters
 from features.kinds.counts import Trend, WindowCount
 from features.kinds.item import Price
 from features.kinds.slate import SlatePercentile
+from features.log.events import attributed
 from features.settings import FeatureSettings
 from tests.features.worlds import FEATURES, KINDS
 
@@ -50,7 +51,8 @@ def test_every_feature_says_all_of_itself() -> None:
         told = feature.describe()
         assert all((told.meaning, told.unit, told.missing, told.window, told.dtype)), feature
         assert bool(told.sources) or told.window == "none"
-        assert set(told.sources) >= {spec.kind for spec in feature.needs()}
+        sources = {*told.sources, *map(attributed, told.sources)}
+        assert sources >= {spec.kind for spec in feature.needs()}
 
 
 def test_the_default_set_spelt_out_is_the_default_set() -> None:

@@ -14,13 +14,12 @@ from features.arrays.clock import DAY
 from features.batch.counters.counter import Counter
 from features.batch.history import RecentHistory
 from features.batch.state import FeatureState
-from features.log.events import Events
+from features.log.events import Events, in_order_of_arrival
 from features.log.log import Log
-from features.log.requests import impression_events
-from features.log.tables import read_requests
+from features.log.requests import read_impressions
 from features.online.executor import OnlineFeatures
 from features.snapshots.files import snapshot_at
-from tests.features.online.replay import Replay, by_arrival, empty, incoming
+from tests.features.online.replay import Replay, by_arrival, by_time, empty, incoming, shown
 from tests.features.worlds import FEATURES, KINDS, SETTINGS, World, worlds
 
 SNAPSHOTS = "snapshots"
@@ -53,19 +52,19 @@ _SETTINGS = settings(
 def test_it_gives_the_values_of_the_batch(world: World, sizes: "cycle[int]") -> None:
     with tempfile.TemporaryDirectory() as name:
         log, wanted = _batch(world, Path(name))
-        online = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
+        online = empty(world, log, partial(snapshot_at, Path(name) / SNAPSHOTS))
         replay = Replay(world, sizes)
         for request in replay.requests:
             _assert_equal(replay.ask(online, request), wanted[request.request_id])
         replay.finish(online)
         online.advance(log.end_day * DAY)
     assert online.counts.duplicates == log.set_aside.duplicates
-    assert online.counts.late == log.set_aside.late
-    assert online.counts.ahead == log.set_aside.ahead
+    aside = log.set_aside
+    assert online.counts.late + online.counts.ahead == aside.late + aside.ahead + aside.shown_late
     assert online.counts.ignored == sum(event.kind not in KINDS for event in world.events)
-    assert online.counts.shown == sum(len(request.items) for request in world.requests)
-    dropped = online.counts.duplicates + online.counts.late + online.counts.ahead
-    left_out = dropped + online.counts.ignored
+    shown = sum(len(request.items) for request in world.requests)
+    assert online.counts.shown + aside.shown_late == shown
+    left_out = aside.duplicates + aside.late + aside.ahead + online.counts.ignored
     assert online.counts.counted + left_out == len(world.events)
 
 
@@ -77,19 +76,15 @@ def test_saved_and_loaded_it_goes_on_the_same(
     at = data.draw(st.integers(0, len(world.requests) - 1))
     with tempfile.TemporaryDirectory() as name:
         log, wanted = _batch(world, Path(name))
-        online = empty(log, partial(snapshot_at, Path(name) / SNAPSHOTS))
+        online = empty(world, log, partial(snapshot_at, Path(name) / SNAPSHOTS))
         replay = Replay(world, sizes)
         for place, request in enumerate(replay.requests):
             if place == at:
                 online.save(Path(name) / "online")
+                source = partial(snapshot_at, Path(name) / SNAPSHOTS)
+                last = source(online.snapshot.day)
                 online = OnlineFeatures.load(
-                    Path(name) / "online",
-                    log.catalogue,
-                    FEATURES,
-                    SETTINGS,
-                    KINDS,
-                    online.snapshot,
-                    partial(snapshot_at, Path(name) / SNAPSHOTS),
+                    Path(name) / "online", FEATURES, SETTINGS, KINDS, last, source
                 )
             _assert_equal(replay.ask(online, request), wanted[request.request_id])
 
@@ -110,21 +105,26 @@ def test_from_a_midnight_of_the_batch_it_goes_on_the_same(
 
 def _hydrated(world: World, log: Log, day: int, folder: Path) -> OnlineFeatures:
     """Give the online executor as it begins with the batch's state at a midnight."""
-    first = snapshot_at(folder, log.first_day)
+    first = snapshot_at(folder, log.first_day).snapshot
     counters = {spec.name: Counter(spec, first.day) for spec in FEATURES.counters}
-    nothing = Events.none(log.interactions.kinds)
+    nothing = Events.none(log.event_kinds)
     recent = RecentHistory(SETTINGS.history, SETTINGS.forget_days, nothing)
-    state = FeatureState(first.day, counters, recent, lambda: first)
-    asked = read_requests(log.impressions, log.item_ids, log.user_ids)
-    shown = impression_events(asked.rows)
+    state = FeatureState(first.day, counters, recent, log.window, lambda: first)
+    on_time = read_impressions(log.impressions, log.item_ids, log.user_ids, log.late_days)
+    impressions = in_order_of_arrival([on_time, log.late_shown])
     while state.day < day:
         midnight = state.day * DAY
         events = log.interactions.between(midnight, midnight + DAY)
-        today = state.day_events(log.catalogue, events, shown.between(midnight, midnight + DAY))
+        of_day = impressions.between(midnight, midnight + DAY)
+        today = state.day_events(log.catalogue, events, of_day)
         state.advance(today, events)
-    state.snapshot = snapshot_at(folder, day)
+    state.snapshot = snapshot_at(folder, day).snapshot
     users = log.user_ids.to_list()
     source = partial(snapshot_at, folder)
-    online = OnlineFeatures.hydrate(state, log.catalogue, users, FEATURES, SETTINGS, source)
-    online.mark_seen(incoming([event for event in by_arrival(world) if event.known < day * DAY]))
+    items = log.catalogue.since_moment(day * DAY - log.window)
+    online = OnlineFeatures.hydrate(state, items, users, FEATURES, SETTINGS, source)
+    online.mark_seen(
+        incoming([event for event in by_arrival(world) if event.known < day * DAY]),
+        [shown(each) for each in by_time(world) if each.known < day * DAY],
+    )
     return online

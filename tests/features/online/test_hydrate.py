@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from data_contracts.events import Impressions
 from features.arrays.clock import DAY, HOUR
 from features.batch.state_files import load_state, save_state
+from features.online.events import ShownItems
 from features.online.executor import OnlineFeatures
 from tests.features.online.replay import incoming
 from tests.features.worlds import FEATURES, ITEM_IDS, SETTINGS, SHOP, Event, Request, World, worlds
@@ -97,8 +98,7 @@ def test_a_request_of_the_far_future_leaves_no_impressions(tmp_path: Path) -> No
     online = _served(SHOP, tmp_path, HOUR)
     now = online.clock
     for time, shown in ((now + DAY, 1), (now + DAY + 1, 0)):
-        rows = online.rows(["i0", "i1"], "u0", time, {})
-        online.fold_shown(rows, "u0", now=now)
+        online.fold_shown(ShownItems("r", ["i0", "i1"], "u0", None, time), now=now)
         assert len(online.state.pending.shown) == 1
         assert online.counts.ahead == 2 * (1 - shown)
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from features.batch.state_files import load_state, save_state
+from features.online.events import ShownItems
 from features.online.executor import OnlineFeatures
 from tests.features.online.replay import incoming
-from tests.features.worlds import FEATURES, SETTINGS, SHOP
+from tests.features.worlds import FEATURES, SETTINGS, SHOP, items_table
 
 
 @pytest.fixture
@@ -46,7 +47,9 @@ def test_no_call_of_another_thread_reaches_the_state(
     calls = (
         lambda: online.fold(incoming([])),
         lambda: online.mark_seen(incoming([])),
-        lambda: online.fold_shown(rows, "u0"),
+        lambda: online.fold_shown(ShownItems("r", ["i0"], "u0", None, clock)),
+        lambda: online.fold_items(items_table().collect()),
+        lambda: online.catalogue,
         lambda: online.advance(clock + 1),
         lambda: online.rows(["i0"], "u0", clock, {}),
         lambda: online.read(rows),

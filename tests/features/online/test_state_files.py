@@ -8,6 +8,7 @@ import pytest
 from data_contracts.errors import BundleError
 from features.defaults import default_features
 from features.feature_set import FeatureSet
+from features.log.events import event_kinds
 from features.log.log import Log
 from features.online.state_files import FORMAT, STATE_FILE, load_state
 from tests.features.online.replay import empty
@@ -21,13 +22,13 @@ def log(tmp_path: Path) -> Log:
 
 @pytest.fixture
 def folder(log: Log, tmp_path: Path) -> Path:
-    empty(log, lambda _: None).save(tmp_path / "state")
+    empty(SHOP, log, lambda _: None).save(tmp_path / "state")
     return tmp_path / "state"
 
 
 def _refusal(folder: Path, log: Log, features: FeatureSet = FEATURES) -> str:
     with pytest.raises(BundleError) as refused:
-        load_state(folder, features.counters, log.catalogue, (*KINDS, "session"))
+        load_state(folder, features.counters, event_kinds(KINDS))
     assert "fold the events since again" in refused.value.action
     return refused.value.found
 
@@ -46,7 +47,14 @@ def test_each_array_and_each_part_of_the_head_is_missed(folder: Path, log: Log) 
     for name in head.keys() - {"format"}:
         FORMAT.write(folder / STATE_FILE, arrays, {k: v for k, v in head.items() if k != name})
         assert name in _refusal(folder, log)
-    for name in ("history/time", "ids/days", "shown/item", "tables/0/totals", "users/id"):
+    for name in (
+        "history/time",
+        "ids/days",
+        "shown/item",
+        "tables/0/totals",
+        "users/id",
+        "attribution/young/led",
+    ):
         FORMAT.write(folder / STATE_FILE, {k: v for k, v in arrays.items() if k != name}, head)
         assert name.rpartition("/")[2] in _refusal(folder, log)
 

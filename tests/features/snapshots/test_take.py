@@ -8,8 +8,10 @@ from scipy import sparse
 
 from features.log.events import SESSION, Events
 from features.snapshots.co_visitation import co_visitation
-from features.snapshots.snapshot import Snapshot
+from features.snapshots.snapshot import NamedSnapshot, Snapshot
 from features.snapshots.take import empty_snapshot, snapshot
+from tests.features.log.test_catalogue import catalogue_of
+from tests.features.worlds import Record, items_table
 
 N_ITEMS = 6
 PAIRS = st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, N_ITEMS - 1)), max_size=40)
@@ -83,8 +85,8 @@ def test_strength_looks_every_pair_up(
     pairs: list[tuple[int, int]], past: list[int], item: list[int]
 ) -> None:
     dense = _met(pairs, 3)
-    none = empty_snapshot(0, N_ITEMS, {}, {})
-    met = Snapshot(0, {"user": sparse.csr_array(dense)}, none.repeat_rate, none.repeat_days, {}, {})
+    rates = np.zeros(N_ITEMS, np.float32)
+    met = Snapshot(0, {"user": sparse.csr_array(dense)}, rates, rates, {}, {})
     found = met.strength("user", np.array(past, np.int32), np.array(item, np.int32))
     twice = np.tile(np.array(past, np.int32).reshape(1, -1), (2, 1))
     offsets = np.array([0, len(item), 2 * len(item)])
@@ -116,26 +118,46 @@ def test_a_snapshot_counts_repeats_by_day_and_shares_by_event() -> None:
             (6 * day, 1, 2, 5),
         ]
     )
-    codes = np.array([0, 1, -1])
-    taken = snapshot(events, 7, {"category": (codes, 3)}, 3, 5, {"a/b": 0.5})
+    records = [Record("i0", "a"), Record("i1", "b"), Record("i2"), Record("i3", "c")]
+    items = catalogue_of(items_table(records).collect(), "category")
+    taken = snapshot(events, 7, items, ["category"], 3, 5, {"a/b": 0.5})
     prior = 1 / 3
     expected = [(1 + 5 * prior) / (2 + 5), (0 + 5 * prior) / 5, (0 + 5 * prior) / (1 + 5)]
     np.testing.assert_allclose(taken.repeat_rate, expected, rtol=1e-6)
     np.testing.assert_array_equal(taken.repeat_days, [(2 + 4) / 2, np.nan, np.nan])
-    np.testing.assert_allclose(taken.shares["category"], np.array([5 + 1, 1 + 1, 1]) / (7 + 3))
+    # Two categories were met; that there is a third one changes nothing.
+    np.testing.assert_allclose(taken.shares["category"], np.array([5 + 1, 1 + 1, 1]) / (7 + 2 + 1))
     assert taken.rates == {"a/b": 0.5}
     assert taken.day == 7
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 3])
-def test_a_snapshot_of_no_events_is_the_empty_one_but_for_its_day(n_items: int) -> None:
-    nothing = Events.none(("click", SESSION))
-    codes = np.full(n_items, -1, np.int32)
-    taken = snapshot(nothing, 4, {"category": (codes, 2)}, n_items, 5, {})
-    empty = empty_snapshot(4, n_items, {"category": 2}, {})
-    for how, together in empty.together.items():
-        assert taken.together[how].shape == together.shape
-        assert taken.together[how].nnz == 0
-    np.testing.assert_array_equal(taken.repeat_rate, empty.repeat_rate)
-    np.testing.assert_array_equal(taken.repeat_days, empty.repeat_days)
-    np.testing.assert_array_equal(taken.shares["category"], empty.shares["category"])
+def test_a_snapshot_of_no_events_has_no_meetings_and_every_share_alike(n_items: int) -> None:
+    items = catalogue_of(items_table([Record("i0", "a"), Record("i1", "b")]).collect(), "category")
+    empty = empty_snapshot(4, items, ["category"], n_items, {})
+    for together in empty.together.values():
+        assert together.shape == (n_items, n_items)
+        assert together.nnz == 0
+    np.testing.assert_array_equal(empty.repeat_rate, np.zeros(n_items))
+    assert np.isnan(empty.repeat_days).all()
+    np.testing.assert_array_equal(empty.shares["category"], [1, 1])
+
+
+def test_a_snapshot_is_the_same_by_other_codes() -> None:
+    rng = np.random.default_rng(5)
+    pairs = list(zip(rng.integers(0, 4, 60), rng.integers(0, N_ITEMS, 60), strict=True))
+    met = sparse.csr_array(_met(pairs, 3))
+    rate, days = rng.random((2, N_ITEMS)).astype(np.float32)
+    shares = {"category": np.array([0.5, 0.25])}
+    own = Snapshot(3, {"user": met}, rate, days, shares, {})
+    named = NamedSnapshot(own, [f"i{n}" for n in range(N_ITEMS)], {"category": ["a", "b"]})
+    codes = {f"i{n}": int(code) for n, code in enumerate(rng.permutation(N_ITEMS + 3)[:N_ITEMS])}
+    moved = named.coded(codes, {"category": {"b": 0, "a": 2}})
+    place = np.array([codes[name] for name in named.item_ids])
+    np.testing.assert_array_equal(moved.repeat_rate[place], rate)
+    np.testing.assert_array_equal(moved.repeat_days[place], days)
+    dense = moved.together["user"].toarray()
+    np.testing.assert_array_equal(dense[np.ix_(place, place)], met.toarray())
+    np.testing.assert_array_equal(moved.shares["category"], [0.25, np.nan, 0.5])
+    same = named.coded({f"i{n}": n for n in range(N_ITEMS)}, {"category": {"a": 0, "b": 1}})
+    assert same.together is own.together

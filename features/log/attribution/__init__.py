@@ -1,0 +1,3 @@
+"""Attribution: which impression led to an interaction, decided once, in both executors."""
+
+__all__ = ["index", "log", "loops"]

@@ -42,6 +42,21 @@ def simulate(  # noqa: PLR0913, PLR0917 - the options of a command
         float | None, typer.Option(help="Share of interactions of unknown requests.")
     ] = None,
     bots: Annotated[float | None, typer.Option(help="Share of requests made by robots.")] = None,
+    price_changes: Annotated[
+        float | None, typer.Option(help="Share of items with another price, a day.")
+    ] = None,
+    title_changes: Annotated[
+        float | None, typer.Option(help="Share of items with another title, in 30 days.")
+    ] = None,
+    deleted: Annotated[
+        float | None, typer.Option(help="Share of items that leave the shop, in 30 days.")
+    ] = None,
+    late_items: Annotated[
+        float | None, typer.Option(help="Share of records of items known late.")
+    ] = None,
+    late_impressions: Annotated[
+        float | None, typer.Option(help="Share of requests whose impressions are known late.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seeds everything drawn.")] = None,
     overwrite: Overwrite = False,
 ) -> None:

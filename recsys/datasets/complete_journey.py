@@ -23,6 +23,7 @@ from recsys.datasets.complete_journey_slates import (
 from recsys.datasets.ledger import ImportReport, Ledger, Tally
 from recsys.datasets.parquet import SourceColumn, read_source
 from recsys.datasets.sampling import with_request
+from recsys.datasets.versions import DAY, versions_of_days
 from recsys.datasets.write import check_target, write_workspace
 from recsys.labels.grades import LabelSettings
 from recsys.labels.split import SplitSettings
@@ -122,14 +123,15 @@ def import_complete_journey(
         lines, pools, max_slates=max_slates, slate_size=slate_size, seed=seed, track=track
     )
     purchases = _purchases(lines)
-    items, item_ledger = _items(products, purchases, impressions)
+    products, item_ledger = _items(products, purchases, impressions)
+    items, version_ledger = _versions(products, purchases)
     return write_workspace(
         target,
         _config(),
         items,
         impressions,
         with_request(purchases, impressions),
-        (line_ledger, item_ledger, promotion_ledger, slate_ledger),
+        (line_ledger, item_ledger, version_ledger, promotion_ledger, slate_ledger),
     )
 
 
@@ -210,7 +212,7 @@ def _purchases(lines: pl.DataFrame) -> pl.DataFrame:
 def _items(
     products: pl.DataFrame, purchases: pl.DataFrame, impressions: pl.DataFrame
 ) -> tuple[pl.DataFrame, Ledger]:
-    """Describe each product by its type, or else its category, and its median price."""
+    """Describe each product by its type, or else its category."""
     item = _ITEM.name
     products = products.with_columns(_ITEM.col.cast(pl.String))
     used = pl.concat([purchases[item], impressions[item]]).unique().sort()
@@ -227,14 +229,25 @@ def _items(
     tally.changed(products, no_type & has_category, "no type: the category is the title")
     tally.changed(products, no_type & ~has_category, "neither type nor category: no title")
     tally.changed(products, pl.col(_SIZE).is_null(), "no package size")
-    prices = (
+    products = pl.concat([products, unknown], how="diagonal").with_columns(
+        pl.coalesce(_TYPE, _CATEGORY.name, pl.lit("")).alias(_TITLE.name)
+    )
+    return products, tally.close(products.height)
+
+
+def _versions(products: pl.DataFrame, purchases: pl.DataFrame) -> tuple[pl.DataFrame, Ledger]:
+    """Add to each product, known always and without a price, a version for each price it took."""
+    # A share of what several units cost is seldom a whole number of cents.
+    days = (
         purchases.filter(_PRICE.col > 0)
-        .group_by(item)
-        .agg(_PRICE.col.median().alias(Items.price.name))
+        .group_by(_ITEM.col, _TIME.col.dt.truncate("1d").alias(DAY))
+        .agg(_PRICE.col.median().round(2).alias(Items.price.name))
+        .sort(_ITEM.name, DAY)
     )
-    items = (
-        pl.concat([products, unknown], how="diagonal")
-        .with_columns(pl.coalesce(_TYPE, _CATEGORY.name, pl.lit("")).alias(_TITLE.name))
-        .join(prices, on=item, how="left")
+    tally = Tally(
+        "item versions",
+        {"the items kept": products.height, "days on which one was sold": days.height},
     )
-    return items, tally.close(items.height)
+    priced = versions_of_days(days, (Items.price.name,), tally).join(products, on=_ITEM.name)
+    versions = pl.concat([products, priced], how="diagonal")
+    return versions, tally.close(versions.height)

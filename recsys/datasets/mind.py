@@ -23,7 +23,7 @@ from recsys.ranker.settings import RankerSettings
 from recsys.text.settings import TextSettings
 from recsys.workspace.config import WorkspaceConfig
 
-KIND = "click"
+KIND, HISTORY_KIND = "click", "history"
 HISTORY_STEP = timedelta(minutes=1)
 CLICK_DELAY = timedelta(seconds=1)
 TEXT_SHARE, RANKER_SHARE, VALIDATION_SHARE = 0.5, 0.75, 0.85
@@ -41,7 +41,8 @@ _NOTE = (
     "MIND, Microsoft News Dataset (Wu et al., ACL 2020; for research under Microsoft's licence). "
     "Times are read as UTC. The publisher shuffled the order within each slate, so positions are "
     "not where the news stood. The clicks of a history carry no times and no visits: they stand a "
-    "minute apart before the user's first impression, each a visit of its own."
+    "minute apart before the user's first impression, each a visit of its own, and are of a kind "
+    "of their own that only profiles read: nobody knows when they were, or what was shown."
 )
 
 
@@ -90,7 +91,7 @@ def _config(times: pl.Series) -> WorkspaceConfig:
         attributes={SUBCATEGORY: "text"},
         labels=LabelSettings(grades={KIND: 1}, label_gain=(0, 1), attribution_window_hours=1),
         split=_split(times),
-        features=FeatureSettings(attributes=attributes),
+        features=FeatureSettings(attributes=attributes, profile_kinds=(HISTORY_KIND,)),
         # Positions are shuffled: there is no bias to be learned from them.
         ranker=RankerSettings(position_bias=False),
         text=TextSettings(template=(Items.title.name, *attributes, Items.description.name)),
@@ -181,7 +182,7 @@ def _history_clicks(behaviours: pl.DataFrame) -> tuple[pl.DataFrame, Ledger]:
     events = clicks.select(
         name.alias(_EVENT.name),
         name.alias(Interactions.session_id.name),
-        pl.lit(KIND).alias(Interactions.kind.name),
+        pl.lit(HISTORY_KIND).alias(Interactions.kind.name),
         _USER.col,
         pl.col(HISTORY).alias(_ITEM.name),
         pl.col("start") + HISTORY_STEP * pl.col(_PLACE),

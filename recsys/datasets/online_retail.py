@@ -17,6 +17,7 @@ from recsys.datasets.ledger import ImportReport, Ledger, Tally
 from recsys.datasets.online_retail_slates import draw_slates
 from recsys.datasets.parquet import SourceColumn, read_source
 from recsys.datasets.sampling import with_request
+from recsys.datasets.versions import DAY, versions_of_days
 from recsys.datasets.write import check_target, write_workspace
 from recsys.labels.grades import LabelSettings
 from recsys.labels.split import SplitSettings
@@ -37,6 +38,8 @@ _TITLE = Items.title
 _CODE = "code as written"
 _QUANTITY = "quantity"
 _FILE = "file number"
+_DESCRIPTIONS = "descriptions"
+_UNTITLED = "untitled"
 
 # The files name three columns differently.
 _SOURCE_COLUMNS: dict[str, SourceColumn] = {
@@ -52,7 +55,8 @@ _SOURCE_COLUMNS: dict[str, SourceColumn] = {
 _NOTE = (
     "UCI Online Retail II (Chen, D., 2019, UCI Machine Learning Repository, CC BY 4.0). The log "
     "holds purchases only: the slates are sampled around what was bought, so figures compare "
-    "models and say nothing of what users saw. Times are read as local time of the shop. Some "
+    "models and say nothing of what users saw. Times are read as local time of the shop. An item "
+    "has the title and price last seen before the day, on its first day those of that day. Some "
     "buyers are wholesalers."
 )
 
@@ -184,35 +188,45 @@ def _no_sales() -> list[tuple[pl.Expr, str]]:
 
 
 def _items(lines: pl.DataFrame) -> tuple[pl.DataFrame, Ledger]:
-    """Describe each product by its most frequent description and its median price."""
-    item = _ITEM.name
+    """Describe each product, day by day, by what its lines said until then."""
+    item, title, of_item_and_day = _ITEM.name, _TITLE.name, [_ITEM.name, DAY]
+    known_from = lines.select(_TIME.col.min() + UNKNOWN_LISTING).item()
+    lines = lines.with_columns(_TIME.col.dt.truncate("1d").alias(DAY))
+    first = _TIME.col.min().over(item)
+    days = (
+        lines.group_by(of_item_and_day)
+        .agg(_PRICE.col.median().alias(Items.price.name), _TIME.col.min())
+        .join(_titles(lines), on=of_item_and_day, how="left")
+        .sort(of_item_and_day)
+        .with_columns(
+            _TITLE.col.is_null().alias(_UNTITLED),
+            _TITLE.col.forward_fill().over(item).fill_null(""),
+            pl.when(first >= known_from).then(first.dt.truncate("1d")).alias(Items.listed_at.name),
+        )
+    )
+    tally = Tally("item versions", {"days on which an item was sold": days.height})
+    several = pl.col(_DESCRIPTIONS) > 1
+    tally.changed(days, several, "several descriptions: the most frequent one, then the latest")
+    kept = pl.col(_UNTITLED) & (_TITLE.col != "")
+    tally.changed(days, kept, "no description: the one last seen")
+    tally.changed(days, _TITLE.col == "", "no description so far: without text")
+    versions = versions_of_days(days, (title, Items.price.name), tally)
+    return versions, tally.close(versions.height)
+
+
+def _titles(lines: pl.DataFrame) -> pl.DataFrame:
+    """Give each product's most frequent good description of each day, and how many it had."""
+    of_item_and_day = [_ITEM.name, DAY]
     good = lines.filter(
         _TITLE.col.str.contains("[A-Za-z]{3}") & (_TITLE.col != "Missing_Description")
     )
-    titles = (
-        good.group_by(item, _TITLE.name)
+    return (
+        good.group_by(*of_item_and_day, _TITLE.name)
         .agg(pl.len().alias("times"), _TIME.col.max())
-        .sort(item, "times", _TIME.name, _TITLE.name, descending=[False, True, True, False])
-        .group_by(item, maintain_order=True)
-        .agg(_TITLE.col.first(), pl.len().alias("descriptions"))
+        .sort("times", _TIME.name, _TITLE.name, descending=[True, True, False])
+        .group_by(of_item_and_day, maintain_order=True)
+        .agg(_TITLE.col.first(), pl.len().alias(_DESCRIPTIONS))
     )
-    known_from = lines.select(_TIME.col.min() + UNKNOWN_LISTING).item()
-    listed = _TIME.col.min().alias(Items.listed_at.name)
-    items = (
-        lines.group_by(item)
-        .agg(_PRICE.col.median().alias(Items.price.name), listed)
-        .join(titles, on=item, how="left")
-        .with_columns(
-            _TITLE.col.fill_null(""),
-            pl.when(Items.listed_at.col >= known_from).then(Items.listed_at.col.dt.truncate("1d")),
-        )
-        .sort(item)
-    )
-    tally = Tally("items", {"stock codes of the lines kept": items.height})
-    several = pl.col("descriptions") > 1
-    tally.changed(items, several, "several descriptions: the most frequent one, then the latest")
-    tally.changed(items, _TITLE.col == "", "no description: kept without text")
-    return items, tally.close(items.height)
 
 
 def _purchases(lines: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from recsys.workspace.workspace import Workspace
 REPORT_NAME = "import_report.json"
 
 _ORDER = {
-    "items": (Items.item_id.name,),
+    "items": (Items.item_id.name, Items.updated_at.name, Items.ingested_at.name),
     "impressions": (
         Impressions.timestamp.name,
         Impressions.request_id.name,

@@ -12,6 +12,7 @@ from recsys.datasets.simulation.words.grammar import write_query
 from recsys.datasets.simulation.world.catalogue import as_instants, identifiers, item_ids
 from recsys.datasets.simulation.world.truth import TruthImpressions
 from recsys.datasets.simulation.world.users import robot_ids, user_ids
+from recsys.datasets.simulation.world.versions import ItemVersions
 
 CLICK, CART, PURCHASE = "click", "cart", "purchase"
 HOUSE_POLICY, UNIFORM_POLICY = "house", "uniform"
@@ -46,14 +47,14 @@ class SlateOutcomes:
         slate: int [n_requests, slate_size], items in shown order.
         choices: Probabilities of the actions.
         actions: Actions drawn from them.
-        listed: Number of items that could be shown.
+        in_shop: Number of items that could be shown.
     """
 
     visits: Visits
     slate: np.ndarray
     choices: ChoiceProbabilities
     actions: Actions
-    listed: int
+    in_shop: int
 
 
 def draw_actions(choices: ChoiceProbabilities, rng: np.random.Generator) -> Actions:
@@ -72,22 +73,33 @@ def draw_actions(choices: ChoiceProbabilities, rng: np.random.Generator) -> Acti
     return Actions(clicked, carted, bought, (after_s * 1e6).astype(np.int64))
 
 
-def impression_table(outcomes: SlateOutcomes) -> pl.DataFrame:
+def impression_table(outcomes: SlateOutcomes, known_us: np.ndarray) -> pl.DataFrame:
     """Give the rows of impressions, by time, then position.
 
-    Slates of the uniform policy carry their propensity, 1 / `listed`: any item is as likely at any
+    Slates of the uniform policy carry their propensity, 1 / `in_shop`: any item is as likely at any
     place. That of the house policy is not known in closed form.
+
+    Args:
+        outcomes: Requests of the day.
+        known_us: int64 [n_requests], when they became known, microseconds since the epoch.
+
+    Returns:
+        One row an impression, as `Impressions` says.
     """
-    requests = _request_table(outcomes.visits, outcomes.listed)
+    visits = outcomes.visits
+    punctual = pl.Series(known_us == visits.time_us)
+    known = as_instants(Impressions.ingested_at.name, known_us).set(punctual, None)
+    requests = _request_table(visits, outcomes.in_shop).with_columns(known)
     request, place = np.indices(outcomes.slate.shape)
     rows = requests[request.ravel()].with_columns(
         item_ids(outcomes.slate.ravel()),
         pl.Series(Impressions.position.name, place.ravel() + 1, pl.Int32),
+        pl.lit(None, Impressions.weight.dtype).alias(Impressions.weight.name),
     )
     return rows.select(Impressions.column_names())
 
 
-def _request_table(visits: Visits, listed: int) -> pl.DataFrame:
+def _request_table(visits: Visits, in_shop: int) -> pl.DataFrame:
     """Give what all impressions of a request share, one row a request."""
     words = [
         write_query(family, style, occasion, draws) if family >= 0 else None
@@ -107,20 +119,20 @@ def _request_table(visits: Visits, listed: int) -> pl.DataFrame:
         .then(pl.lit(UNIFORM_POLICY))
         .otherwise(pl.lit(HOUSE_POLICY))
         .alias(Impressions.policy.name),
-        pl.when(uniform).then(pl.lit(1 / listed)).alias(Impressions.propensity.name),
+        pl.when(uniform).then(pl.lit(1 / in_shop)).alias(Impressions.propensity.name),
     )
 
 
-def interaction_table(first: int, outcomes: SlateOutcomes, price: np.ndarray) -> pl.DataFrame:
+def interaction_table(first: int, outcomes: SlateOutcomes, versions: ItemVersions) -> pl.DataFrame:
     """Give the rows of interactions, by time; some fall on the next day.
 
     Args:
         first: Number within the day of the first interaction.
         outcomes: Requests of the day.
-        price: float64 [n_items].
+        versions: What the items cost when.
 
     Returns:
-        One row an interaction, as `Interactions` says; purchases carry the price.
+        One row an interaction, as `Interactions` says; purchases carry the price in force.
     """
     visits, actions = outcomes.visits, outcomes.actions
     kind, request, place = np.nonzero([actions.clicked, actions.carted, actions.bought])
@@ -128,7 +140,7 @@ def interaction_table(first: int, outcomes: SlateOutcomes, price: np.ndarray) ->
     order = np.lexsort((kind, place, request, time_us))
     kind, request, place, time_us = (a[order] for a in (kind, request, place, time_us))
     item = outcomes.slate[request, place]
-    paid = np.where(kind == 2, price[item], np.nan)
+    paid = np.where(kind == 2, versions.price_at(item, time_us), np.nan)
     number = first + np.arange(len(kind))
     rows = _origins(visits)[request].with_columns(
         identifiers(f"e{visits.day:04d}-", number).alias(Interactions.event_id.name),

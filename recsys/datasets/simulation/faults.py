@@ -1,14 +1,15 @@
-"""Faults of a log: interactions that arrive late, are recorded twice, or name no known request."""
+"""Faults of a log: rows that arrive late, interactions recorded twice or of no known request."""
 
 import dataframely as dy
 import numpy as np
 import polars as pl
 
 from data_contracts.events import Interactions
+from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.datasets.simulation.world.truth import TruthDuplicates, TruthLate, TruthOrphans
 
-_LATE_STREAM, _DUPLICATE_STREAM, _ORPHAN_STREAM = 7, 8, 9
+_LATE_STREAM, _DUPLICATE_STREAM, _ORPHAN_STREAM, _LATE_SHOWN_STREAM = 7, 8, 9, 15
 
 _MINUTE_US = 60_000_000
 # Pareto: half arrive within 5 minutes, one in 6 after an hour, in 23 after a day, in 100 after a
@@ -18,6 +19,22 @@ _LONGEST_DELAY_US = 90 * 24 * 60 * _MINUTE_US
 # Log-normal: half of the repeats come within 2 minutes, one in 20 after 50.
 _REPEAT_MEDIAN_S, _REPEAT_SIGMA = 120.0, 2.0
 _REPEAT_RANGE_S = (1.0, 3 * 86_400.0)
+# Log-normal: half of the late impressions come within 20 minutes, one in 20 after 4 hours.
+_SHOWN_MEDIAN_S, _SHOWN_SIGMA = 1200.0, 1.5
+_SHOWN_RANGE_S = (60.0, 12 * 3600.0)
+
+
+def arrivals_of_requests(visits: Visits, settings: SimulationSettings) -> np.ndarray:
+    """Draw when the impressions of each request become known, of a share of requests late.
+
+    Microseconds since the epoch, int64 [n_requests]; the request's own time where not late.
+    """
+    batch = int(visits.number[0])
+    rng = np.random.default_rng((settings.seed, _LATE_SHOWN_STREAM, visits.day, batch))
+    late = rng.random(len(visits)) < settings.late_impressions
+    after_s = rng.lognormal(np.log(_SHOWN_MEDIAN_S), _SHOWN_SIGMA, len(visits))
+    after_us = (after_s.clip(*_SHOWN_RANGE_S) * 1e6).astype(np.int64)
+    return visits.time_us + np.where(late, after_us, 0)
 
 
 def add_faults(

@@ -19,7 +19,7 @@ from recsys.datasets.simulation.day import (
     interaction_table,
     truth_table,
 )
-from recsys.datasets.simulation.faults import add_faults
+from recsys.datasets.simulation.faults import add_faults, arrivals_of_requests
 from recsys.datasets.simulation.robots import FIRST_NUMBER, robot_count
 from recsys.datasets.simulation.shop import Shop
 from recsys.datasets.simulation.world.catalogue import as_instants, day_start_us
@@ -83,7 +83,7 @@ class LogWriter:
         self._robot_requests = np.zeros(robot_count(shop.settings), np.int64)
         self._robot_clicks = np.zeros_like(self._robot_requests)
         self._counts = dict.fromkeys((CLICK, CART, PURCHASE), 0)
-        self._sessions = self._requests = 0
+        self._sessions = self._requests = self._late_impressions = 0
 
     def write_day(self, day: int) -> None:
         """Simulate the next day; write its impressions, and the interactions that fell on it."""
@@ -93,7 +93,7 @@ class LogWriter:
             self._write_shown([part for part in (people, robots) if len(part.visits)])
             self._count_robots(robots)
             for group, part in enumerate((people, robots)):
-                done = interaction_table(interaction[group], part, self._shop.catalogue.price)
+                done = interaction_table(interaction[group], part, self._shop.versions)
                 self._pending.append(done)
                 interaction[group] += done.height
                 session[group] = part.visits.session.max(initial=session[group] - 1) + 1
@@ -102,11 +102,16 @@ class LogWriter:
         self._write_done(day)
 
     def _write_shown(self, parts: list[SlateOutcomes]) -> None:
-        shown, truth = (pl.concat(map(table, parts)) for table in (impression_table, truth_table))
+        settings = self._shop.settings
+        shown = pl.concat(
+            impression_table(part, arrivals_of_requests(part.visits, settings)) for part in parts
+        )
+        truth = pl.concat(map(truth_table, parts))
         if len(parts) > 1:
             time = shown[Impressions.timestamp.name].to_physical().to_numpy()
             order = np.argsort(time, kind="stable")
             shown, truth = shown[order], truth[order]
+        self._late_impressions += shown[Impressions.ingested_at.name].count()
         self._impressions.write(shown)
         self._truth[TruthImpressions].write(truth)
 
@@ -141,13 +146,18 @@ class LogWriter:
 
     def report(self, path: Path) -> SimulationReport:
         """Count what was written to the workspace at `path`."""
+        versions = self._shop.versions
         return SimulationReport(
             path=path,
             users=len(self._shop.users.activity),
             items=len(self._shop.catalogue.texts),
+            item_versions=len(versions.item),
+            deleted_items=np.count_nonzero(versions.deleted),
+            late_items=np.count_nonzero(versions.known_us > versions.since_us),
             sessions=self._sessions,
             requests=self._requests,
             impressions=self._impressions.rows,
+            late_impressions=self._late_impressions,
             clicks=self._counts[CLICK],
             carts=self._counts[CART],
             purchases=self._counts[PURCHASE],

@@ -57,7 +57,7 @@ def robot_day(settings: SimulationSettings, pool: CandidatePool, day: int) -> Sl
     delays_us = (rng.uniform(*_CLICK_S, (3, *slate.shape)) * 1e6).astype(np.int64)
     nothing = never.astype(bool)
     actions = Actions(clicked, nothing, nothing, np.moveaxis(delays_us, 0, -1))
-    return SlateOutcomes(visits, slate, choices, actions, pool.listed)
+    return SlateOutcomes(visits, slate, choices, actions, len(pool.items))
 
 
 def _visits(

@@ -13,7 +13,7 @@ from features.settings import FeatureSettings
 from recsys.datasets.simulation.choice import examination
 from recsys.datasets.simulation.log import LogWriter
 from recsys.datasets.simulation.shop import Shop
-from recsys.datasets.simulation.world.catalogue import item_table, item_truth
+from recsys.datasets.simulation.world.catalogue import item_truth
 from recsys.datasets.simulation.world.settings import SimulationReport, SimulationSettings
 from recsys.datasets.simulation.world.truth import (
     BRAND,
@@ -26,6 +26,7 @@ from recsys.datasets.simulation.world.truth import (
     truth_path,
 )
 from recsys.datasets.simulation.world.users import user_truth
+from recsys.datasets.simulation.world.versions import item_table
 from recsys.datasets.write import check_target
 from recsys.labels.split import SplitSettings
 from recsys.ranker.settings import RankerSettings
@@ -71,7 +72,8 @@ def simulate(
             for day in track(range(settings.days), "simulating days", settings.days):
                 log.write_day(day)
         report = log.report(target)
-        write_parquet(item_table(shop.catalogue), folder / TableSettings().items)
+        items = item_table(shop.catalogue, shop.versions, settings)
+        write_parquet(items, folder / TableSettings().items)
         write_parquet(item_truth(shop.catalogue), truth_path(folder, TruthItems))
         write_parquet(user_truth(shop.users, settings), truth_path(folder, TruthUsers))
         looks = pl.DataFrame(

@@ -18,6 +18,7 @@ from recsys.datasets.simulation.world.catalogue import (
 )
 from recsys.datasets.simulation.world.settings import SimulationSettings
 from recsys.datasets.simulation.world.users import SimulatedUsers, make_users
+from recsys.datasets.simulation.world.versions import ItemVersions, make_versions
 
 _STREAM = 5
 # A busy day is drawn in batches, so that memory does not grow with it.
@@ -30,6 +31,7 @@ class Shop:
     def __init__(self, settings: SimulationSettings) -> None:
         self.settings = settings
         self.catalogue: SimulatedCatalogue = make_catalogue(settings)
+        self.versions: ItemVersions = make_versions(settings, self.catalogue)
         self.users: SimulatedUsers = make_users(settings)
         self._state: ShopState = empty_state(len(self.catalogue.texts))
 
@@ -39,7 +41,9 @@ class Shop:
         A batch is requests of users in order of time, and those of robots in the same time.
         """
         settings, users, state = self.settings, self.users, self._state
-        pool = candidate_pool(self.catalogue, state, settings.items, day_start_us(settings, day))
+        now_us = day_start_us(settings, day)
+        deleted = self.versions.deleted_by(now_us)
+        pool = candidate_pool(self.catalogue, deleted, state, settings.items, now_us)
         rng = np.random.default_rng((settings.seed, _STREAM, day))
         visits = make_visits(settings, users, day, rng)
         robots = robot_day(settings, pool, day)
@@ -59,7 +63,7 @@ class Shop:
             keys = pair_keys(part.user[:, None], slate)
             clicked.append(keys[actions.clicked])
             bought.append(keys[actions.bought])
-            people = SlateOutcomes(part, slate, choices, actions, pool.listed)
+            people = SlateOutcomes(part, slate, choices, actions, len(pool.items))
             yield people, between(robots, edges[number], edges[number + 1])
         self._state = state.after(
             day, np.concatenate(clicked), np.concatenate(bought), settings.memory_days

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.datasets.simulation.state import ShopState, items_of, pair_keys
+from recsys.datasets.simulation.state import ShopState, contains, items_of, pair_keys
 from recsys.datasets.simulation.visits import Visits
 from recsys.datasets.simulation.world.catalogue import DAY_US, SimulatedCatalogue
 
@@ -19,19 +19,19 @@ _OVERSAMPLING = 3
 
 @dataclass(frozen=True)
 class CandidatePool:
-    """The items that can be shown on a day: those listed before it began.
+    """The items that can be shown on a day: those listed, and not deleted, before it began.
 
     Attributes:
-        catalogue: All items; those that can be shown come first.
-        listed: Number of items that can be shown.
-        popularity: float64 [listed], weight among the popular.
-        by_family: int [listed], the items sorted by family.
+        catalogue: All items.
+        items: int [n], the items that can be shown, ascending.
+        popularity: float64 [listed], weight of each listed item among the popular; 0 for deleted.
+        by_family: int [n], the items sorted by family.
         family_start: int [n_families + 1], where each family begins in `by_family`.
-        newest: int, the first item that still counts as a new arrival.
+        newest: int, the place in `items` from which they count as new arrivals.
     """
 
     catalogue: SimulatedCatalogue
-    listed: int
+    items: np.ndarray
     popularity: np.ndarray
     by_family: np.ndarray
     family_start: np.ndarray
@@ -39,24 +39,31 @@ class CandidatePool:
 
 
 def candidate_pool(
-    catalogue: SimulatedCatalogue, state: ShopState, opening: int, now_us: int
+    catalogue: SimulatedCatalogue,
+    deleted: np.ndarray,
+    state: ShopState,
+    opening: int,
+    now_us: int,
 ) -> CandidatePool:
-    """Collect the items listed before the day begins, at `now_us` microseconds since the epoch.
+    """Collect the items of the shop as the day begins, at `now_us` microseconds since the epoch.
 
     The first `opening` items of the catalogue, in any order, were listed before the log; the rest
-    follow as they were listed.
+    follow as they were listed. Those of `deleted` have left.
     """
     later = catalogue.listed_us[opening:]
     listed = opening + int(np.searchsorted(np.maximum.accumulate(later), now_us))
-    family = catalogue.family[:listed]
+    items = np.setdiff1d(np.arange(listed), deleted)
+    family = catalogue.family[items]
+    popularity = state.clicks[:listed] + catalogue.fame[:listed]
+    popularity[deleted] = 0
     fresh = np.searchsorted(np.maximum.accumulate(later), now_us - _NEW_DAYS * DAY_US)
     return CandidatePool(
         catalogue,
-        listed,
-        state.clicks[:listed] + catalogue.fame[:listed],
-        np.argsort(family, kind="stable"),
+        items,
+        popularity,
+        items[np.argsort(family, kind="stable")],
         np.searchsorted(np.sort(family), np.arange(family.max() + 2)),
-        opening + int(fresh),
+        int(np.searchsorted(items, opening + fresh)),
     )
 
 
@@ -89,22 +96,24 @@ def fill_slates(
     source = rng.choice(len(_SOURCE_SHARES), size=shape, p=_SOURCE_SHARES)
     cumulative = np.cumsum(pool.popularity)
     popular = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
-    anything = rng.integers(pool.listed, size=shape)
-    fresh = rng.integers(min(pool.newest, pool.listed - 1), pool.listed, size=shape)
+    n = len(pool.items)
+    anything = pool.items[rng.integers(n, size=shape)]
+    fresh = pool.items[rng.integers(min(pool.newest, n - 1), n, size=shape)]
     family = _liked_families(tastes[visits.user], shape, rng)
     searched = (visits.query[:, :1] >= 0) & (rng.random(shape) < _SEARCHED_SHARE)
     family = np.where(searched, visits.query[:, :1], family)
     of_family = _of_family(pool, family, anything, rng)
     again = _clicked_before(clicked, visits.user, anything, rng)
+    again = np.where(contains(pool.items, again), again, anything)
     drawn = np.choose(source, [popular, of_family, fresh, again, anything])
     drawn = np.where(searched, of_family, drawn)
-    slate = _first_distinct(drawn, slate_size, pool.listed, rng)
+    slate = _first_distinct(drawn, slate_size, pool.items, rng)
     order_noise = rng.gumbel(size=slate.shape)
     taste = tastes[visits.user[:, None], pool.catalogue.family[slate]]
     score = 0.3 * np.log(pool.popularity[slate]) + 0.3 * taste + order_noise
     order = np.argsort(-score, axis=1)
     for row in np.nonzero(visits.uniform)[0]:
-        slate[row] = rng.choice(pool.listed, slate_size, replace=False)
+        slate[row] = rng.choice(pool.items, slate_size, replace=False)
         order[row] = np.arange(slate_size)
     return np.take_along_axis(slate, order, axis=1)
 
@@ -126,7 +135,7 @@ def _of_family(
     start = pool.family_start[np.minimum(family, last)]
     count = pool.family_start[np.minimum(family, last) + 1] - start
     place = start + (rng.random(family.shape) * count).astype(np.int64)
-    found = pool.by_family[np.minimum(place, pool.listed - 1)]
+    found = pool.by_family[np.minimum(place, len(pool.items) - 1)]
     return np.where((count > 0) & (family <= last), found, otherwise)
 
 
@@ -145,9 +154,9 @@ def _clicked_before(
 
 
 def _first_distinct(
-    drawn: np.ndarray, wanted: int, listed: int, rng: np.random.Generator
+    drawn: np.ndarray, wanted: int, items: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Keep the first `wanted` distinct items of each row, filling up at random where too few."""
+    """Keep the first `wanted` distinct items of each row, filling up from `items` where too few."""
     order = np.argsort(drawn, axis=1, kind="stable")
     ranked = np.take_along_axis(drawn, order, axis=1)
     repeats = np.zeros(drawn.shape, bool)
@@ -158,6 +167,6 @@ def _first_distinct(
     short = np.nonzero((~repeats).sum(axis=1) < wanted)[0]
     for row in short:
         distinct = drawn[row][~repeats[row]]
-        others = np.setdiff1d(np.arange(listed), distinct)
+        others = np.setdiff1d(items, distinct)
         slate[row, len(distinct) :] = rng.choice(others, wanted - len(distinct), replace=False)
     return slate

@@ -1,10 +1,12 @@
 """What every imported workspace keeps, whatever its source."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from data_contracts.events import Impressions, Interactions
+from data_contracts.items import Items
 from data_contracts.reading import check_rows
 from recsys.datasets.ledger import ImportReport
 from recsys.datasets.write import REPORT_NAME
@@ -27,15 +29,24 @@ def assert_is_workspace(target: Path, report: ImportReport) -> None:
         written = pl.read_parquet(workspace.location(table)).columns
         assert written == workspace.contract(table).column_names()
     items, impressions, interactions = (tables[table] for table in TABLES)
-    known = items["item_id"].implode()
-    assert impressions["item_id"].is_in(known).all()
-    assert interactions["item_id"].is_in(known).all()
-    assert items.equals(items.sort("item_id"))
+    assert_items_are_known(items, impressions)
+    assert_items_are_known(items, interactions)
+    assert items.equals(items.sort("item_id", "updated_at", "ingested_at"))
     assert impressions.equals(impressions.sort("timestamp", "request_id", "position"))
     assert interactions.equals(interactions.sort("timestamp", "event_id"))
     assert_labels_point_to_impressions(impressions, interactions)
     saved = (target / REPORT_NAME).read_text(encoding="utf-8")
     assert ImportReport.model_validate_json(saved) == report
+
+
+def assert_items_are_known(items: pl.DataFrame, events: pl.DataFrame) -> None:
+    """The item of each event has a version by then; without a time it has one always."""
+    always = datetime(1900, 1, 1, tzinfo=UTC)
+    known = pl.max_horizontal(Items.updated_at.col, Items.ingested_at.col).fill_null(always)
+    first = items.group_by(Items.item_id.name).agg(known.min().alias("known"))
+    joined = events.join(first, on=Items.item_id.name, how="left")
+    assert joined.select((pl.col("known") <= Interactions.timestamp.col).all()).item()
+    assert joined["known"].null_count() == 0
 
 
 def assert_labels_point_to_impressions(

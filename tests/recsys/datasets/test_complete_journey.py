@@ -42,7 +42,7 @@ def test_plain_lines_all_become_purchases(tmp_path: Path) -> None:
     report, tables = imported(made, tmp_path)
     assert counts_of(report, "purchase lines") == {}
     assert tables["interactions"].height == len(made.sales)
-    item = tables["items"].row(by_predicate=pl.col("item_id") == "21", named=True)
+    item = tables["items"].filter(pl.col("item_id") == "21").row(-1, named=True)
     assert (item["title"], item["category"], item["product_type"]) == (
         "TYPE 1",
         "CATEGORY 0",
@@ -103,7 +103,31 @@ def test_what_is_no_product_or_was_not_bought_is_set_aside(tmp_path: Path) -> No
     }
     assert tables["interactions"].height == plain + sales.height
     unlisted = tables["items"].filter(pl.col("item_id") == str(NEVER_LISTED))
-    assert unlisted["title"].to_list() == [""]
+    assert set(unlisted["title"]) == {""}
+
+
+def test_an_item_is_known_always_and_a_price_after_its_day_but_the_first_from_its_midnight(
+    tmp_path: Path,
+) -> None:
+    made = journey()
+    made.products.append((801, 1, "DRUG GM", "National", "SOCKS", "WOOL", None))
+    for basket, (day, quantity, value) in enumerate(
+        [(10, 1, 2.0), (10, 3, 3.0), (12, 3, 4.5), (13, 1, 0.0), (14, 3, 5.0), (15, 1, 1.67)]
+    ):
+        made.sell(basket, 801, day=day, quantity=quantity, value=value)
+    report, tables = imported(made, tmp_path)
+    rows = tables["items"].filter(pl.col("item_id") == "801")
+    assert rows.select("updated_at", "price").rows() == [
+        (None, None),
+        (datetime(2017, 1, 11, tzinfo=UTC), (2.0 / 1 + 3.0 / 3) / 2),
+        (datetime(2017, 1, 16, tzinfo=UTC), round(5.0 / 3, 2)),
+    ]
+    assert rows.select("title", "category", "brand").unique().height == 1
+    (items, versions) = report.ledgers[1:3]
+    assert versions.read["the items kept"] == items.kept
+    assert versions.kept == tables["items"].height
+    sold = tables["interactions"].filter(pl.col("value") > 0)["item_id"].n_unique()
+    assert rows_for(report, "item versions", "first day") == sold
 
 
 def test_titles_fall_back_to_the_category(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def test_a_history_stands_before_the_earliest_impression_once(tmp_path: Path) ->
     report = import_mind(small_folder(tmp_path / "mind"), tmp_path / "ws")
     interactions = read_tables(tmp_path / "ws")["interactions"]
     history = interactions.filter(pl.col("request_id").is_null())
+    assert set(history["kind"]) == {"history"}
+    assert read_config(tmp_path / "ws" / "recsys.toml").features.profile_kinds == ("history",)
     first = datetime(2019, 11, 9, tzinfo=UTC)
     minutes = [timedelta(minutes=3), timedelta(minutes=2), timedelta(minutes=1)]
     assert history["item_id"].to_list() == ["N1", "N2", "N2"]

@@ -1,9 +1,11 @@
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from data_contracts.errors import DataError
 from recsys.datasets.ledger import ImportReport
@@ -16,6 +18,8 @@ from tests.recsys.datasets.retail_folder import Line, line, plain_lines, write_r
 REAL_FOLDER = "RECSYS_ONLINE_RETAIL"
 FIRST = plain_lines(0, 40, invoice=1000)
 SECOND = plain_lines(40, 60, invoice=2000, seed=1)
+ITEMS = len({sale[1] for sale in FIRST + SECOND})
+FIRST_AND_SECOND_DAYS = len({(sale[1], sale[4][:10]) for sale in FIRST + SECOND})
 
 
 def imported(
@@ -104,30 +108,129 @@ def test_an_invoice_has_its_first_time_in_utc(tmp_path: Path) -> None:
     assert rows_for(report, "sale lines", "later than its invoice") == 1
 
 
-def test_an_item_takes_its_most_frequent_good_description(tmp_path: Path) -> None:
+def midnight(day: int) -> datetime:
+    """Midnight UTC that begins a day of the log, which starts on day 0."""
+    return datetime(2009, 12, 1, tzinfo=UTC) + timedelta(days=day)
+
+
+def versions(tables: dict[str, pl.DataFrame], item: str) -> list[tuple[datetime, str, float]]:
+    rows = tables["items"].filter(pl.col("item_id") == item)
+    return rows.select("updated_at", "title", "price").rows()
+
+
+def as_of(tables: dict[str, pl.DataFrame], item: str, moment: datetime) -> tuple[str, float]:
+    """Title and price that a request of that moment sees."""
+    *_, (_, title, price) = (row for row in versions(tables, item) if row[0] <= moment)
+    return title, price
+
+
+def test_a_request_sees_no_later_title_or_price(tmp_path: Path) -> None:
     lines = [
-        line(3000, 50, "30001", title="BLUE MUG"),
-        line(3001, 51, "30001", title="RED MUG"),
-        line(3002, 52, "30001", title=" RED   MUG "),
-        *(line(3003 + i, 53, "30001", title="Missing_Description") for i in range(3)),
-        *(line(3010 + i, 53, "30002", title=title) for i, title in enumerate(("?", None))),
-        line(3020, 53, "30003", title="OLD NAME"),
-        line(3021, 54, "30003", title="NEW NAME"),
+        line(3000, 20, "30001", title="FROSTED JAR", price=2.0),
+        *(line(3001 + i, 200 + i, "30001", title="RED JAR", price=9.0) for i in range(5)),
+    ]
+    _, tables = imported(tmp_path, [*FIRST, lines[0]], [*SECOND, *lines[1:]])
+    assert as_of(tables, "30001", midnight(31)) == ("FROSTED JAR", 2.0)
+    assert as_of(tables, "30001", midnight(205)) == ("RED JAR", 9.0)
+
+
+def test_a_day_of_sales_is_known_from_the_next_midnight_but_the_first_from_its_own(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        line(3000, 50, "30001", price=1.0),
+        line(3001, 50.1, "30001", price=2.0),
+        line(3002, 50.2, "30001", price=6.0),
+        line(3003, 52, "30001", price=3.0),
+        line(3004, 52.1, "30001", price=4.0),
+        line(3005, 53, "30001", price=3.5),
+        line(3006, 60, "30001", price=2.0),
     ]
     report, tables = imported(tmp_path, [*FIRST, *lines], SECOND)
-    titles = dict(tables["items"].select("item_id", "title").rows())
-    found = titles["30001"], titles["30002"], titles["30003"]
-    assert found == ("RED MUG", "", "NEW NAME")
-    assert rows_for(report, "items", "several descriptions") == 2
-    assert rows_for(report, "items", "without text") == 1
+    assert versions(tables, "30001") == [
+        (midnight(50), "RED MUG", 2.0),
+        (midnight(53), "RED MUG", (3.0 + 4.0) / 2),
+        (midnight(61), "RED MUG", 2.0),
+    ]
+    days = FIRST_AND_SECOND_DAYS + 4
+    (ledger,) = (each for each in report.ledgers if each.name == "item versions")
+    assert ledger.read == {"days on which an item was sold": days}
+    assert ledger.kept == tables["items"].height == ITEMS + 3
+    assert rows_for(report, "item versions", "first day") == ITEMS + 1
+    assert rows_for(report, "item versions", "left its item as it was") == days - ledger.kept
+
+
+def test_a_version_has_the_most_frequent_good_description_of_the_day(tmp_path: Path) -> None:
+    lines = [
+        line(3000, 50, "30001", title="BLUE MUG"),
+        line(3001, 50.1, "30001", title="RED MUG"),
+        line(3002, 50.2, "30001", title=" RED   MUG "),
+        line(3003, 51, "30001", title="BLUE MUG"),
+        *(line(3010 + i, 52, "30001", title="Missing_Description") for i in range(3)),
+        line(3020, 53, "30003", title="OLD NAME"),
+        line(3021, 53.1, "30003", title="NEW NAME"),
+        line(3022, 54, "30003", title="B NAME"),
+        line(3023, 54, "30003", title="A NAME"),
+    ]
+    report, tables = imported(tmp_path, [*FIRST, *lines], SECOND)
+    assert versions(tables, "30001") == [
+        (midnight(50), "RED MUG", 2.0),
+        (midnight(52), "BLUE MUG", 2.0),
+    ]
+    assert versions(tables, "30003") == [
+        (midnight(53), "NEW NAME", 2.0),
+        (midnight(55), "A NAME", 2.0),
+    ]
+    assert rows_for(report, "item versions", "several descriptions") == 3
+    assert rows_for(report, "item versions", "the one last seen") == 1
+
+
+def test_an_item_has_no_title_until_the_first_good_one(tmp_path: Path) -> None:
+    lines = [
+        line(3000, 50, "30002", title="?"),
+        line(3001, 51, "30002", title=None),
+        line(3002, 52, "30002", title="RED MUG"),
+        line(3003, 54, "30002", title=None),
+    ]
+    report, tables = imported(tmp_path, [*FIRST, *lines], SECOND)
+    assert versions(tables, "30002") == [
+        (midnight(50), "", 2.0),
+        (midnight(53), "RED MUG", 2.0),
+    ]
+    assert rows_for(report, "item versions", "without text") == 2
+    assert rows_for(report, "item versions", "the one last seen") == 1
+
+
+def test_no_version_is_known_before_a_line_it_was_made_of_but_for_the_first_day(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(4)
+    lines: list[Line] = [
+        (*sale[:2], f"{sale[2]} {rng.choice(['OLD', 'NEW'])}", *sale[3:5], price, sale[6])
+        for sale, price in zip(FIRST + SECOND, rng.integers(1, 4, 2000).tolist(), strict=True)
+    ]
+    _, whole = imported(tmp_path / "whole", lines, plain_lines(100, 2, invoice=5000))
+    cut = midnight(60)
+    before = [sale for sale in lines if datetime.fromisoformat(f"{sale[4]}Z") < cut]
+    _, part = imported(tmp_path / "part", before[:1000], before[1000:])
+    seen = part["items"].filter(pl.col("updated_at") <= cut)
+    known = whole["items"].filter(pl.col("updated_at") <= cut)
+    first = known.filter(pl.col("item_id").is_first_distinct(), pl.col("updated_at") == cut)
+    assert first.height < 10 < ITEMS < seen.height
+    assert_frame_equal(seen, known.join(first, on="item_id", how="anti"))
+    assert part["items"].equals(seen)
 
 
 def test_the_listing_is_known_only_after_the_first_90_days(tmp_path: Path) -> None:
-    lines = [line(3000, 89.9, "30001"), line(3001, 90.3, "30002"), line(3002, 99, "30002")]
+    lines = [
+        line(3000, 89.9, "30001"),
+        line(3001, 90.3, "30002"),
+        line(3002, 99, "30002", price=3.0),
+    ]
     _, tables = imported(tmp_path, [*FIRST, *lines], SECOND)
-    listed = dict(tables["items"].select("item_id", "listed_at").rows())
-    assert listed["30001"] is None
-    assert listed["30002"] == datetime(2010, 3, 1, tzinfo=UTC)
+    listed = tables["items"].select("item_id", "listed_at").unique().rows()
+    assert [at for item, at in listed if item == "30001"] == [None]
+    assert [at for item, at in listed if item == "30002"] == [datetime(2010, 3, 1, tzinfo=UTC)]
 
 
 def test_slates_hold_what_was_on_sale_and_no_bought_negative(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Items of the simulated shop: attributes, prices, texts, and their tables."""
+"""Items of the simulated shop: attributes, first prices and texts, and their truth."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -15,7 +15,7 @@ from recsys.datasets.simulation.world.settings import (
     SimulationSettings,
     arrivals_by_day,
 )
-from recsys.datasets.simulation.world.truth import BRAND, TruthItems
+from recsys.datasets.simulation.world.truth import TruthItems
 
 DAY_US = 86_400_000_000
 
@@ -36,8 +36,8 @@ class SimulatedCatalogue:
         brand: int, index into its brands; -1 for none.
         quality: float, log odds that every user adds, mean 0.
         fame: float, weight among popular items before anyone clicks, in clicks.
-        price: float, in the shop's currency.
-        price_ratio: float, log of the price against the family's usual one.
+        price: float, at the listing, in the shop's currency.
+        price_ratio: float, log of that price against the family's usual one.
         listed_us: int, microseconds since the epoch.
         consumable: bool, whether people buy it again.
         texts: object, the `ItemText` of each.
@@ -100,7 +100,6 @@ def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedCatal
     else:
         listed = day_start_us(settings, day) + rng.uniform(6 / 24, 18 / 24, count) * DAY_US
     usual_price = np.array([each.price for each in words.families])[family]
-    price = np.round(usual_price * np.exp(price_ratio), 1) - 0.01
     return SimulatedCatalogue(
         family=family,
         style=style,
@@ -108,7 +107,7 @@ def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedCatal
         brand=brand,
         quality=rng.normal(0, 0.4, count),
         fame=rng.lognormal(0, 1.0, count),
-        price=np.round(price, 2),
+        price=round_price(usual_price * np.exp(price_ratio)),
         price_ratio=price_ratio,
         listed_us=listed.astype(np.int64),
         consumable=np.array([each.consumable for each in words.families])[family],
@@ -116,31 +115,17 @@ def _batch(settings: SimulationSettings, count: int, day: int) -> SimulatedCatal
     )
 
 
+def round_price(price: np.ndarray) -> np.ndarray:
+    """Round prices as shops do, to one cent below ten; float64."""
+    below = np.round(price, 1) - 0.01
+    return np.round(below, 2)
+
+
 def _pick(weights: np.ndarray, category: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw one column per category by its row of weights, float [n_categories, k]; int [n]."""
     shares = (weights / weights.sum(axis=1, keepdims=True))[category]
     draw = rng.random((len(shares), 1))
     return np.minimum((shares.cumsum(axis=1) <= draw).sum(axis=1), shares.shape[1] - 1)
-
-
-def item_table(catalogue: SimulatedCatalogue) -> pl.DataFrame:
-    """Give the rows of `Items` and the brand, in listing order."""
-    texts, words = catalogue.texts, vocabulary()
-    categories = [family.category for family in words.families]
-    brands = pl.Series(words.brands)
-    return pl.DataFrame(
-        [
-            item_ids(np.arange(len(texts))),
-            pl.Series(Items.title.name, [text.title for text in texts]),
-            pl.Series(Items.description.name, [text.description for text in texts], pl.String),
-            pl.Series(Items.category.name, categories).gather(catalogue.family),
-            pl.Series(Items.tags.name, [text.tags or None for text in texts], pl.List(pl.String)),
-            pl.Series(Items.price.name, catalogue.price),
-            as_instants(Items.listed_at.name, catalogue.listed_us),
-            pl.Series(Items.updated_at.name, [None] * len(texts), Items.updated_at.dtype),
-            brands.gather(pl.Series(catalogue.brand).replace(-1, None)).alias(BRAND),
-        ]
-    )
 
 
 def as_instants(name: str, microseconds: np.ndarray) -> pl.Series:

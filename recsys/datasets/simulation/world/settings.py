@@ -19,8 +19,8 @@ class SimulationSettings(BaseModel, extra="forbid", frozen=True):
 
     The defaults are the shop of the quickstart: 2,000 users, 3,030 items, some 580,000 impressions.
     Everything grows day by day from the seed: the same settings with more days give the same
-    first days. Faults (late, duplicates, orphans, bots) are drawn apart: the rest of the log is
-    the same without them.
+    first days. Faults (late, late_items, late_impressions, duplicates, orphans, bots) are drawn
+    apart: the rest of the log is the same without them.
     """
 
     users: int = Field(1700, ge=1, description="Users who know the shop when the log opens.")
@@ -36,6 +36,24 @@ class SimulationSettings(BaseModel, extra="forbid", frozen=True):
         180,
         ge=1,
         description="How long users know what they clicked or bought, in days since the last time.",
+    )
+    price_changes: Share = Field(
+        0.01, description="Share of items whose price changes, per day; buyers pay the new one."
+    )
+    title_changes: Share = Field(
+        0.01, description="Share of items whose title is worded anew, per 30 days."
+    )
+    deleted: Share = Field(
+        0.02, description="Share of items that leave the shop, per 30 days; never shown again."
+    )
+    late_items: Share = Field(
+        0.03,
+        description="Share of new items and of changes that become known minutes to days after "
+        "they come into force.",
+    )
+    late_impressions: Share = Field(
+        0.005,
+        description="Share of requests whose impressions become known minutes to hours after them.",
     )
     late: Share = Field(
         0,
@@ -96,10 +114,16 @@ class SimulationReport(BaseModel, extra="forbid", frozen=True):
 
     path: Path = Field(description="The workspace.")
     users: int = Field(description="Users who could have come, whether they did or not.")
-    items: int = Field(description="Items in the catalogue on the last day.")
+    items: int = Field(description="Items the shop ever listed.")
+    item_versions: int = Field(description="Rows of the catalogue: what its items were over time.")
+    deleted_items: int = Field(description="Items that left the shop.")
+    late_items: int = Field(description="Versions that became known after they came into force.")
     sessions: int = Field(description="Visits.")
     requests: int = Field(description="Slates shown, those to robots included.")
     impressions: int = Field(description="Rows of the log of impressions.")
+    late_impressions: int = Field(
+        description="Impressions that became known after their request, counted among the rows."
+    )
     clicks: int = Field(description="Interactions of that kind in the log, each counted once.")
     carts: int = Field(description="Interactions of that kind in the log, each counted once.")
     purchases: int = Field(description="Interactions of that kind in the log, each counted once.")

@@ -41,7 +41,10 @@ class TruthItems(dy.Schema):
     style = dy.String(description="Look.")
     occasion = dy.String(nullable=True, description="What it is bought for; null for nothing.")
     quality = dy.Float64(description="What everybody likes about it, in log odds.")
-    price_ratio = dy.Float64(description="Log of the price against the family's usual one.")
+    price_ratio = dy.Float64(
+        description="Log of the price at the listing, by which users judge it however the price "
+        "changes, against the family's usual one."
+    )
     consumable = dy.Bool(description="Whether people buy it again.")
 
 

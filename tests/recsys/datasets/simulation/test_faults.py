@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dataframely as dy
@@ -186,7 +186,7 @@ def test_robots_come_as_often_as_asked_and_are_inhuman(
 
 
 def log_items(report: SimulationReport) -> int:
-    return pl.read_parquet(report.path / "items.parquet").height
+    return pl.read_parquet(report.path / "items.parquet")["item_id"].n_unique()
 
 
 def test_truth_stands_beside_the_impressions_of_robots_too(
@@ -231,6 +231,30 @@ def test_duplicates_and_late_events_label_as_one_in_time(
 def small(**shares: float) -> SimulationSettings:
     tiny = SimulationSettings.tiny().model_dump() | {"requests_per_day": 60}
     return SimulationSettings.model_validate(tiny | shares)
+
+
+def test_late_impressions_come_minutes_to_hours_after_their_request(tmp_path: Path) -> None:
+    share = 0.3
+    late = simulate(tmp_path / "late", small(late_impressions=share))
+    punctual = simulate(tmp_path / "punctual", small(late_impressions=0))
+    with_late, without = (
+        Workspace.open(report.path).scan("impressions").collect() for report in (late, punctual)
+    )
+    arrival = Impressions.ingested_at
+    assert without[arrival.name].null_count() == without.height
+    assert with_late.drop(arrival.name).equals(without.drop(arrival.name))
+    for table in ("interactions.parquet", "items.parquet"):
+        assert (late.path / table).read_bytes() == (punctual.path / table).read_bytes()
+    assert late.late_impressions == with_late[arrival.name].count()
+    known = pl.col("request_id", "timestamp", arrival.name)
+    requests = with_late.select(known).unique()
+    assert requests.height == late.requests
+    noise = np.sqrt(late.requests * share * (1 - share))
+    count = requests[arrival.name].count()
+    assert abs(count - late.requests * share) < SIGMAS * noise
+    delay = requests.select(arrival.col - Impressions.timestamp.col).to_series().drop_nulls()
+    assert delay.is_between(timedelta(minutes=1), timedelta(hours=12)).all()
+    assert 0.3 < (delay > timedelta(minutes=20)).sum() / count < 0.7
 
 
 def test_one_kind_of_fault_leaves_the_others_as_they_are(tmp_path: Path) -> None:

@@ -71,11 +71,20 @@ def test_every_row_keeps_its_contract(workspace: Workspace, table: str) -> None:
 
 
 def test_report_counts_what_is_in_the_tables(
-    report: SimulationReport, impressions: pl.DataFrame, interactions: pl.DataFrame
+    report: SimulationReport,
+    workspace: Workspace,
+    impressions: pl.DataFrame,
+    interactions: pl.DataFrame,
 ) -> None:
     assert report.impressions == impressions.height == report.requests * SETTINGS.slate_size
     assert report.requests == impressions[Impressions.request_id.name].n_unique()
     assert report.sessions == impressions[Impressions.session_id.name].n_unique()
+    assert report.late_impressions == impressions[Impressions.ingested_at.name].count()
+    items = workspace.scan("items").collect()
+    assert report.items == items[Items.item_id.name].n_unique()
+    assert report.item_versions == items.height
+    assert report.deleted_items == items[Items.deleted.name].sum()
+    assert report.late_items == items[Items.ingested_at.name].count() > 0
     kinds = interactions[Interactions.kind.name].value_counts().rows()
     assert dict(kinds) == {
         CLICK: report.clicks,
@@ -117,8 +126,8 @@ def test_truth_of_items_and_users_keeps_its_contract(
 ) -> None:
     items = TruthItems.validate(pl.read_parquet(truth_path(root, TruthItems)))
     users = TruthUsers.validate(pl.read_parquet(truth_path(root, TruthUsers)))
-    listed = workspace.scan("items").select(Items.item_id.name).collect()
-    assert_frame_equal(items.select(Items.item_id.name), listed)
+    listed = workspace.scan("items").select(Items.item_id.name).unique().collect()
+    assert_frame_equal(items.select(Items.item_id.name), listed, check_row_order=False)
     seen = impressions[Impressions.user_id.name].drop_nulls()
     assert set(seen) <= set(users[TruthUsers.user_id.name])
 
@@ -179,22 +188,41 @@ def test_propensity_is_one_of_all_items_that_could_be_shown(
 ) -> None:
     midnight = pl.col(Impressions.timestamp.name).dt.truncate("1d")
     rows = impressions.filter(Impressions.propensity.col.is_not_null())
-    listed = workspace.scan("items").select(Items.listed_at.name).collect().to_series()
+    items = workspace.scan("items").collect()
+    listed = items.unique(Items.item_id.name)[Items.listed_at.name]
+    left = items.filter(Items.deleted.col)[Items.updated_at.name]
+    assert len(left) > 0
     days = rows.select(midnight, Impressions.propensity.col).unique()
     assert days.height >= SETTINGS.days / 2
     for day, propensity in days.rows():
-        assert propensity == pytest.approx(1 / (listed < day).sum())
+        assert propensity == pytest.approx(1 / ((listed < day).sum() - (left <= day).sum()))
 
 
-def test_items_are_shown_only_after_they_are_listed(
+def test_items_are_shown_only_while_they_are_in_the_shop(
     workspace: Workspace, impressions: pl.DataFrame
 ) -> None:
-    items = workspace.scan("items").select(Items.item_id.name, Items.listed_at.name).collect()
-    shown = impressions.join(items, on=Items.item_id.name)
+    left = pl.when(Items.deleted.col).then(Items.updated_at.col).min().alias("left")
+    items = workspace.scan("items").group_by("item_id").agg(Items.listed_at.col.first(), left)
+    shown = impressions.join(items.collect(), on=Items.item_id.name)
     assert shown.height == impressions.height
     assert shown.select((Items.listed_at.col < Impressions.timestamp.col).all()).item()
+    assert shown.select((pl.col("left") > Impressions.timestamp.col).all()).item()
+    assert shown.filter(pl.col("left").is_not_null()).height > 0
     opening = Items.listed_at.col < impressions[Impressions.timestamp.name].min()
     assert shown.filter(~opening)[Items.item_id.name].n_unique() > 100
+
+
+def test_items_are_shown_before_they_are_known_only_where_their_record_is_late(
+    workspace: Workspace, impressions: pl.DataFrame
+) -> None:
+    known = pl.max_horizontal(Items.updated_at.col, Items.ingested_at.col).alias("known")
+    first = workspace.scan("items").collect().unique("item_id", keep="first", maintain_order=True)
+    shown = impressions.join(
+        first.select("item_id", known, late=Items.ingested_at.col), on="item_id"
+    )
+    unknown = shown.filter(pl.col("known") > Impressions.timestamp.col)
+    assert unknown.height > 0
+    assert unknown["late"].null_count() == 0
 
 
 def test_interactions_follow_their_impression_within_the_attribution_window(
@@ -222,14 +250,20 @@ def test_a_purchase_follows_a_cart_follows_a_click(interactions: pl.DataFrame) -
     assert wide.filter(pl.col(PURCHASE) <= pl.col(CART)).is_empty()
 
 
-def test_purchases_and_nothing_else_carry_the_price(
+def test_purchases_and_nothing_else_carry_the_price_in_force(
     workspace: Workspace, interactions: pl.DataFrame
 ) -> None:
-    priced = workspace.scan("items").select(Items.item_id.name, Items.price.name).collect()
-    joined = interactions.join(priced, on=Items.item_id.name)
+    since = pl.coalesce(Items.updated_at.col, Items.listed_at.col).alias("timestamp")
+    priced = workspace.scan("items").select("item_id", "price", since).collect()
+    joined = interactions.join_asof(
+        priced.sort("timestamp"), on="timestamp", by="item_id", check_sortedness=False
+    )
     bought = Interactions.kind.col == PURCHASE
     paid = pl.when(bought).then(Items.price.col)
     assert joined.select(Interactions.value.col.eq_missing(paid).all()).item()
+    first = workspace.scan("items").unique("item_id", keep="first", maintain_order=True)
+    usual = joined.join(first.select("item_id", usual="price").collect(), on="item_id")
+    assert usual.filter(bought & (Interactions.value.col != pl.col("usual"))).height > 0
 
 
 def test_some_users_come_late_and_some_are_guests(root: Path, impressions: pl.DataFrame) -> None:

@@ -63,10 +63,11 @@ def build_api(service: RankingService) -> FastAPI:
         return await service.answer(request)
 
     async def model() -> Response:
-        """Give the policy and the manifest of the bundle."""
+        """Give the policy, and the version of its bundle with the manifests."""
         return _json(
             {
                 "policy": service.model.name,
+                "version": service.model.version,
                 "fingerprint": service.model.fingerprint,
                 "manifest": service.model.summary(),
             }
@@ -84,7 +85,10 @@ def build_api(service: RankingService) -> FastAPI:
                 problems.problem(503, "Not ready", loading),
                 uuid4().hex,
             )
-        return _json({"status": "ready", "fingerprint": service.model.fingerprint})
+        model = service.model
+        return _json(
+            {"status": "ready", "version": model.version, "fingerprint": model.fingerprint}
+        )
 
     api.add_api_route(RANK, rank, methods=["POST"], openapi_extra=_rank_contract())
     for path, endpoint in ((MODEL, model), (HEALTH, healthz), (READY, readyz)):

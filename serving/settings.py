@@ -20,7 +20,7 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RECSYS_", extra="forbid", frozen=True)
 
-    bundle: Path = Field(description="Folder of the bundle to serve.")
+    bundle: Path = Field(description="The bundle to serve, or one of its versions.")
     host: str = Field("127.0.0.1", description="Address to listen on; this machine only.")
     port: int = Field(8000, ge=1, le=65_535, description="Port to listen on.")
     ray_address: str | None = Field(
@@ -94,7 +94,7 @@ class ServiceSettings(BaseSettings):
         """Read the settings of a command: its options first, then the environment.
 
         Args:
-            bundle: Folder of the bundle.
+            bundle: The bundle, or one of its versions.
             port: Port to listen on; None when the option was not given.
 
         Returns:

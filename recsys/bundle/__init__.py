@@ -1,3 +1,3 @@
 """Bundles: everything a server needs to rank, in one folder, read and written."""
 
-__all__ = ["bundle", "manifest", "write"]
+__all__ = ["bundle", "manifest", "versions", "write"]

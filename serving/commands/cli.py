@@ -21,7 +21,9 @@ def _recsys() -> None:
 
 @app.command(rich_help_panel=SERVE)
 def serve(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.", show_default=False)],
+    bundle: Annotated[
+        Path, typer.Argument(help="The bundle, or one of its versions.", show_default=False)
+    ],
     port: Annotated[
         int | None,
         typer.Option(help="Port to listen on; RECSYS_PORT, or 8000, when absent."),

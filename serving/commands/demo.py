@@ -67,23 +67,23 @@ def run_demo(data: str, source: Path | None, target: Path) -> None:
         raise UsageError("errors in the data", "tables without errors", "see the lines above")
     _step(console, 3, "Features, text model, rankers")
     opened = TrainingData.open(workspace, track)
-    bundle = train(opened, track=track)
-    console.print(f"bundle: {bundle}")
+    version = train(opened, track=track)
+    console.print(f"version of the bundle: {version}")
     _step(console, 4, "Evaluation on the test period")
-    result = evaluate(opened, [bundle], f"recsys evaluate {target}", track)
+    result = evaluate(opened, [version], f"recsys evaluate {target}", track)
     console.print(render_terminal(result))
     _, page = save_reports(workspace, result)
     _step(console, 5, "One slate over HTTP")
     requests = opened.slates(workspace.config.periods.test, _PAST)
     example = _choose(requests, opened.log, workspace.config.features.forget_days)
     (port,) = free_ports(1)
-    settings = ServiceSettings(bundle=bundle.absolute(), port=port, log_to_console=False)
+    settings = ServiceSettings(bundle=version, port=port, log_to_console=False)
     with serve_bundle(settings, blocking=False) as service, RankingClient(service.url) as client:
         answer = client.rank(example.request)
         _show(console, workspace, example, answer)
     minutes = (time.monotonic() - began) / 60
     console.print(f"\nAll of it took {minutes:.1f} minutes.", style="bold")
-    _next(console, data, target, bundle, page)
+    _next(console, data, target, workspace.bundle(), page)
 
 
 def _step(console: Terminal, number: int, title: str) -> None:

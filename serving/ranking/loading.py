@@ -9,7 +9,7 @@ import numpy as np
 
 from data_contracts.slates import RankedSlate, Rung, Slate
 from recsys.bundle.bundle import ENCODER, Bundle, load_bundle
-from recsys.bundle.manifest import read_manifest
+from recsys.bundle.versions import open_version
 from recsys.rank import rank, texts_to_encode
 from recsys.text.encoder.backends import usable_backend
 from recsys.text.encoder.open_saved import open_saved
@@ -38,6 +38,11 @@ class BundleModel:
         return self.bundle.name
 
     @property
+    def version(self) -> str:
+        """Which version of the bundle it is."""
+        return self.bundle.version.name
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the bundle's content."""
         return self.bundle.fingerprint
@@ -54,13 +59,18 @@ class BundleModel:
         return Declared(frozenset(features.given), frozenset(features.context))
 
     def summary(self) -> dict[str, object]:
-        """Give the manifest as JSON values, and what computes vectors here."""
+        """Give the manifests as JSON values, and what computes vectors here."""
         backend = usable_backend(self.bundle.config.encoding.backend, self.encoder_device)
-        return {**self.bundle.manifest.model_dump(mode="json"), "encoder_backend": asdict(backend)}
+        state = self.bundle.version.state_manifest
+        return {
+            **self.bundle.manifest.model_dump(mode="json"),
+            "state": state.model_dump(mode="json"),
+            "encoder_backend": asdict(backend),
+        }
 
     def sample_items(self, count: int) -> Sequence[str]:
         """Give up to `count` items of the catalogue."""
-        return list(self.bundle.item_ids[:count])
+        return list(self.bundle.known_items[:count])
 
     def sample_users(self, count: int) -> Sequence[str]:
         """Give up to `count` users with a history."""
@@ -94,8 +104,8 @@ def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
     Raises:
         BundleError: The weights, the tokenizer or the text length are others.
     """
-    manifest = read_manifest(settings.bundle)
-    config = read_config(settings.bundle / CONFIG_NAME)
+    version = open_version(settings.bundle)
+    config = read_config(version.model / CONFIG_NAME)
     # Ray gives an actor one thread per whole CPU set aside for it, and that may be half a one.
     encoding = config.encoding.model_copy(
         update={
@@ -109,6 +119,6 @@ def load_encoder(settings: ServiceSettings) -> LoadedEncoder:
             "encoder_backend", chosen=choice.chosen, in_use=choice.in_use, reason=choice.reason
         )
     encoder = open_saved(
-        settings.bundle / ENCODER, config.text, encoding, manifest.encoder_fingerprint
+        version.model / ENCODER, config.text, encoding, version.manifest.encoder_fingerprint
     )
-    return LoadedEncoder(encoder, manifest.fingerprint)
+    return LoadedEncoder(encoder, version.fingerprint)

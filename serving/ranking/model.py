@@ -20,6 +20,11 @@ class Model(Protocol):
         ...
 
     @property
+    def version(self) -> str:
+        """Which version of the bundle it is."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the bundle's content."""
         ...
@@ -35,7 +40,7 @@ class Model(Protocol):
         ...
 
     def summary(self) -> dict[str, object]:
-        """Give the manifest as JSON values."""
+        """Give the manifests as JSON values."""
         ...
 
     def sample_items(self, count: int) -> Sequence[str]:

@@ -75,7 +75,7 @@ class RankingService:
                 self._warm_up_rung(slate, rung, explain)
         self.is_warm = True
         spent_ms = (perf_counter() - started) * 1e3
-        self.telemetry.ready(self.model.name, self.model.fingerprint, spent_ms)
+        self.telemetry.ready(self.model.name, self.model.version, self.model.fingerprint, spent_ms)
 
     async def is_ready(self) -> bool:
         """Say whether a caller waits for nothing that is still being loaded.
@@ -196,6 +196,7 @@ class RankingService:
             ranked.rung,
             len(slate.item_ids),
             len(ranked.unknown_items),
+            ranked.unseen_values,
             timings_ms,
         )
         if self._served is not None and ranked.features is not None:

@@ -13,7 +13,6 @@ from types import FrameType
 import httpx
 
 from data_contracts.errors import UsageError
-from data_contracts.storage import linked_copy
 from features.backfill.cluster import join_cluster
 from serving.api import READY
 from serving.runtime.haproxy import (
@@ -79,11 +78,7 @@ def serve_bundle(
             require_haproxy()
     with ExitStack() as on_failure:
         if build is None:
-            # Replicas that start later load the version that the service was started with.
-            bundle = on_failure.enter_context(linked_copy(settings.bundle))
-            settings = settings.model_copy(update={"bundle": bundle})
-            if settings.ray_address is None:
-                _require_bundle(settings)
+            settings = of_one_version(settings)
         _join_ray(settings, on_failure)
         _run_application(settings, build, on_failure)
         _wait_until_ready(url, settings.startup_timeout_s)
@@ -110,11 +105,22 @@ def _require_free_port(host: str, port: int) -> None:
             ) from error
 
 
-def _require_bundle(settings: ServiceSettings) -> None:
-    """Load the bundle once here, so that its errors reach the caller as they are."""
-    from serving.ranking.loading import load_model  # noqa: PLC0415 - after the cheaper checks
+def of_one_version(settings: ServiceSettings) -> ServiceSettings:
+    """Name the version instead of the bundle, so that replicas that start later load the same.
 
-    load_model(settings)
+    Without a cluster the version is loaded once here: its errors reach the caller as they are. On a
+    cluster it may lie where only the replicas see it.
+    """
+    from recsys.bundle.versions import open_version  # noqa: PLC0415 - after the cheaper checks
+    from serving.ranking.loading import load_model  # noqa: PLC0415
+
+    path = settings.bundle.absolute()
+    if settings.ray_address is not None and not path.exists():
+        return settings
+    settings = settings.model_copy(update={"bundle": open_version(path).folder})
+    if settings.ray_address is None:
+        load_model(settings)
+    return settings
 
 
 def innermost_message(text: str) -> str:

@@ -66,6 +66,10 @@ class RankingTelemetry:
             boundaries=LATENCY_MS,
             tag_keys=("stage",),
         )
+        self._unseen = Counter(
+            "recsys_unseen_values",
+            "Attribute values of candidates that the bundle has not seen in training.",
+        )
         self._fallbacks = Counter(
             "recsys_fallbacks",
             "Steps down the ladder by their cause.",
@@ -78,10 +82,13 @@ class RankingTelemetry:
         rung: Rung,
         candidates: int,
         unknown: int,
+        unseen: int,
         timings_ms: Mapping[str, float],
     ) -> None:
         """Record a ranking call that was answered with an order."""
         self._requests.inc(tags={"status": "200", "rung": rung})
+        if unseen:
+            self._unseen.inc(unseen)
         for stage, spent in timings_ms.items():
             if stage == "total":
                 self._latency.observe(spent, tags={"rung": rung})
@@ -93,6 +100,7 @@ class RankingTelemetry:
             rung=rung,
             candidates=candidates,
             unknown=unknown,
+            unseen=unseen,
             timings_ms={stage: round(spent, 3) for stage, spent in timings_ms.items()},
         )
 
@@ -117,10 +125,14 @@ class RankingTelemetry:
             "failed", request_id=request_id, error=type(error).__name__, where=where(error)
         )
 
-    def ready(self, policy: str, fingerprint: str, spent_ms: float) -> None:
-        """Record that the bundle is loaded and warm."""
+    def ready(self, policy: str, version: str, fingerprint: str, spent_ms: float) -> None:
+        """Record which bundle is loaded and warm."""
         self._log.info(
-            "ready", policy=policy, fingerprint=fingerprint, warm_up_ms=round(spent_ms, 1)
+            "ready",
+            policy=policy,
+            version=version,
+            fingerprint=fingerprint,
+            warm_up_ms=round(spent_ms, 1),
         )
 
 

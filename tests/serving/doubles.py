@@ -40,6 +40,7 @@ class FakeModel:
     asked: list[Rung] = field(default_factory=list)
     explained: list[int] = field(default_factory=list)
     name: str = "fake"
+    version: str = "fake version"
     fingerprint: str = FINGERPRINT
     schema_hash: str = "5" * 16
 

@@ -34,9 +34,9 @@ def client(served: Served) -> Iterator[RankingClient]:
 
 def request_for(bundle: Bundle, **fields: object) -> RankRequest:
     body = {
-        "candidates": [{"item_id": item} for item in bundle.item_ids[:30]],
+        "candidates": [{"item_id": item} for item in bundle.known_items[:30]],
         "user_id": bundle.user_ids[0],
-        "timestamp": bundle.manifest.cut_offs.state_as_of,
+        "timestamp": bundle.as_of,
     }
     return RankRequest.model_validate(body | fields)
 
@@ -45,7 +45,7 @@ def slate_of(request: RankRequest, bundle: Bundle) -> Slate:
     return Slate(
         "r",
         [candidate.item_id for candidate in request.candidates],
-        bundle.manifest.cut_offs.state_as_of,
+        bundle.as_of,
         user_id=request.user_id,
         texts=[candidate.text for candidate in request.candidates],
     )
@@ -129,11 +129,12 @@ def test_a_malformed_body_gets_a_problem_that_names_the_field(
 
 def test_the_model_tells_its_manifest(served: Served, tiny_bundle: Bundle) -> None:
     model = httpx.get(f"{served.url}/v1/model", timeout=30).json()
+    assert model["version"] == tiny_bundle.version.name
     assert model["fingerprint"] == tiny_bundle.fingerprint
     assert model["manifest"]["encoder_fingerprint"] == tiny_bundle.manifest.encoder_fingerprint
     ranked = httpx.post(
         f"{served.url}/v1/rank",
-        json={"candidates": [{"item_id": tiny_bundle.item_ids[0]}]},
+        json={"candidates": [{"item_id": tiny_bundle.known_items[0]}]},
         timeout=30,
     )
     assert RankResponse.model_validate_json(ranked.content).rung == "full"

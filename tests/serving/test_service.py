@@ -195,6 +195,7 @@ def test_the_service_tells_that_it_lives_is_ready_and_what_it_serves(http: httpx
     ready, model = http.get("/readyz").json(), http.get("/v1/model").json()
     assert ready["status"] == "ready"
     assert ready["fingerprint"] == model["fingerprint"]
+    assert ready["version"] == model["version"]
     assert {"policy", "manifest"} <= model.keys()
 
 

@@ -3,7 +3,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from safetensors.numpy import load_file
 
@@ -18,18 +17,16 @@ from recsys.bundle.bundle import (
     NO_TEXT,
     QUERIES,
     SLATE_TREES,
-    STATE,
-    TEXT_RECORD,
     Bundle,
     Scorer,
     load_bundle,
 )
-from recsys.bundle.manifest import FORMAT, MANIFEST, read_manifest
-from recsys.bundle.write import BundleParts, save_calibrations, write_bundle
+from recsys.bundle.manifest import FORMAT, MANIFEST, STATE_FORMAT
+from recsys.bundle.versions import MODEL, STATE
+from recsys.bundle.write import save_calibrations
 from recsys.rank import rank
 from recsys.ranker.calibration import fit_calibration
 from recsys.text.encoder.bert import TextEncoder
-from recsys.text.training.model import TextRecord
 from recsys.workspace.config import CONFIG_NAME
 from tests.worlds import stamp_again, tamper
 
@@ -37,6 +34,10 @@ from tests.worlds import stamp_again, tamper
 def flip_a_byte(content: bytes) -> bytes:
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def within_a_line(content: bytes) -> bytes:
+    return content[: content.index(b"=", len(content) // 2) + 1]
 
 
 def half(content: bytes) -> bytes:
@@ -71,7 +72,7 @@ def test_loading_twice_gives_the_same_scores(tiny_bundle: Bundle, changed_bundle
     slate = Slate(
         "r",
         list(tiny_bundle.item_ids),
-        tiny_bundle.manifest.cut_offs.state_as_of,
+        tiny_bundle.as_of,
         user_id=tiny_bundle.user_ids[0],
     )
     first, second = (rank(bundle, slate, {}) for bundle in (tiny_bundle, again))
@@ -82,8 +83,8 @@ def test_loading_twice_gives_the_same_scores(tiny_bundle: Bundle, changed_bundle
 
 def test_the_catalogue_is_mapped_from_the_file_and_not_copied(changed_bundle: Path) -> None:
     table = load_bundle(changed_bundle).signals.interest
-    expected = load_file(changed_bundle / INTEREST)
-    for name, array in (("items", table.items), ("past", table.past)):
+    expected = load_file(changed_bundle / MODEL / INTEREST)
+    for name, array in (("items", table.items.base), ("past", table.past.base)):
         np.testing.assert_array_equal(array, expected[name])
         assert type(array) is np.ndarray
         base: object = array
@@ -91,7 +92,7 @@ def test_the_catalogue_is_mapped_from_the_file_and_not_copied(changed_bundle: Pa
             base = base.base
         assert isinstance(base, np.memmap)
         assert not array.flags.writeable
-    np.testing.assert_array_equal(table.known, ~np.isnan(expected["items"][:, 0]))
+    assert len(table.logits) == len(expected["items"])
 
 
 def test_the_encoder_inside_is_the_one_of_the_manifest(tiny_bundle: Bundle) -> None:
@@ -101,36 +102,41 @@ def test_the_encoder_inside_is_the_one_of_the_manifest(tiny_bundle: Bundle) -> N
     assert encoder.fingerprint == tiny_bundle.manifest.encoder_fingerprint
 
 
-@pytest.mark.parametrize("name", [INTEREST, CONFIG_NAME, f"{FULL}.txt", QUERIES])
-def test_a_missing_file_is_named(changed_bundle: Path, name: str) -> None:
-    (changed_bundle / name).unlink()
-    require_refusal(changed_bundle, "missing", name)
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(MODEL, INTEREST), (MODEL, CONFIG_NAME), (MODEL, f"{FULL}.txt"), (STATE, QUERIES)],
+)
+def test_a_missing_file_is_named(changed_bundle: Path, part: str, name: str) -> None:
+    (changed_bundle / part / name).unlink()
+    require_refusal(changed_bundle, "missing", part, name)
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("part", "name"),
     [
-        INTEREST,
-        CALIBRATION,
-        f"{FULL}.txt",
-        f"{ENCODER}/model.safetensors",
-        f"{ENCODER}/tokenizer.json",
-        f"{STATE}/{STATE_FILE}",
-        CONFIG_NAME,
+        (MODEL, INTEREST),
+        (MODEL, CALIBRATION),
+        (MODEL, f"{FULL}.txt"),
+        (MODEL, f"{ENCODER}/model.safetensors"),
+        (MODEL, f"{ENCODER}/tokenizer.json"),
+        (MODEL, CONFIG_NAME),
+        (STATE, STATE_FILE),
+        (STATE, QUERIES),
     ],
 )
 @pytest.mark.parametrize("change", [flip_a_byte, half])
 def test_a_changed_file_is_named(
-    changed_bundle: Path, name: str, change: Callable[[bytes], bytes]
+    changed_bundle: Path, part: str, name: str, change: Callable[[bytes], bytes]
 ) -> None:
-    tamper(changed_bundle / name, change)
-    require_refusal(changed_bundle, "changed", name)
+    tamper(changed_bundle / part / name, change)
+    require_refusal(changed_bundle, "changed", f"{changed_bundle / part}:", name)
 
 
-@pytest.mark.parametrize("name", ["extra.pkl", f"{ENCODER}/modeling.py", ".hidden"])
-def test_an_added_file_is_named(changed_bundle: Path, name: str) -> None:
-    (changed_bundle / name).write_bytes(b"")
-    require_refusal(changed_bundle, "not its own", name)
+@pytest.mark.parametrize("part", [MODEL, STATE])
+@pytest.mark.parametrize("name", ["extra.pkl", ".hidden"])
+def test_an_added_file_is_named(changed_bundle: Path, part: str, name: str) -> None:
+    (changed_bundle / part / name).write_bytes(b"")
+    require_refusal(changed_bundle, "not its own", f"{changed_bundle / part}:", name)
 
 
 @pytest.mark.parametrize(
@@ -150,15 +156,31 @@ def test_an_added_file_is_named(changed_bundle: Path, name: str) -> None:
 def test_a_manifest_that_is_none_is_refused(
     changed_bundle: Path, change: Callable[[bytes], bytes], named: str
 ) -> None:
-    tamper(changed_bundle / MANIFEST, change)
+    tamper(changed_bundle / MODEL / MANIFEST, change)
     require_refusal(changed_bundle, named)
 
 
-def test_a_folder_without_a_manifest_is_no_bundle(changed_bundle: Path, tmp_path: Path) -> None:
-    (changed_bundle / MANIFEST).unlink()
-    for folder in (changed_bundle, tmp_path / "nowhere", Path(__file__)):
-        with pytest.raises(BundleError):
-            read_manifest(folder)
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (half, "JSON"),
+        (with_field("format", STATE_FORMAT + 1), f"format {STATE_FORMAT + 1}"),
+        (without_field("log_offset"), "log_offset"),
+        (with_field("schema_hash", "another"), "schema"),
+        (with_field("encoder_fingerprint", "another"), "encoder of the queries"),
+    ],
+)
+def test_a_manifest_of_a_state_that_does_not_fit_is_refused(
+    changed_bundle: Path, change: Callable[[bytes], bytes], named: str
+) -> None:
+    tamper(changed_bundle / STATE / MANIFEST, change)
+    require_refusal(changed_bundle, named, STATE)
+
+
+@pytest.mark.parametrize("part", [MODEL, STATE])
+def test_a_part_without_a_manifest_is_none(changed_bundle: Path, part: str) -> None:
+    (changed_bundle / part / MANIFEST).unlink()
+    require_refusal(changed_bundle, f"no {MANIFEST} in {changed_bundle / part}")
 
 
 @pytest.mark.parametrize(
@@ -167,21 +189,22 @@ def test_a_folder_without_a_manifest_is_no_bundle(changed_bundle: Path, tmp_path
         (CONFIG_NAME, lambda text: text.replace(b"smoothing = 20.0", b"smoothing = 3.0"), "schema"),
         (INTEREST, half, "safetensors"),
         (INTEREST, lambda content: content.replace(b'"past"', b'"pass"'), "past"),
-        (f"{STATE}/{STATE_FILE}", half, STATE_FILE),
+        (STATE_FILE, half, STATE_FILE),
         (f"{FULL}.txt", lambda _: b"no model", "LightGBM"),
         (f"{FULL}.txt", lambda text: text.replace(b"interest_match", b"interest_watch"), "columns"),
         (QUERIES, half, QUERIES),
         (CALIBRATION, half, CALIBRATION),
         (CALIBRATION, lambda _: b"{}", CALIBRATION),
-        (CONFIG_NAME, half, CONFIG_NAME),
+        (CONFIG_NAME, within_a_line, CONFIG_NAME),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_even_when_the_hashes_do(
     changed_bundle: Path, name: str, change: Callable[[bytes], bytes], named: str
 ) -> None:
-    before = (changed_bundle / name).read_bytes()
-    tamper(changed_bundle / name, change)
-    assert (changed_bundle / name).read_bytes() != before
+    path = changed_bundle / (STATE if name in {QUERIES, STATE_FILE} else MODEL) / name
+    before = path.read_bytes()
+    tamper(path, change)
+    assert path.read_bytes() != before
     stamp_again(changed_bundle)
     with pytest.raises(RecsysError) as refusal:
         load_bundle(changed_bundle)
@@ -203,10 +226,10 @@ def test_trees_of_the_slate_are_read_again_and_asked(
         scorers[name] = Scorer(
             scorer.ranker, fit_calibration(scores, matrix, sizes, positive, names)
         )
-    save_calibrations(scorers, changed_bundle)
+    save_calibrations(scorers, changed_bundle / MODEL)
     stamp_again(changed_bundle)
     bundle = load_bundle(changed_bundle)
-    assert (changed_bundle / f"{FULL}{SLATE_TREES}").exists()
+    assert (changed_bundle / MODEL / f"{FULL}{SLATE_TREES}").exists()
     for name, found in ((FULL, bundle.full), (NO_TEXT, bundle.no_text)):
         before, again = scorers[name].calibration, found.calibration
         assert before is not None
@@ -215,32 +238,8 @@ def test_trees_of_the_slate_are_read_again_and_asked(
         given = found.ranker.score(rows), rows, sizes[:1]
         np.testing.assert_array_equal(again.probability(*given), before.probability(*given))
         assert again.trees is not None
-    slate_of = Slate("r", list(bundle.item_ids[:30]), bundle.manifest.cut_offs.state_as_of)
+    slate_of = Slate("r", list(bundle.item_ids[:30]), bundle.as_of)
     told = rank(bundle, slate_of, {}).p_click
     assert told is not None
     assert (np.diff(told) <= 1e-12).all()
     assert ((told > 0) & (told < 1)).all()
-
-
-def test_a_bundle_that_cannot_be_loaded_does_not_replace_one_that_can(
-    changed_bundle: Path, tiny_bundle: Bundle
-) -> None:
-    encoder = TextEncoder.load(changed_bundle / ENCODER, max_tokens=64)
-    parts = BundleParts(
-        tiny_bundle.config,
-        encoder,
-        encoder,
-        TextRecord.model_validate_json((changed_bundle / TEXT_RECORD).read_bytes()),
-        tiny_bundle.signals,
-        pl.read_parquet(changed_bundle / QUERIES),
-        {FULL: tiny_bundle.full, NO_TEXT: tiny_bundle.no_text},
-        changed_bundle / STATE,
-    )
-    manifest = tiny_bundle.manifest
-    for spoilt in ({"metrics": {FULL: float("nan")}}, {"schema_hash": "another"}):
-        with pytest.raises(BundleError):
-            write_bundle(changed_bundle, parts, manifest.model_copy(update=spoilt))
-        assert load_bundle(changed_bundle).fingerprint == tiny_bundle.fingerprint
-    write_bundle(changed_bundle, parts, manifest.model_copy(update={"name": "written again"}))
-    assert load_bundle(changed_bundle).name == "written again"
-    assert [path.name for path in changed_bundle.parent.iterdir()] == [changed_bundle.name]

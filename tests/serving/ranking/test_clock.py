@@ -55,7 +55,7 @@ def ask(folder: Path, *moments: datetime) -> list[Ranked]:
 def test_a_request_moves_the_clock_an_hour_beyond_the_last_event_and_no_further(
     tiny_bundle_folder: Path, tiny_bundle: Bundle
 ) -> None:
-    cut_off = tiny_bundle.manifest.cut_offs.state_as_of
+    cut_off = tiny_bundle.as_of
     (at_the_limit,) = ask(tiny_bundle_folder, cut_off + HOUR)
     assert ask(tiny_bundle_folder, cut_off + HOUR + LATER) == [at_the_limit]
     assert ask(tiny_bundle_folder, cut_off) != [at_the_limit]
@@ -64,6 +64,6 @@ def test_a_request_moves_the_clock_an_hour_beyond_the_last_event_and_no_further(
 def test_a_request_of_the_far_future_spoils_nothing_for_those_that_follow(
     tiny_bundle_folder: Path, tiny_bundle: Bundle
 ) -> None:
-    soon = tiny_bundle.manifest.cut_offs.state_as_of + HOUR
+    soon = tiny_bundle.as_of + HOUR
     (expected,) = ask(tiny_bundle_folder, soon)
     assert ask(tiny_bundle_folder, soon + LATER * 100, soon)[1] == expected

@@ -309,3 +309,12 @@ def test_the_contract_names_the_wire_models_and_every_reference_resolves() -> No
     body = rank["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/RankRequest"}
     assert {"200", "400", "413", "415", "422", "503"} <= rank["responses"].keys()
+
+
+def test_the_version_is_logged_at_the_start_and_told_by_the_model() -> None:
+    world = World()
+    told = world.get("/v1/model").json()
+    lines = [json.loads(line) for line in world.log.getvalue().splitlines()]
+    (ready,) = [line for line in lines if line["event"] == "ready"]
+    for found in (told, ready, world.get("/readyz").json()):
+        assert (found["version"], found["fingerprint"]) == (world.model.version, FINGERPRINT)

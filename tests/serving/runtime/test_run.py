@@ -6,6 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from data_contracts.errors import UsageError
+from recsys.bundle.bundle import Bundle
+from recsys.training.data import TrainingData
+from recsys.training.train import train
+from recsys.workspace.config import CONFIG_NAME, write_config
+from recsys.workspace.workspace import Workspace
+from serving.ranking.loading import load_encoder, load_model
+from serving.runtime import run
+from serving.runtime.haproxy import free_ports
 from serving.runtime.run import innermost_message, serve_bundle
 from serving.settings import ServiceSettings
 from tests.serving.doubles import settings_for
@@ -19,6 +27,37 @@ def test_a_port_in_use_is_told_before_anything_starts() -> None:
         with pytest.raises(UsageError, match=f"127.0.0.1:{port}") as error:
             serve_bundle(settings_for(port), blocking=False)
     assert "--port" in error.value.action
+
+
+def test_a_training_beside_a_service_changes_nothing_that_its_replicas_load(
+    tiny_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, given = tiny_workspace.bundle(), []
+    monkeypatch.setattr(run, "_join_ray", lambda *_: None)
+    monkeypatch.setattr(run, "_wait_until_ready", lambda *_: None)
+    monkeypatch.setattr(run, "_run_application", lambda settings, *_: given.append(settings))
+    (port,) = free_ports(1)
+    settings = settings_for(port, bundle=bundle, haproxy=False)
+    with serve_bundle(settings, blocking=False):
+        first = load_model(given[0])
+        text = tiny_workspace.config.text.model_copy(update={"steps": 1})
+        changed = tiny_workspace.config.model_copy(update={"text": text})
+        write_config(changed, tiny_workspace.root / CONFIG_NAME)
+        train(TrainingData.open(Workspace.open(tiny_workspace.root)))
+        restarted, encoder = load_model(given[0]), load_encoder(given[0])
+    later = load_model(settings)
+    assert first.fingerprint == restarted.fingerprint == encoder.fingerprint != later.fingerprint
+    assert first.version == restarted.version < later.version
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_bundle_that_only_a_cluster_sees_is_named_as_it_is(
+    tiny_bundle: Bundle, tiny_bundle_folder: Path, tmp_path: Path, there: bool
+) -> None:
+    path = tiny_bundle_folder if there else tmp_path / "elsewhere"
+    settings = settings_for(bundle=path, ray_address="ray://cluster")
+    found = run.of_one_version(settings).bundle
+    assert found == (tiny_bundle.folder if there else path)
 
 
 def test_of_nested_tracebacks_the_innermost_message_is_told() -> None:

@@ -61,12 +61,12 @@ def test_a_service_writes_what_its_ranker_got(
     client: TestClient, tiny_bundle_folder: Path, tmp_path: Path
 ) -> None:
     bundle = load_bundle(tiny_bundle_folder)
-    items, user = list(bundle.item_ids[:9]), bundle.user_ids[0]
+    items, user = list(bundle.known_items[:9]), bundle.user_ids[0]
     request = RankRequest(
         candidates=[Candidate(item_id=item) for item in items],
         user_id=user,
         request_id="asked",
-        timestamp=bundle.manifest.cut_offs.state_as_of,
+        timestamp=bundle.as_of,
     )
     answer = client.post(RANK, json=orjson.loads(request.model_dump_json(exclude_none=True)))
     assert answer.status_code == 200

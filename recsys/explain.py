@@ -5,6 +5,7 @@ says, the query, and every past item; and again the sum of what each word of the
 adds and of what is left when all of them are blanked.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,18 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.errors import BundleError, UsageError
 from data_contracts.items import Items
-from features.log.history import History
+from features.arrays.key_index import MISSING
+from features.log.item_columns import KNOWN, TEXT, item_versions
 from recsys.bundle.bundle import Bundle, load_bundle
 from recsys.bundle.manifest import COPY_AGAIN
+from recsys.rank import past_of
 from recsys.text.attribution import differentiable_match, require_captum, word_shares
 from recsys.text.encoder.bert import TextEncoder
+from recsys.text.interest import Past
+from recsys.text.keys import text_key
 from recsys.text.template import item_texts, query_text
 from recsys.workspace.workspace import Workspace
 
 STRONGEST = 10
 """Past items that are named."""
-_SAME = 0.02
-"""Texts whose vectors are nearer in the space of matches are the same: int8 moves them as far."""
 
 
 class PastItem(BaseModel):
@@ -55,6 +58,10 @@ class Explanation(BaseModel):
     bundle: str = Field(description="Name of the bundle.")
     item_id: str
     text: str = Field(description="What the encoder reads of it.")
+    version_since: datetime | None = Field(
+        description="Since when the item's version is in force; null: it always was."
+    )
+    price: float | None = Field(description="In that version.")
     changed: bool = Field(description="The text is another one than the bundle's vector is of.")
     user_id: str | None = Field(description="Null for the default profile alone.")
     query: str | None
@@ -94,27 +101,29 @@ def explain(
     """
     require_captum()
     bundle = load_bundle(bundle_folder)
-    text = _text(workspace, bundle, item_id)
+    found = _version(workspace, bundle, item_id)
+    text = _text(found, bundle, item_id)
     encoder = _encoder(bundle)
-    history, time = _history(bundle, item_id, user_id)
-    interest = bundle.signals.interest
-    place = bundle.features.catalogue.index.get(item_id, -1)
+    past_texts, time = _history(bundle, item_id, user_id)
+    interest, code = bundle.signals.interest, bundle.features.catalogue.index.get(item_id, MISSING)
     vector = encoder.encode([text])[0]
     asked = query_text(query, bundle.config.text)
     wish = encoder.encode([asked])[0] if asked else None
-    words = word_shares(encoder, text, differentiable_match(interest, place, history, time, wish))
-    item = np.array([place], np.int32)
-    candidate = interest.candidates(np.array([-1], np.int32), {0: vector})
-    past, shares = interest.by_past_item(candidate, item, history, time)
+    score = differentiable_match(interest, code, past_texts, time, wish)
+    words = word_shares(encoder, text, score)
+    item = np.array([code], np.int32)
+    candidate = interest.candidates(np.array([MISSING], np.int32), {0: vector})
+    past, shares = interest.by_past_item(candidate, item, past_texts, time)
     order = np.argsort(-np.abs(shares[0]), kind="stable")[:STRONGEST]
-    named = _titles(workspace, [bundle.item_ids[past[at]] for at in order])
+    named = _titles(workspace, bundle, [bundle.item_ids[past[at]] for at in order])
     default = float(candidate[0] @ interest.weights["default"])
     return Explanation(
         bundle=bundle.name,
         item_id=item_id,
         text=text,
-        changed=place >= 0
-        and not np.allclose(interest.candidates(item), candidate, atol=_SAME, equal_nan=False),
+        version_since=found[Items.updated_at.name][0],
+        price=found[Items.price.name][0],
+        changed=_bundled_text(bundle, item_id) not in (None, text_key(text).hex()),
         user_id=user_id,
         query=query,
         as_of=datetime.fromtimestamp(time / 1e6, UTC),
@@ -136,15 +145,35 @@ def explain(
     )
 
 
-def _text(workspace: Workspace, bundle: Bundle, item_id: str) -> str:
-    settings = bundle.config.text
-    found = workspace.scan("items").filter(Items.item_id.col == item_id).collect()
+def _in_force(workspace: Workspace, bundle: Bundle, item_ids: Sequence[str]) -> pl.DataFrame:
+    """Find the versions of some items as of the bundle's cut-off."""
+    rows = workspace.scan("items").filter(Items.item_id.col.is_in(item_ids)).collect()
+    moment = int(bundle.as_of.timestamp() * 1e6)
+    known = item_versions(rows).filter(pl.col(KNOWN) < moment)
+    last = known.unique(Items.item_id.name, keep="last", maintain_order=True)
+    return last.filter(~Items.deleted.col.fill_null(value=False))
+
+
+def _version(workspace: Workspace, bundle: Bundle, item_id: str) -> pl.DataFrame:
+    found = _in_force(workspace, bundle, [item_id])
     if not found.height:
         raise UsageError(
-            f"no item {item_id} in {workspace.location('items')}",
-            "an item of the catalogue",
+            f"no item {item_id} in {workspace.location('items')} as of {bundle.as_of}",
+            "an item of the catalogue that was known at the bundle's cut-off",
             "give another --item",
         )
+    return found
+
+
+def _bundled_text(bundle: Bundle, item_id: str) -> str | None:
+    """Name the text of an item as of the bundle's cut-off; None without one."""
+    catalogue, version = bundle.features.catalogue, bundle.version_of(item_id)
+    code = MISSING if version < 0 else catalogue.attributes[TEXT][version]
+    return None if code < 0 else catalogue.values[TEXT][code]
+
+
+def _text(found: pl.DataFrame, bundle: Bundle, item_id: str) -> str:
+    settings = bundle.config.text
     text = item_texts(found, settings.template, settings.limits)[0]
     if not text.strip():
         raise UsageError(
@@ -167,7 +196,7 @@ def _encoder(bundle: Bundle) -> TextEncoder:
     return encoder
 
 
-def _history(bundle: Bundle, item_id: str, user_id: str | None) -> tuple[History, int]:
+def _history(bundle: Bundle, item_id: str, user_id: str | None) -> tuple[Past, int]:
     """Give the user's history as of the cut-off, as a request would find it."""
     features = bundle.features
     if user_id is not None and user_id not in features.state.users.codes:
@@ -176,15 +205,13 @@ def _history(bundle: Bundle, item_id: str, user_id: str | None) -> tuple[History
             "a user with a history as of the bundle's cut-off",
             "give another --user, or none for the default profile",
         )
-    now = int(bundle.manifest.cut_offs.state_as_of.timestamp() * 1e6)
+    now = int(bundle.as_of.timestamp() * 1e6)
     _, reader = features.read(features.rows([item_id], user_id, now, {}))
-    return reader.history.newest(bundle.signals.newest), int(reader.moment[0])
+    return bundle.signals.newest_of(past_of(reader)), int(reader.moment[0])
 
 
-def _titles(workspace: Workspace, item_ids: list[str]) -> list[tuple[str, str]]:
+def _titles(workspace: Workspace, bundle: Bundle, item_ids: list[str]) -> list[tuple[str, str]]:
     """Give the title of each item; those that left the catalogue since have none."""
-    wanted = pl.DataFrame({Items.item_id.name: item_ids}, schema={Items.item_id.name: pl.String})
-    columns = [Items.item_id.name, Items.title.name]
-    titles = workspace.scan("items").select(columns).collect()
-    found = wanted.join(titles, on=Items.item_id.name, how="left", maintain_order="left")
-    return list(zip(item_ids, found[Items.title.name].fill_null("").to_list(), strict=True))
+    found = _in_force(workspace, bundle, item_ids).select(Items.item_id.name, Items.title.name)
+    titles: dict[str, str] = dict(found.rows())
+    return [(item, titles.get(item, "")) for item in item_ids]

@@ -9,10 +9,13 @@ from time import perf_counter
 import numpy as np
 
 from data_contracts.slates import RankedSlate, Rung, Slate
-from features.log.requests import Rows
+from features.arrays.key_index import MISSING
+from features.arrays.look_up import look_up
+from features.log.item_columns import TEXT
 from features.online.reader import OnlineReader
 from recsys.bundle.bundle import Bundle, Scorer
 from recsys.ranker.ranker import text_columns
+from recsys.text.interest import Past
 from recsys.text.template import inline_text, query_text
 
 Vectors = Mapping[str, np.ndarray]
@@ -23,11 +26,10 @@ _MOST_SHARES = 10
 
 def texts_to_encode(bundle: Bundle, slate: Slate) -> list[str]:
     """List the distinct texts of a slate that have no vector yet: unknown items', and the query."""
-    known = bundle.features.catalogue.index
     texts = dict.fromkeys(
         inline_text(text, bundle.config.text)
         for item, text in zip(slate.item_ids, slate.texts, strict=False)
-        if text and not (item in known and bundle.signals.interest.known[known[item]])
+        if text and not bundle.has_text(item)
     )
     query = query_text(slate.query, bundle.config.text)
     if query not in bundle.queries:
@@ -64,14 +66,16 @@ def rank(
     rows = features.rows(slate.item_ids, slate.user_id, now, slate.given, slate.context)
     behaviour, reader = features.read(rows)
     clock.lap("features")
-    matrix, scorer, match = behaviour, bundle.no_text, None
+    matrix, unseen = bundle.codes.read(behaviour)
+    scorer, match = bundle.no_text, None
     inline: Mapping[int, np.ndarray] = {}
     if rung != "no_text":
-        inline = _inline(bundle, slate, rows, vectors)
+        inline = _inline(bundle, slate, reader, vectors)
         asked = query_text(slate.query, bundle.config.text)
         query = vectors.get(asked, bundle.queries.get(asked))
-        match = bundle.signals.read(rows.item, inline, reader.history, int(reader.moment[0]), query)
-        matrix = np.hstack([behaviour, text_columns(match, rows.request)])
+        text, past = reader.attribute_code(TEXT), past_of(reader)
+        match = bundle.signals.read(reader.item, text, inline, past, int(reader.moment[0]), query)
+        matrix = np.hstack([matrix, text_columns(match, rows.request)])
         scorer = bundle.full
         clock.lap("match")
     scores = scorer.ranker.score(matrix)
@@ -84,7 +88,7 @@ def rank(
     if explain:
         contributions = _contributions(scorer, matrix[order[:explain]])
         if match is not None:
-            history_shares = _history_shares(bundle, rows, reader, inline, order[:explain])
+            history_shares = _history_shares(bundle, reader, inline, order[:explain])
         clock.lap("explain")
     return RankedSlate(
         item_ids=[slate.item_ids[place] for place in order],
@@ -92,39 +96,49 @@ def rank(
         p_click=p_click,
         interest_match=None if match is None else match[order],
         rung=rung,
-        unknown_items=_unknown(bundle, slate),
+        unknown_items=[slate.item_ids[n] for n in np.flatnonzero(reader.version < 0).tolist()],
         contributions=contributions,
         history_shares=history_shares,
         features=behaviour[order],
+        unseen_values=unseen,
         timings_ms=clock.laps,
     )
 
 
-def _inline(bundle: Bundle, slate: Slate, rows: Rows, vectors: Vectors) -> dict[int, np.ndarray]:
+def past_of(reader: OnlineReader) -> Past:
+    """Give the history of a reader's user, with the codes of the texts as of the request."""
+    history, catalogue = reader.history, reader.catalogue
+    version = catalogue.versions(history.item, reader.moment)
+    return Past(history, look_up(catalogue.attributes[TEXT], version, MISSING))
+
+
+def _inline(
+    bundle: Bundle, slate: Slate, reader: OnlineReader, vectors: Vectors
+) -> dict[int, np.ndarray]:
     """Give the vectors of candidates that brought their text, by place, where none is known."""
-    known = bundle.signals.interest.known
+    if not any(slate.texts):
+        return {}
+    known = bundle.signals.rows_of(reader.attribute_code(TEXT)) >= 0
     texts = {
         place: inline_text(text, bundle.config.text)
         for place, text in enumerate(slate.texts)
-        if text and (rows.item[place] < 0 or not known[rows.item[place]])
+        if text and not known[place]
     }
     return {place: vectors[text] for place, text in texts.items() if text in vectors}
 
 
 def _history_shares(
     bundle: Bundle,
-    rows: Rows,
     reader: OnlineReader,
     inline: Mapping[int, np.ndarray],
     places: np.ndarray,
 ) -> list[dict[str, float] | None]:
     """Name the past items that speak for or against some candidates, strongest first."""
     interest, item_ids = bundle.signals.interest, bundle.item_ids
-    history = reader.history.newest(bundle.signals.newest)
-    candidates = interest.candidates(rows.item, inline)[places]
-    past, shares = interest.by_past_item(
-        candidates, rows.item[places], history, int(reader.moment[0])
-    )
+    text = bundle.signals.rows_of(reader.attribute_code(TEXT))
+    candidates = interest.candidates(text, inline)[places]
+    before, moment = bundle.signals.newest_of(past_of(reader)), int(reader.moment[0])
+    past, shares = interest.by_past_item(candidates, reader.item[places], before, moment)
     strongest = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :_MOST_SHARES]
     return [
         None
@@ -149,13 +163,8 @@ def _given_order(bundle: Bundle, slate: Slate) -> RankedSlate:
         p_click=None,
         interest_match=None,
         rung="given_order",
-        unknown_items=_unknown(bundle, slate),
+        unknown_items=[item for item in slate.item_ids if bundle.version_of(item) < 0],
     )
-
-
-def _unknown(bundle: Bundle, slate: Slate) -> list[str]:
-    known = bundle.features.catalogue.index
-    return [item for item in slate.item_ids if item not in known]
 
 
 class _Clock:

@@ -20,6 +20,7 @@ from features.backfill.lock import LOCK
 from features.log.history import History
 from features.log.requests import Rows
 from recsys.bundle.manifest import MANIFEST, file_hashes
+from recsys.bundle.versions import MODEL, STATE
 from recsys.labels.slates import LabelledSlates
 from recsys.text.training.text_source import FrozenVectors
 from recsys.workspace.config import CONFIG_NAME, write_config
@@ -79,11 +80,12 @@ def listing(folder: Path) -> dict[str, int]:
     }
 
 
-def stamp_again(bundle: Path) -> None:
-    """Bring the hashes of a changed bundle's manifest up to date, as someone with intent would."""
-    content = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    content["files"] = file_hashes(bundle)
-    (bundle / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+def stamp_again(version: Path) -> None:
+    """Bring the hashes of a changed version up to date, as someone with intent would."""
+    for part in (version / MODEL, version / STATE):
+        content = json.loads((part / MANIFEST).read_text(encoding="utf-8"))
+        content["files"] = file_hashes(part)
+        (part / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
 
 
 class InterruptionError(Exception):
@@ -164,13 +166,16 @@ def planted_taste(requests: int = 400, seed: int = 0, dim: int = 16) -> Taste:
             np.arange(requests + 1) * slate,
             item.ravel().astype(np.int32),
         ),
+        item.ravel().astype(np.int32),
         grade.ravel().astype(np.uint8),
+        np.ones(item.size),
         History(
             np.arange(requests + 1) * past,
             history.ravel().astype(np.int32),
             np.zeros(history.size, np.int16),
             np.repeat(time - DAY, past),
         ),
+        history.ravel().astype(np.int32),
         np.full(requests, MISSING, np.int32),
         int(time[-1]) + DAY,
     )

@@ -128,7 +128,7 @@ def train(
 
     A text model that `recsys train encoder` left for a seed is taken as it is.
     """
-    from recsys.bundle.manifest import read_manifest
+    from recsys.bundle.versions import open_version
     from recsys.training.data import TrainingData
     from recsys.training.train import train as run
     from recsys.workspace.backfill import log_facts
@@ -140,10 +140,11 @@ def train(
     data = TrainingData.open(opened, track)
     console.print(*log_facts(data.log), sep="\n", soft_wrap=True)
     for seed in range(seeds):
-        folder = run(data, seed=seed, track=track)
-        told = read_manifest(folder)
+        version = open_version(run(data, seed=seed, track=track))
+        told = version.manifest
         scores = ", ".join(f"{name} {v:.3f}" for name, v in told.metrics.items())
-        console.print(f"wrote {folder}; nDCG@10 on the validation period: {scores}")
+        console.print(f"{opened.bundle(seed)} is version {version.name}", soft_wrap=True)
+        console.print(f"nDCG@10 on the validation period: {scores}")
         if told.cut_texts:
             limit = opened.config.text.max_tokens
             console.print(f"{told.cut_texts:,} item texts were cut at {limit} tokens")
@@ -198,7 +199,8 @@ def evaluate(
         int, typer.Option(min=1, help="Bundles to average over: as many as were trained.")
     ] = 1,
     bundle: Annotated[
-        list[Path] | None, typer.Option(help="Bundles to evaluate instead of the workspace's.")
+        list[Path] | None,
+        typer.Option(help="Bundles or versions; the workspace's when absent."),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print as Markdown.")] = False,
     cold: Annotated[
@@ -258,7 +260,8 @@ def explain(
     ] = None,
     query: Annotated[str | None, typer.Option(help="What was searched for.")] = None,
     bundle: Annotated[
-        Path | None, typer.Option(help="The bundle; the workspace's current one when absent.")
+        Path | None,
+        typer.Option(help="Bundle or version; `current` when absent."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:

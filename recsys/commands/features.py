@@ -15,6 +15,7 @@ from recsys.commands.console import Terminal
 
 if TYPE_CHECKING:
     from features.backfill.run import Scope
+    from features.checks.quality import QualityReport
     from recsys.workspace.workspace import Workspace
 
 WorkspaceArgument = Annotated[
@@ -56,14 +57,14 @@ def list_features(
 
 @features.command("quality")
 def check_features(workspace: WorkspaceArgument) -> None:
-    """Report the coverage, distribution and drift of each feature."""
+    """Report the coverage, distribution and drift of each feature; a rate above 1 fails."""
     from recsys.workspace.workspace import Workspace
 
     console = Terminal()
-    show_quality(Workspace.open(workspace), console)
+    show_quality(Workspace.open(workspace), console).require_rates()
 
 
-def show_quality(workspace: "Workspace", console: Terminal) -> None:
+def show_quality(workspace: "Workspace", console: Terminal) -> "QualityReport":
     """Look at the features that were computed, print what stands out, and write the reports."""
     from recsys.reports.quality import render_quality, save_quality
     from recsys.workspace.checks import check_quality
@@ -72,6 +73,7 @@ def show_quality(workspace: "Workspace", console: Terminal) -> None:
     console.print(render_quality(report))
     for path in save_quality(report, workspace.reports):
         console.print(f"wrote {path}")
+    return report
 
 
 @features.command("init")

@@ -11,6 +11,7 @@ a third as many items again are withheld from the log and from the text model in
 stay in the ranker's slates: it practises on them. The ranker without text practises on the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from data_contracts.progress import Track, silent
 from features.arrays.clock import NO_TIME
 from features.log.log import Log
 from recsys.bundle.bundle import FULL, NO_TEXT, TEXT_RECORD
-from recsys.bundle.manifest import read_manifest
+from recsys.bundle.versions import open_version
 from recsys.evaluation.evaluate import mean_over_bundles, result_of, scores_of
 from recsys.evaluation.rankers import ranker_facts
 from recsys.evaluation.result import LOGGED_ORDER, SAMPLED_ORDER, EvaluationResult
@@ -58,11 +59,11 @@ class Launch:
     practised: np.ndarray
 
     @classmethod
-    def draw(cls, n_items: int, share: float, seed: int = 0) -> "Launch":
-        """Draw items at random.
+    def draw(cls, item_ids: Sequence[str], share: float, seed: int = 0) -> "Launch":
+        """Draw items at random, the same ones whatever their order.
 
         Args:
-            n_items: Size of the catalogue.
+            item_ids: The items in the order of their codes.
             share: Of it that is launched; a third as many practise.
             seed: Of the draw.
 
@@ -72,6 +73,7 @@ class Launch:
         Raises:
             UsageError: The share leaves nothing to launch or nothing to learn from.
         """
+        n_items = len(item_ids)
         launched, practised = round(share * n_items), round(share * _PRACTICE * n_items)
         if not launched or launched + practised > n_items // 2:
             raise UsageError(
@@ -79,9 +81,9 @@ class Launch:
                 "at least one item launched and at least half of them kept",
                 "choose --share between 0.01 and 0.35",
             )
-        order = np.random.default_rng(seed).permutation(n_items)
+        by_name = np.argsort(np.array(item_ids, np.str_), kind="stable")
         places = np.empty(n_items, np.int64)
-        places[order] = np.arange(n_items)
+        places[by_name[np.random.default_rng(seed).permutation(n_items)]] = np.arange(n_items)
         return cls(places < launched, (places >= launched) & (places < launched + practised))
 
     @property
@@ -110,10 +112,10 @@ def without(log: Log, withheld: np.ndarray) -> Log:
     Returns:
         The log as if nobody had met them.
     """
-    catalogue = replace(
-        log.catalogue, listed_at=np.where(withheld, NO_TIME, log.catalogue.listed_at)
-    )
-    return log.without(withheld, catalogue)
+    items = log.catalogue
+    hidden = withheld[items.item_of_version]
+    listed_at = np.where(hidden, NO_TIME, items.listed_at)
+    return log.without(withheld, replace(items, listed_at=listed_at))
 
 
 def evaluate_cold(
@@ -135,9 +137,9 @@ def evaluate_cold(
         UsageError: The share is too small or too large, or a bundle has other settings.
     """
     full_log = open_workspace_log(workspace)
-    launch = Launch.draw(len(full_log.catalogue), share)
+    launch = Launch.draw(full_log.catalogue.item_ids, share)
     log, apart = without(full_log, launch.withheld), workspace.cold(share)
-    data = TrainingData(apart, log, encode_texts(workspace, track))
+    data = TrainingData(apart, log, encode_texts(workspace, log.catalogue, track))
     modes = [_mode(data, seed) for seed in range(seeds)]
     data.compute_features(track)
     collected, rankers = [], []
@@ -168,8 +170,8 @@ def _mode(data: TrainingData, seed: int) -> Mode:
     folder, config = data.workspace.bundle(seed), data.config
     if not folder.exists():
         return mode_of_training(data, seed)
-    read_manifest(folder)
-    trained = read_config(folder / CONFIG_NAME)
+    model = open_version(folder).model
+    trained = read_config(model / CONFIG_NAME)
     others = [part for part in _LEARNED if getattr(trained, part) != getattr(config, part)]
     if others:
         raise UsageError(
@@ -177,7 +179,7 @@ def _mode(data: TrainingData, seed: int) -> Mode:
             "one trained with recsys.toml as it is, so that a launch is judged as it would be",
             "train it again: `recsys train`",
         )
-    return TextRecord.model_validate_json((folder / TEXT_RECORD).read_bytes()).mode
+    return TextRecord.model_validate_json((model / TEXT_RECORD).read_bytes()).mode
 
 
 def _trained(

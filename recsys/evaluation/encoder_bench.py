@@ -15,6 +15,7 @@ from data_contracts.progress import Track, silent
 from data_contracts.storage import write_text
 from recsys.bundle.bundle import FULL
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
+from recsys.metrics.weights import weighted_mean
 from recsys.ranker.ranker import Ranker, text_columns
 from recsys.text.encoder.base import Encoder
 from recsys.text.encoder.open import load_weights, open_backend
@@ -73,7 +74,8 @@ class _Judge:
     def ndcg(self, config: WorkspaceConfig) -> tuple[float, float]:
         """Give nDCG@10 of the match and of the ranker, with vectors of a configuration."""
         workspace = Workspace(self.data.workspace.root, config)
-        data = replace(self.data, workspace=workspace, texts=encode_texts(workspace))
+        texts = encode_texts(workspace, self.data.log.catalogue)
+        data = replace(self.data, workspace=workspace, texts=texts)
         vectors = data.texts.vectors.queries
         match = match_rows(data.signals(self.model), self.rows.slates, vectors)
         request = self.rows.slates.rows.request
@@ -86,7 +88,7 @@ class _Judge:
         slates = self.rows.slates
         gain = np.asarray(self.data.config.labels.label_gain)[slates.grade]
         ranked = rank_rows(slates.rows.offsets, score, gain)
-        return float(np.nanmean(ndcg_at_k(ranked)))
+        return weighted_mean(ndcg_at_k(ranked), slates.request_weight)
 
 
 def bench_encoders(

@@ -1,6 +1,7 @@
 """Evaluation of one or several bundles on the test period."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from recsys.evaluation.result import (
     TEXT_AND_BEHAVIOUR,
     TEXT_ONLY,
     Difference,
+    EvaluatedVersion,
     EvaluationResult,
 )
 from recsys.evaluation.slices import (
@@ -34,9 +36,11 @@ from recsys.evaluation.slices import (
     text_gain,
     values_by_key,
 )
+from recsys.labels.slates import LabelledSlates
 from recsys.metrics.calibration import calibration_bins, log_loss
 from recsys.metrics.intervals import bootstrap_means
 from recsys.metrics.ranking import NDCG_AT_10
+from recsys.ranker.codes import KnownCodes
 from recsys.ranker.ranker import Ranker
 from recsys.text.encoder.bert import TextEncoder
 from recsys.training.data import TrainingData
@@ -68,7 +72,7 @@ def evaluate(
 
     Args:
         data: The workspace's data, its features computed.
-        bundles: Folders of bundles that were trained on this workspace.
+        bundles: Bundles that were trained on this workspace, or versions of them.
         command: The command that makes this result again.
         track: Shows progress.
 
@@ -85,8 +89,10 @@ def evaluate(
         _require_same_workspace(bundle, data.workspace)
     collected: list[Mapping[MetricKey, np.ndarray]] = []
     told: list[np.ndarray] = []
+    unseen_values = 0
     for bundle in loaded:
-        rows = _test_rows(data, bundle, track)
+        rows, unseen = _test_rows(data, bundle, track)
+        unseen_values = max(unseen_values, unseen)
         scores = scores_of(data.config, rows, bundle.full.ranker, bundle.no_text.ranker)
         if bundle.full.calibration is not None:
             whole = rows.for_ranker(with_text=True)
@@ -98,27 +104,40 @@ def evaluate(
         slices = slices_of(data.config, rows)
         collected.append(values_by_key(rows, slices, scores, data.config.labels.label_gain))
     columns = mean_over_bundles(collected)
+    versions = tuple(
+        EvaluatedVersion(
+            bundle=bundle.name, version=bundle.version.name, fingerprint=bundle.fingerprint
+        )
+        for bundle in loaded
+    )
     result = result_of(data.config, rows, slices, columns, command)
+    slates, asked = rows.slates, rows.slates.rows
+    version = data.log.catalogue.versions(asked.item, asked.time)
     return result.model_copy(
         update={
-            "bundle": ", ".join(bundle.fingerprint for bundle in loaded),
+            "n_versions": len(np.unique(version[version >= 0])),
+            "share_unknown": float(np.average(version < 0, weights=slates.weight)),
+            "unseen_values": unseen_values,
+            "bundle": ", ".join(map(str, versions)),
+            "versions": versions,
             "gain_by_history": tuple(_gain_by_history(columns, rows)),
             "rankers": ranker_facts(
                 [(bundle.full.ranker, bundle.no_text.ranker) for bundle in loaded]
             ),
-            **_probabilities(told, rows.slates.grade > 0),
+            **_probabilities(told, slates),
         }
     )
 
 
-def _probabilities(told: Sequence[np.ndarray], positive: np.ndarray) -> dict[str, object]:
+def _probabilities(told: Sequence[np.ndarray], slates: LabelledSlates) -> dict[str, object]:
     """Compare the bundles' mean `p_click` with what happened; nothing where none is told."""
     if not told:
         return {}
-    mean = np.mean(told, axis=0)
+    mean, positive = np.mean(told, axis=0), slates.grade > 0
+    weights = slates.weight if slates.aggregated else None
     return {
-        "calibration": tuple(calibration_bins(mean, positive)),
-        "log_loss": log_loss(mean, positive),
+        "calibration": tuple(calibration_bins(mean, positive, weights=weights)),
+        "log_loss": log_loss(mean, positive, weights),
     }
 
 
@@ -148,9 +167,10 @@ def result_of(
     Returns:
         The result, without a bundle, its rankers, calibration and gains by history.
     """
-    values, differences = estimates_of(columns, clusters_of(rows))
+    slates, weights = rows.slates, rows.slates.request_weight
+    values, differences = estimates_of(columns, clusters_of(rows), weights)
     times = rows.requests.frame[Impressions.timestamp.name]
-    users = rows.slates.rows.request_user
+    users = slates.rows.request_user
     period = rows.requests.period
     return EvaluationResult(
         data_name=config.name,
@@ -161,10 +181,11 @@ def result_of(
         command=command,
         test_start=period.start or times[0],
         test_end=period.end or times[-1],
-        n_requests=len(rows.slates),
+        n_requests=len(slates),
+        showings=float(weights.sum()) if slates.aggregated else None,
         n_users=len(np.unique(users[users >= 0])),
         n_guests=int((users < 0).sum()),
-        share_with_text=float((~np.isnan(rows.match)).mean()),
+        share_with_text=float(np.average(~np.isnan(rows.match), weights=slates.weight)),
         sizes=tuple(sizes_of(rows, slices, config.labels.label_gain)),
         values=tuple(values),
         differences=tuple(differences),
@@ -190,7 +211,8 @@ def _require_same_workspace(bundle: Bundle, workspace: Workspace) -> None:
         )
 
 
-def _test_rows(data: TrainingData, bundle: Bundle, track: Track) -> RankingRows:
+def _test_rows(data: TrainingData, bundle: Bundle, track: Track) -> tuple[RankingRows, int]:
+    """Give the test as a bundle reads it, and how many values of attributes it has not seen."""
     manifest, encoding = bundle.manifest, data.config.encoding
     if manifest.encoder_fingerprint != data.texts.backend.fingerprint:
         max_tokens = bundle.config.text.max_tokens
@@ -205,7 +227,12 @@ def _test_rows(data: TrainingData, bundle: Bundle, track: Track) -> RankingRows:
             "train the bundle again",
         )
     trained_until = int(manifest.cut_offs.validation_until.timestamp() * 1e6)
-    return data.rows(bundle.signals, trained_until, data.config.periods.test, track)
+    signals = data.signals_of(bundle.signals)
+    rows = data.rows(signals, trained_until, data.config.periods.test, track)
+    values = data.log.catalogue.values
+    codes = KnownCodes.of(features_of(data.config), bundle.learned, values)
+    matrix, unseen = codes.read(rows.matrix)
+    return replace(rows, matrix=matrix), unseen
 
 
 def scores_of(
@@ -275,7 +302,8 @@ def _gain_by_history(
         if inside.any():
             names.append(name)
             gains.append(np.where(inside, both - behaviour, np.nan))
-    estimates = bootstrap_means(np.stack(gains, axis=1), clusters_of(rows))
+    weights = rows.slates.request_weight
+    estimates = bootstrap_means(np.stack(gains, axis=1), clusters_of(rows), weights=weights)
     return [
         text_gain(name, NDCG_AT_10, estimate)
         for name, estimate in zip(names, estimates, strict=True)

@@ -11,7 +11,7 @@ from recsys.metrics.calibration import CalibrationBin
 from recsys.metrics.intervals import Estimate
 from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 
 ALL = "all"
 
@@ -37,7 +37,9 @@ class SliceValue(_Part):
     slice: str = Field(description="Which requests, or which of their items, are looked at.")
     model: str = Field(description="Who ordered the candidates.")
     metric: str = Field(description="What was computed per request.")
-    estimate: Estimate = Field(description="Mean over requests, interval over users.")
+    estimate: Estimate = Field(
+        description="Mean over requests, by what they stand for; interval over users."
+    )
 
 
 class SliceSize(_Part):
@@ -50,6 +52,9 @@ class SliceSize(_Part):
         description="Requests with a positive candidate and another in the slice: no other request "
         "has a value, by any metric.",
     )
+    showings: float | None = Field(
+        None, ge=0, description="How many they stand for; null where each stands for one."
+    )
     n_users: int = Field(ge=0, description="Users they come from; each guest request is one.")
     n_without_positive: int = Field(
         ge=0, description="Requests left out: candidates in the slice, none of them positive."
@@ -58,9 +63,11 @@ class SliceSize(_Part):
         ge=0, description="Requests left out: all candidates in the slice are positive."
     )
     share_of_requests: float = Field(
-        ge=0, le=1, description="Of the requests that have a value on the whole test."
+        ge=0, le=1, description="Of the requests that have a value on the whole test, by showings."
     )
-    share_of_candidates: float = Field(ge=0, le=1, description="Of the candidates of the test.")
+    share_of_candidates: float = Field(
+        ge=0, le=1, description="Of the candidates of the test, by showings."
+    )
     says_nothing: Literal["too wide", "too narrow"] | None = Field(
         None,
         description="Too wide: it holds over 95% of the requests and of the candidates, so its "
@@ -102,23 +109,57 @@ class Difference(_Part):
         return "worse" if self.estimate.high < 0 else "no difference shown"
 
 
+class EvaluatedVersion(_Part):
+    """The version of a bundle that was evaluated."""
+
+    bundle: str = Field(description="Name of the bundle.")
+    version: str = Field(description="Name of the version's folder.")
+    fingerprint: str = Field(description="Hash of the content of its model and state.")
+
+    def __str__(self) -> str:
+        told = f"{self.bundle} {self.version}"
+        renamed = not self.version.endswith(self.fingerprint)
+        return f"{told} ({self.fingerprint})" if renamed else told
+
+
 class EvaluationResult(_Part):
     """Everything an evaluation found, and about what."""
 
-    format: Literal[2] = Field(2, description="Version of this form.")
+    format: Literal[3] = Field(3, description="Version of this form.")
     data_name: str = Field(description="Name of the data set.")
     data_origin: Literal["real", "simulated"] = Field(description="Who made the events.")
     slate_source: Literal["logged", "sampled"] = Field(description="Where slates come from.")
     note: str = Field("", description="What every report must say about the data.")
-    bundle: str = Field(description="Fingerprint of the bundle that was evaluated.")
+    bundle: str = Field(description="What was evaluated, in words.")
+    versions: tuple[EvaluatedVersion, ...] = Field(
+        (), description="The same for programs; none where models were trained for the evaluation."
+    )
     command: str = Field(description="The command that makes this result again.")
     test_start: AwareDatetime = Field(description="First moment of the test period.")
     test_end: AwareDatetime = Field(description="First moment after the test period.")
     n_requests: int = Field(ge=0, description="Requests in the test period.")
+    showings: float | None = Field(
+        None, ge=0, description="How many they stand for; null where each stands for one."
+    )
     n_users: int = Field(ge=0, description="Users they come from, without guests.")
     n_guests: int = Field(0, ge=0, description="Requests of guests among them.")
     share_with_text: float = Field(
-        ge=0, le=1, description="Of the test's candidates that have a text vector."
+        ge=0, le=1, description="Of the test's candidates that have a text vector, by showings."
+    )
+    n_versions: int = Field(
+        0, ge=0, description="Versions of items that were ranked, each as of its requests."
+    )
+    share_unknown: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Of the test's candidates that nobody had a record of then, by showings.",
+    )
+    unseen_values: int = Field(
+        0,
+        ge=0,
+        description="Values of attributes in the test that a bundle has not seen in training; they "
+        "count as missing. Of the bundle that has seen the fewest.",
     )
     level: float = Field(0.95, gt=0, lt=1, description="Level of all intervals.")
     sizes: tuple[SliceSize, ...] = Field(description="What each slice holds, in the same order.")

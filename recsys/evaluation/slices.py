@@ -128,14 +128,15 @@ def _outcomes(rows: RankingRows, part: Slice, label_gain: Sequence[float]) -> _O
 def _size(
     rows: RankingRows, part: Slice, held: _Outcomes, whole: _Outcomes, clusters: np.ndarray
 ) -> SliceSize:
-    judged = int(held.judged.sum())
-    of_requests = judged / max(int(whole.judged.sum()), 1)
-    of_candidates = len(part.rows) / max(len(rows.matrix), 1)
+    slates, showings = rows.slates, rows.slates.request_weight
+    of_requests = _share(showings[held.judged], showings[whole.judged])
+    of_candidates = _share(slates.weight[part.rows], slates.weight)
     wide = part.name != ALL and min(of_requests, of_candidates) > WIDE
     return SliceSize(
         slice=part.name,
         n_candidates=len(part.rows),
-        n_judged=judged,
+        n_judged=int(held.judged.sum()),
+        showings=float(showings[held.judged].sum()) if slates.aggregated else None,
         n_users=len(np.unique(clusters[held.judged])),
         n_without_positive=int(held.without_positive.sum()),
         n_only_positives=int(held.only_positives.sum()),
@@ -143,6 +144,11 @@ def _size(
         share_of_candidates=of_candidates,
         says_nothing="too wide" if wide else "too narrow" if of_requests < NARROW else None,
     )
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    """Share of some weights in all of them, 0..1; 0 where there are none."""
+    return min(float(part.sum() / whole.sum()), 1.0) if len(whole) else 0.0
 
 
 def _gains(rows: RankingRows, part: Slice, label_gain: Sequence[float]) -> np.ndarray:
@@ -171,20 +177,22 @@ def values_by_key(
 
 
 def estimates_of(
-    columns: Mapping[MetricKey, np.ndarray], clusters: np.ndarray
+    columns: Mapping[MetricKey, np.ndarray], clusters: np.ndarray, weights: np.ndarray
 ) -> tuple[list[SliceValue], list[Difference]]:
     """Give all means with intervals, and what text adds to behaviour.
 
     Args:
         columns: From `values_by_key`, or means of several of them.
         clusters: From `clusters_of`.
+        weights: float64 [n_requests], showings each request stands for.
 
     Returns:
         The values, and the paired differences of every slice and metric.
     """
     with_text = [key for key in columns if key.model == TEXT_AND_BEHAVIOUR]
     gains = [columns[key] - columns[key._replace(model=BEHAVIOUR_ONLY)] for key in with_text]
-    estimates = bootstrap_means(np.stack([*columns.values(), *gains], axis=1), clusters)
+    table = np.stack([*columns.values(), *gains], axis=1)
+    estimates = bootstrap_means(table, clusters, weights=weights)
     values = [
         SliceValue(slice=key.slice, model=key.model, metric=key.metric, estimate=estimate)
         for key, estimate in zip(columns, estimates, strict=False)

@@ -1,3 +1,3 @@
-"""Metrics per request (`ranking`), of probabilities, and their intervals over users."""
+"""Metrics per request (`ranking`), of probabilities, their means and intervals over users."""
 
-__all__ = ["calibration", "intervals", "ranking"]
+__all__ = ["calibration", "intervals", "ranking", "weights"]

@@ -1,25 +1,27 @@
 """Log loss and calibration error of probabilities."""
 
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 import numpy.typing as npt
 
 from data_contracts.errors import UsageError
-from recsys.metrics.ranking import (
-    Floats,
-)
+from recsys.metrics.ranking import Floats
 
 
-def log_loss(probabilities: npt.ArrayLike, positives: npt.ArrayLike) -> float:
+def log_loss(
+    probabilities: npt.ArrayLike, positives: npt.ArrayLike, weights: Floats | None = None
+) -> float:
     """Mean negative log-likelihood, in nats, of rows being positive.
 
     Args:
         probabilities: float [n_rows], clipped to what float64 can tell from 0 and 1.
         positives: bool [n_rows].
+        weights: float64 [n_rows], showings each row stands for; one each when absent.
 
     Returns:
-        The mean over rows; lower is better, NaN without rows.
+        The mean over showings; lower is better, NaN without rows.
 
     Raises:
         UsageError: A probability lies outside of 0..1, or the lengths differ.
@@ -31,7 +33,7 @@ def log_loss(probabilities: npt.ArrayLike, positives: npt.ArrayLike) -> float:
         return float("nan")
     eps = np.finfo(np.float64).eps
     p = np.clip(p, eps, 1 - eps)
-    return float(-np.mean(np.where(y, np.log(p), np.log1p(-p))))
+    return float(-np.average(np.where(y, np.log(p), np.log1p(-p)), weights=weights))
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,22 @@ class CalibrationBin:
         predicted: Mean predicted probability.
         observed: Share of rows that are positive.
         count: Number of rows.
+        showings: How many they stand for; None where each stands for one.
     """
 
     predicted: float
     observed: float
     count: int
+    showings: float | None = None
 
 
 def calibration_bins(
-    probabilities: npt.ArrayLike, positives: npt.ArrayLike, bins: int = 10
+    probabilities: npt.ArrayLike,
+    positives: npt.ArrayLike,
+    bins: int = 10,
+    weights: Floats | None = None,
 ) -> list[CalibrationBin]:
-    """Compare prediction and outcome in bins of about as many rows each.
+    """Compare prediction and outcome in bins of about as many showings each.
 
     Bins of equal width would put nearly all rows of a rarely clicked slate into the first one.
 
@@ -60,6 +67,7 @@ def calibration_bins(
         probabilities: float [n_rows], in 0..1.
         positives: bool [n_rows].
         bins: Number of bins at the most; rows of equal probability share one.
+        weights: float64 [n_rows], showings each row stands for; one each when absent.
 
     Returns:
         Bins that have rows, by rising probability.
@@ -72,25 +80,43 @@ def calibration_bins(
         raise UsageError(*fault)
     if not len(p):
         return []
-    edges = np.unique(np.quantile(p, np.arange(1, bins) / bins))
-    place = np.searchsorted(edges, p, side="right")
-    count = np.bincount(place)
-    predicted, observed = np.bincount(place, p), np.bincount(place, y)
+    w = np.ones(len(p)) if weights is None else weights
+    place = np.searchsorted(_edges(p, w, bins), p, side="right")
+    count, showings = np.bincount(place), np.bincount(place, w)
+    predicted, observed = np.bincount(place, p * w), np.bincount(place, y * w)
     return [
-        CalibrationBin(float(predicted[i] / count[i]), float(observed[i] / count[i]), int(count[i]))
+        CalibrationBin(
+            float(predicted[i] / showings[i]),
+            float(observed[i] / showings[i]),
+            int(count[i]),
+            None if weights is None else float(showings[i]),
+        )
         for i in np.flatnonzero(count)
     ]
 
 
+def _edges(probabilities: Floats, weights: Floats, bins: int) -> Floats:
+    """Give the lowest probability of each bin but the first, float64 [at most bins - 1].
+
+    These part the rows as quantiles would of a table with each row as often as its weight says.
+    """
+    order = np.argsort(probabilities)
+    before = np.cumsum(weights[order])
+    # What is 1e-9 over a whole number was rounded.
+    showing = np.ceil((before[-1] - 1) * (np.arange(1, bins) / bins) - 1e-9)
+    return np.unique(probabilities[order][np.searchsorted(before, showing, side="right")])
+
+
 def calibration_error(bins: list[CalibrationBin]) -> float:
-    """Expected calibration error: |predicted - observed|, averaged over the rows of all bins.
+    """Expected calibration error: |predicted - observed|, averaged over what all bins stand for.
 
     Naeini, Cooper and Hauskrecht (2015), with bins of equal count. NaN without bins.
     """
-    rows = sum(each.count for each in bins)
-    if not rows:
+    sizes = [each.count if each.showings is None else each.showings for each in bins]
+    if not sizes:
         return float("nan")
-    return sum(each.count * abs(each.predicted - each.observed) for each in bins) / rows
+    errors = (abs(each.predicted - each.observed) for each in bins)
+    return sum(map(mul, sizes, errors)) / sum(sizes)
 
 
 def _probability_fault(

@@ -11,7 +11,7 @@ from data_contracts.errors import UsageError
 
 Floats = npt.NDArray[np.float64]
 
-# Weights of about 32 MB are held at a time.
+# Resamples of about 32 MB are held at a time.
 _CELLS_AT_ONCE = 4_000_000
 
 # NaN has no JSON: it is written as null, and read back from it.
@@ -23,7 +23,7 @@ class Estimate:
     """A mean with its interval.
 
     Attributes:
-        mean: Mean over requests; NaN when none has a value.
+        mean: Mean over requests, by what they stand for; NaN when none has a value.
         low: Lower end of the interval; NaN when there is none.
         high: Upper end of the interval; NaN when there is none.
         n_requests: Requests that have a value.
@@ -41,6 +41,7 @@ def bootstrap_means(
     values: Floats,
     clusters: npt.ArrayLike,
     *,
+    weights: Floats | None = None,
     level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -48,12 +49,14 @@ def bootstrap_means(
     """Give mean and percentile interval of each column, resampling whole users with replacement.
 
     All columns share the same resamples, so many columns cost little more than one. A resample that
-    holds no value of a column is left out for that column.
+    holds no value of a column is left out for that column. With weights, the mean of a resample is
+    the ratio of its weighted values to its weights.
 
     Args:
         values: float64 [n_requests, n_columns], NaN where a request has no value.
         clusters: [n_requests], the user of each request, of any sortable type; give each guest
             request its own.
+        weights: float64 [n_requests], showings each request stands for; one each when absent.
         level: Share of the resampled means inside the interval.
         resamples: Number of resamples.
         seed: Fixes the resamples.
@@ -73,12 +76,13 @@ def bootstrap_means(
             "correct the call",
         )
     present = ~np.isnan(values)
-    sums = _by_user(np.where(present, values, 0.0), user_of, len(users))
-    counts = _by_user(present.astype(np.float64), user_of, len(users))
-    means = _resampled_means(sums, counts, resamples, seed)
-    tail = (1 - level) / 2
+    showings = present * (np.ones(len(values)) if weights is None else weights)[:, None]
+    sums = _by_user(np.where(present, values, 0.0) * showings, user_of, len(users))
+    sizes = _by_user(showings, user_of, len(users))
+    means = _resampled_means(sums, sizes, resamples, seed)
+    tail, requests = (1 - level) / 2, present.sum(axis=0)
     return [
-        _estimate(sums[:, column], counts[:, column], means[:, column], tail)
+        _estimate(sums[:, column], sizes[:, column], int(requests[column]), means[:, column], tail)
         for column in range(values.shape[1])
     ]
 
@@ -88,7 +92,7 @@ def _by_user(values: Floats, user_of: npt.NDArray[np.intp], n_users: int) -> Flo
     return np.stack(columns, axis=1) if columns else np.zeros((n_users, 0))
 
 
-def _resampled_means(sums: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
+def _resampled_means(sums: Floats, sizes: Floats, resamples: int, seed: int) -> Floats:
     """Give the mean of each column in each resample, float64 [resamples, n_columns]."""
     rng = np.random.default_rng(seed)
     n_users = len(sums)
@@ -97,16 +101,16 @@ def _resampled_means(sums: Floats, counts: Floats, resamples: int, seed: int) ->
     for start in range(0, resamples if n_users else 0, at_once):
         part = min(at_once, resamples - start)
         drawn = rng.integers(0, n_users, (part, n_users)) + np.arange(part)[:, None] * n_users
-        weights = np.bincount(drawn.ravel(), minlength=part * n_users).reshape(part, n_users)
-        weights = weights.astype(np.float64)
-        rows = weights @ counts
-        np.divide(weights @ sums, rows, out=means[start : start + part], where=rows > 0)
+        times = np.bincount(drawn.ravel(), minlength=part * n_users).reshape(part, n_users)
+        times = times.astype(np.float64)
+        size = times @ sizes
+        np.divide(times @ sums, size, out=means[start : start + part], where=size > 0)
     return means
 
 
-def _estimate(sums: Floats, counts: Floats, means: Floats, tail: float) -> Estimate:
-    requests, users = int(counts.sum()), int((counts > 0).sum())
+def _estimate(sums: Floats, sizes: Floats, requests: int, means: Floats, tail: float) -> Estimate:
     if not requests:
         return Estimate(float("nan"), float("nan"), float("nan"), 0, 0)
     low, high = np.nanquantile(means, [tail, 1 - tail])
-    return Estimate(float(sums.sum() / requests), float(low), float(high), requests, users)
+    mean, users = float(sums.sum() / sizes.sum()), int((sizes > 0).sum())
+    return Estimate(mean, float(low), float(high), requests, users)

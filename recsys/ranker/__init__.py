@@ -1,3 +1,3 @@
 """The LightGBM ranker: training, fast scoring, calibration."""
 
-__all__ = ["calibration", "ranker", "settings"]
+__all__ = ["calibration", "codes", "ranker", "settings"]

@@ -7,6 +7,7 @@ it look at what the slate's candidates have in common.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import lightgbm as lgb
 import numpy as np
@@ -19,7 +20,7 @@ from recsys.ranker.ranker import Ranker, quoted
 
 _MOST_BINS = 100
 _EVENTS_A_BIN = 10
-"""Positives, or negatives where those are fewer, that a bin holds on average at the least."""
+"""Showings of positives, or of negatives where those are fewer, that an average bin holds."""
 
 
 _OF_THE_SLATE = ("score", "slate_mean", "slate_spread", "slate_best", "slate_log_size")
@@ -137,6 +138,7 @@ def fit_calibration(
     sizes: np.ndarray,
     positive: np.ndarray,
     names: Sequence[str],
+    weight: np.ndarray | None = None,
 ) -> Calibration:
     """Fit on slates later than all those the ranker was grown on.
 
@@ -149,71 +151,93 @@ def fit_calibration(
         sizes: Candidates per slate, int64 [n_slates].
         positive: bool [n_rows].
         names: Columns of the matrix.
+        weight: float64 [n_rows], showings each row stands for; one each when absent.
 
     Returns:
         The calibration.
     """
-    curve = fit_curve(scores, positive)
+    curve = fit_curve(scores, positive, weight)
     start = logit(curve.probability(scores))
     columns = slate_columns(scores, matrix, sizes)
     parameters = {**_TREES, "monotone_constraints": [1] + [0] * (columns.shape[1] - 1)}
     names = (*_OF_THE_SLATE, *(f"slate_mean_{name}" for name in names))
     cut = int(sizes[: 2 * len(sizes) // 3].sum())
-    early, late = slice(cut), slice(cut, None)
-    count = _best_count(parameters, columns, positive, start, (early, late)) if cut else 0
+    rows = _Rows(columns, positive, start, weight)
+    count = _best_count(parameters, rows, cut) if cut else 0
     if not count:
         return Calibration(curve, None)
-    data = lgb.Dataset(columns, positive, init_score=start, feature_name=quoted(names))
-    return Calibration(curve, Ranker(lgb.train(parameters, data, count), names))
+    booster = lgb.train(parameters, rows.dataset(quoted(names)), count)
+    return Calibration(curve, Ranker(booster, names))
 
 
-def _best_count(
-    parameters: dict[str, object],
-    columns: np.ndarray,
-    positive: np.ndarray,
-    start: np.ndarray,
-    parts: tuple[slice, slice],
-) -> int:
-    """Count the trees grown on the first part that tell the second best."""
-    early, late = (lgb.Dataset(columns[p], positive[p], init_score=start[p]) for p in parts)
+@dataclass(frozen=True)
+class _Rows:
+    """What the trees are grown on; `start` is log odds, and a row of no weight stands for one."""
+
+    columns: np.ndarray
+    positive: np.ndarray
+    start: np.ndarray
+    weight: np.ndarray | None
+
+    def part(self, rows: slice) -> "_Rows":
+        weight = None if self.weight is None else self.weight[rows]
+        return _Rows(self.columns[rows], self.positive[rows], self.start[rows], weight)
+
+    def dataset(self, names: list[str] | Literal["auto"] = "auto") -> lgb.Dataset:
+        return lgb.Dataset(
+            self.columns,
+            self.positive,
+            weight=self.weight,
+            init_score=self.start,
+            feature_name=names,
+        )
+
+
+def _best_count(parameters: dict[str, object], rows: _Rows, cut: int) -> int:
+    """Count the trees grown on the rows before the cut that tell those after it best."""
+    early, late = rows.part(slice(cut)).dataset(), rows.part(slice(cut, None))
     booster = lgb.train(
         parameters,
         early,
         _MOST_TREES,
-        valid_sets=[late.set_reference(early)],
+        valid_sets=[late.dataset().set_reference(early)],
         callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
     )
-    without = log_loss(expit(start[parts[1]]), positive[parts[1]])
+    without = log_loss(expit(late.start), late.positive, late.weight)
     best = booster.best_score["valid_0"]["binary_logloss"]
     # Trees that find no split say the same but for the order in which threads add losses up.
     return booster.best_iteration if best < without * (1 - _ROUNDING) else 0
 
 
-def fit_curve(scores: np.ndarray, positive: np.ndarray) -> ScoreCurve:
+def fit_curve(
+    scores: np.ndarray, positive: np.ndarray, weight: np.ndarray | None = None
+) -> ScoreCurve:
     """Fit an isotonic regression on rows the ranker was not grown on.
 
     Rows of equal score count as one: they share a bin, and bins of about equal size follow one
-    another. Each bin is drawn to the base rate by the weight of one row of an average bin, so that
-    no probability is 0 or 1. All rows of a bin get its probability, which keeps their mean at the
-    base rate; between two bins it rises in a line.
+    another. Each bin is drawn to the base rate by the weight of one showing of an average bin, so
+    that no probability is 0 or 1. All rows of a bin get its probability, which keeps their mean at
+    the base rate; between two bins it rises in a line.
 
     Args:
         scores: float64 [n_rows].
         positive: bool [n_rows].
+        weight: float64 [n_rows], showings each row stands for; one each when absent.
 
     Returns:
         The curve, of at most 200 points.
     """
-    count, hits = len(positive), int(positive.sum())
+    showings = np.ones(len(positive)) if weight is None else weight
+    count, hits = showings.sum(), showings[positive].sum()
     bins = int(np.clip(min(hits, count - hits) // _EVENTS_A_BIN, 1, _MOST_BINS))
     values, inverse = np.unique(scores, return_inverse=True)
-    rows = np.bincount(inverse)
-    # A value is in the bin of the middle of its rows.
-    bin_of = ((np.cumsum(rows) - rows / 2) * bins / count).astype(np.int64)
+    shown = np.bincount(inverse, showings)
+    # A value is in the bin of the middle of its showings.
+    bin_of = ((np.cumsum(shown) - shown / 2) * bins / count).astype(np.int64)
     first = np.flatnonzero(np.diff(bin_of, prepend=-1))
-    rows_of = np.add.reduceat(rows, first)
-    hits_of = np.add.reduceat(np.bincount(inverse, weights=positive), first)
-    rising = np.asarray(isotonic_regression(hits_of / rows_of, weights=rows_of).x)
+    shown_of = np.add.reduceat(shown, first)
+    hits_of = np.add.reduceat(np.bincount(inverse, showings * positive), first)
+    rising = np.asarray(isotonic_regression(hits_of / shown_of, weights=shown_of).x)
     # The Jeffreys estimate is neither 0 nor 1 where all rows are of one kind.
     base, weight = (hits + 1 / 2) / (count + 1), bins / (count + bins)
     last = np.append(first[1:], len(values)) - 1

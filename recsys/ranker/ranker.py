@@ -12,6 +12,7 @@ import numpy as np
 from data_contracts.errors import BundleError
 from features.kinds.slate import slate_percentile
 from recsys.metrics.ranking import NDCG_AT_10, ndcg_at_k, rank_rows
+from recsys.metrics.weights import request_weights, weighted_mean
 from recsys.ranker.forest import Forest
 from recsys.ranker.settings import RankerSettings
 from recsys.text.signals import INTEREST_MATCH
@@ -42,12 +43,14 @@ class RankerRows:
         grade: uint8 [n_rows].
         sizes: Rows per request, int64 [n_requests].
         position: int64 [n_rows], from 1.
+        weight: float64 [n_rows], showings each row stands for; None where each stands for one.
     """
 
     matrix: np.ndarray
     grade: np.ndarray
     sizes: np.ndarray
     position: np.ndarray
+    weight: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,9 @@ def fit_ranker(
     is the logged order, so that the first tree, with its many ties, profits from the position bias
     of the log and training stops there.
 
+    A weight multiplies the gradients of its row, so that a request of weight k pulls as k copies of
+    it would. What LightGBM counts stays rows: `min_data_in_leaf`, and where bins begin.
+
     Args:
         train: Rows the trees are grown on.
         validation: Later rows that decide when to stop.
@@ -165,6 +171,7 @@ def fit_ranker(
     grown_on = lgb.Dataset(
         train.matrix,
         train.grade,
+        weight=train.weight,
         group=train.sizes,
         feature_name=quoted(names),
         categorical_feature=quoted(codes),
@@ -175,9 +182,12 @@ def fit_ranker(
     )
     offsets = np.append(0, np.cumsum(validation.sizes))
     gain = np.asarray(label_gain, np.float64)[validation.grade]
+    weight = np.ones(len(gain)) if validation.weight is None else validation.weight
+    showings = request_weights(weight, offsets)
 
     def mean_ndcg(scores: np.ndarray, _: lgb.Dataset) -> tuple[str, float, bool]:
-        return NDCG_AT_10, float(np.nanmean(ndcg_at_k(rank_rows(offsets, scores, gain)))), True
+        ndcg = ndcg_at_k(rank_rows(offsets, scores, gain))
+        return NDCG_AT_10, weighted_mean(ndcg, showings), True
 
     booster = lgb.train(
         parameters,

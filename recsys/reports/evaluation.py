@@ -72,7 +72,11 @@ def sentence(difference: Difference) -> str:
 def render_terminal(result: EvaluationResult) -> RenderableType:
     """Give one table per slice, then the comparisons, under a line that says what the data are."""
     metrics = [metric for metric in result.metrics if metric in HEADLINE]
-    parts: list[RenderableType] = [Text(data_caption(result), "bold"), Text(_method(result), "dim")]
+    parts: list[RenderableType] = [
+        Text(data_caption(result), "bold"),
+        Text(_method(result), "dim"),
+        Text(f"Bundle: {result.bundle}", "dim"),
+    ]
     for name in result.slices:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left")
         table.title = Text(slice_title(result, name), "bold")
@@ -97,7 +101,8 @@ def render_terminal(result: EvaluationResult) -> RenderableType:
 def render_markdown(result: EvaluationResult) -> str:
     """Give the same as `render_terminal` in Markdown, with the command that makes it."""
     metrics = [metric for metric in result.metrics if metric in HEADLINE]
-    lines = [data_caption(result), "", _method(result), "", f"Made by `{result.command}`."]
+    lines = [data_caption(result), "", _method(result), ""]
+    lines += [f"Bundle: {result.bundle}.", "", f"Made by `{result.command}`."]
     for name in result.slices:
         lines += ["", f"| {slice_title(result, name)} | {' | '.join(metrics)} |"]
         lines.append("|---" * (1 + len(metrics)) + "|")
@@ -151,7 +156,8 @@ def slice_title(result: EvaluationResult, name: str) -> str:
     )
     counted = [f"{count:,} {why}" for count, why in left_out if count]
     rest = f"; left out: {', '.join(counted)}" if counted else ""
-    return f"{name}: {size.n_judged:,} requests of {size.n_users:,} {who}{rest}"
+    requests = _requests(size.n_judged, size.showings)
+    return f"{name}: {requests} of {size.n_users:,} {who}{rest}"
 
 
 def slice_warning(result: EvaluationResult, name: str) -> str:
@@ -183,10 +189,28 @@ def _method(result: EvaluationResult) -> str:
     guests = f", {result.n_guests:,} of them of guests" if result.n_guests else ""
     return (
         f"Test from {result.test_start:%Y-%m-%d} until {result.test_end:%Y-%m-%d}, "
-        f"{result.n_requests:,} requests of {result.n_users:,} users{guests}, "
-        f"{share(result.share_with_text)} of the candidates with text; "
-        f"means over requests, {result.level:.0%} bootstrap intervals over users."
+        f"{_requests(result.n_requests, result.showings)} of {result.n_users:,} users{guests}, "
+        f"{share(result.share_with_text)} of the candidates with text, "
+        f"{result.n_versions:,} versions of items, each as of its request{_odd(result)}; "
+        f"means over {'requests' if result.showings is None else 'showings'}, "
+        f"{result.level:.0%} bootstrap intervals over users."
     )
+
+
+def _odd(result: EvaluationResult) -> str:
+    """Say what of the candidates a bundle could not know."""
+    parts = ""
+    if result.share_unknown:
+        parts += f", {share(result.share_unknown)} of the candidates unknown then"
+    if result.unseen_values:
+        parts += f", {result.unseen_values:,} attribute values that no training had seen"
+    return parts
+
+
+def _requests(count: int, showings: float | None) -> str:
+    """Tell a number of requests, and the showings they stand for where those are others."""
+    stand_for = "" if showings is None else f" (for {showings:,.0f} showings)"
+    return f"{count:,} requests{stand_for}"
 
 
 def _bars(result: EvaluationResult) -> str:

@@ -28,7 +28,7 @@ def explanation_view(explanation: Explanation) -> RenderableType:
     asked = f", query {told.query!r}" if told.query is not None else ""
     head = Text(
         f"item {told.item_id} for {whose}{asked}, as of {told.as_of:%Y-%m-%d %H:%M} UTC\n"
-        f"interest match {told.match:+.3f} in bundle {told.bundle}"
+        f"interest match {told.match:+.3f} in bundle {told.bundle}\n{_version(told)}"
     )
     if told.changed:
         head.append(
@@ -52,6 +52,14 @@ def explanation_view(explanation: Explanation) -> RenderableType:
             [*words, (("(all words blanked)",), told.blank)],
         ),
     )
+
+
+def _version(told: Explanation) -> str:
+    """Say which version of the item was ranked."""
+    since = told.version_since
+    in_force = f"in force since {since:%Y-%m-%d %H:%M} UTC" if since else "as it always was"
+    price = f", price {told.price:g}" if told.price is not None else ""
+    return f"its version {in_force}{price}"
 
 
 def _table(title: str, names: tuple[str, ...], rows: Sequence[_Row]) -> Table:

@@ -8,14 +8,20 @@ from rich.table import Table
 from rich.text import Text
 
 from data_contracts.storage import write_text
-from features.checks.quality import DIFFERS, DRIFTS, QualityReport
+from features.checks.quality import ABOVE_ONE, DIFFERS, DRIFTS, QualityReport
 from recsys.reports import quality_plots as quality_figures
 from recsys.reports.numbers import plain, share
 from recsys.reports.page import render_page
 
 SHOWN = 15
 _PLOTTED = 12
-_STYLES = {"always missing": "red", "constant": "red", "differs": "red", "drifts": "yellow"}
+_STYLES = {
+    ABOVE_ONE: "red",
+    "always missing": "red",
+    "constant": "red",
+    "differs": "red",
+    "drifts": "yellow",
+}
 
 
 def save_quality(report: QualityReport, folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ __all__ = [
     "encoder",
     "head",
     "interest",
+    "keys",
     "settings",
     "signals",
     "template",

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from data_contracts.errors import UsageError
-from features.log.history import History
 from recsys.text.encoder.bert import TextEncoder, mean_pooled
 from recsys.text.encoder.tokenizer import Pieces
 from recsys.text.head import head_of
-from recsys.text.interest import InterestTable, ages
+from recsys.text.interest import InterestTable, Past, ages
 from recsys.text.template import word_spans
 
 STEPS = 64
@@ -135,15 +134,15 @@ def _by_word(pieces: Pieces, by_piece: np.ndarray) -> tuple[tuple[str, ...], np.
 
 
 def differentiable_match(
-    table: InterestTable, item: int, history: History, time: int, query: np.ndarray | None
+    table: InterestTable, item: int, past: Past, time: int, query: np.ndarray | None
 ) -> Score:
     """Give the match of one candidate as a function of its text vector.
 
     Args:
-        table: The catalogue in the space of matches.
-        item: Place of the candidate, whose own copies in the history are left out; negative for an
+        table: Texts in the space of matches.
+        item: Code of the candidate, whose own copies in the history are left out; negative for an
             unknown item.
-        history: Of the request's user.
+        past: History of the request's user, with rows of the table.
         time: UTC microseconds of the request.
         query: Text vector of the query, float32 [dim]; None without one.
 
@@ -151,12 +150,13 @@ def differentiable_match(
         What `InterestTable.match` gives, from vectors float32 [b, dim] that gradients pass through.
     """
     head = head_of(table)
-    usable = table.known[history.item]
-    past = history.item[usable]
+    history, usable = past.history, past.text >= 0
+    text = past.text[usable]
     kind = torch.from_numpy(history.kind[usable].astype(np.int64))
     age = torch.from_numpy(ages(history, np.array([time]))[usable])
-    vectors, others = torch.from_numpy(table.past[past]), torch.from_numpy(past != item)
-    logits = torch.from_numpy(table.logits[past]) + head.circumstances(kind, age)
+    vectors = torch.from_numpy(table.past.take(text))
+    others = torch.from_numpy(history.item[usable] != item)
+    logits = torch.from_numpy(table.logits.take(text)) + head.circumstances(kind, age)
     wish = torch.zeros(head.space)
     if query is not None:
         wish = head.query_scale * torch.from_numpy(table.project("query", query))

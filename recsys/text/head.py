@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys.text.interest import HIDDEN, SCALES, InterestTable
+from recsys.text.interest import HIDDEN, SCALES, Grown, InterestTable
 
 _ATTENTION = 64
 
@@ -44,7 +44,7 @@ class InterestModel(nn.Module):
         as the vectors the towers begin as they are, with all directions.
 
         Args:
-            vectors: Of the items, float32 [n_items, dim]; NaN rows for items without text.
+            vectors: Of texts, float32 [n_texts, dim]; NaN rows are passed by.
         """
         if self.space == self.dim:
             return
@@ -120,51 +120,38 @@ def _identity(dim: int, space: int) -> nn.Linear:
 
 
 def table_of(model: InterestModel, vectors: np.ndarray) -> InterestTable:
-    """Pass the catalogue through the towers once.
+    """Pass texts through the towers once.
 
     Args:
         model: The trained head.
-        vectors: float32 [n_items, dim]; NaN rows for items without text.
+        vectors: float32 [n_texts, dim].
 
     Returns:
         The table that scores requests.
     """
     model = model.eval()
-    known = ~np.isnan(vectors[:, 0])
     with torch.inference_mode():
-        text = torch.from_numpy(np.nan_to_num(vectors))
+        text = torch.from_numpy(vectors)
         past = model.tower(model.past, text)
         logits = model.attend(past).squeeze(-1).numpy()
         items = model.tower(model.item, text).numpy()
     arrays = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
-    return InterestTable(
-        np.where(known[:, None], items, np.float32(np.nan)),
-        np.where(known[:, None], past.numpy(), np.float32(0)),
-        np.where(known, logits, np.float32(np.nan)),
-        {
-            **{name: arrays[name] for name in ("default", "kind", "recency")},
-            "scales": np.array([arrays[name] for name in SCALES], np.float32),
-            **{
-                f"{tower}.{part}": arrays[f"{tower}.{part}"]
-                for tower in ("item", "query")
-                for part in ("weight", "bias")
-            },
-        },
-    )
+    scales = np.array([arrays.pop(name) for name in SCALES], np.float32)
+    weights = {**arrays, "scales": scales}
+    return InterestTable(Grown(items), Grown(past.numpy()), Grown(logits), weights)
 
 
 def head_of(table: InterestTable) -> InterestModel:
-    """Give the head that scores candidates as a table does, so that gradients can be taken.
+    """Give the head that a table was made with.
 
     Args:
         table: From `table_of`, or from a bundle.
 
     Returns:
-        The head; its tower `past` and the attention's logits of items, which only made the table,
-        are untrained.
+        The head; no gradients are taken of it.
     """
     weights = {name: torch.from_numpy(array) for name, array in table.weights.items()}
     scales = dict(zip(SCALES, weights.pop("scales"), strict=True))
     model = InterestModel(table.dim, len(weights["kind"]), 0.0, len(weights["default"]))
-    model.load_state_dict({**weights, **scales}, strict=False)
+    model.load_state_dict({**weights, **scales})
     return model.eval().requires_grad_(requires_grad=False)

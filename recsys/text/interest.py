@@ -15,12 +15,13 @@ so that a ranking process needs neither torch nor the encoder.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from features.arrays.clock import DAY
 from features.arrays.compiled import compiled
+from features.arrays.key_index import grown
 from features.log.history import History
 
 HIDDEN = np.float32(-1e4)
@@ -46,25 +47,74 @@ def ages(history: History, time: np.ndarray) -> np.ndarray:
     return np.log1p(days).astype(np.float32)
 
 
+class Grown:
+    """Rows of a fixed array, which may be mapped from a file, and those that came after it.
+
+    Args:
+        base: [n, ...], never written to.
+    """
+
+    def __init__(self, base: np.ndarray) -> None:
+        self.base = base
+        self._more = np.empty((0, *base.shape[1:]), base.dtype)
+        self._used = 0
+
+    def __len__(self) -> int:
+        return len(self.base) + self._used
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Copy some rows, int [n], none negative."""
+        if not self._used:
+            return self.base[rows]
+        found = np.empty((len(rows), *self.base.shape[1:]), self.base.dtype)
+        later = rows >= len(self.base)
+        found[~later] = self.base[rows[~later]]
+        found[later] = self._more[rows[later] - len(self.base)]
+        return found
+
+    def append(self, row: np.ndarray) -> int:
+        """Add a row; gives its place."""
+        self._more = grown(self._more, self._used + 1, 0)
+        self._more[self._used] = row
+        self._used += 1
+        return len(self) - 1
+
+    def all(self) -> np.ndarray:
+        """All rows as one array; the base itself when nothing came after it."""
+        return self.take(np.arange(len(self))) if self._used else self.base
+
+
+class Past(NamedTuple):
+    """History of one user, as the match reads it.
+
+    Attributes:
+        history: The interactions, newest first.
+        text: int32 [m], row of each one's text in the table; negative without one.
+    """
+
+    history: History
+    text: np.ndarray
+
+
 @dataclass(frozen=True)
 class InterestTable:
-    """The catalogue in the space of matches: what a request needs is a look-up.
+    """Texts in the space of matches: what a request needs is a look-up.
 
     The arrays of a bundle are mapped from its file, so that they take no memory of a process's own.
 
     Attributes:
-        items: float32 [n_items, space], rows of length 1; NaN rows for items without text.
-        past: float32 [n_items, space], the same as parts of a history; 0 rows without text.
-        logits: float32 [n_items], what the attention thinks of an item in a history; NaN for items
-            without text.
-        weights: The head's other numbers, float32: `default` [space], `kind` [n_kinds], `recency`
-            [2], `scales` [4] (scale, sharp_scale, query_scale, sharpness), and the towers
-            `item.weight` [space, dim], `item.bias` [space], `query.weight`, `query.bias`.
+        items: float32 rows [space] of length 1, of each text.
+        past: The same as parts of a history.
+        logits: float32, what the attention thinks of each text in a history.
+        weights: The head's numbers, float32: `default` [space], `kind` [n_kinds], `recency` [2],
+            `scales` [4] (scale, sharp_scale, query_scale, sharpness), the towers `item.weight`
+            [space, dim], `item.bias` [space], and so `past` and `query`, and the attention's
+            `attend.0.weight`, `attend.0.bias`, `attend.2.weight`, `attend.2.bias`.
     """
 
-    items: np.ndarray
-    past: np.ndarray
-    logits: np.ndarray
+    items: "Grown"
+    past: "Grown"
+    logits: "Grown"
     weights: Mapping[str, np.ndarray]
 
     @property
@@ -72,17 +122,11 @@ class InterestTable:
         """Length of the encoder's vectors."""
         return int(self.weights["item.weight"].shape[1])
 
-    @cached_property
-    def known(self) -> np.ndarray:
-        """Whether an item has text, bool [n_items]."""
-        # Not from `items`: looking at each of its rows would read all of a mapped file.
-        return ~np.isnan(self.logits)
-
     def project(self, tower: str, vector: np.ndarray) -> np.ndarray:
         """Bring a text vector into the space of matches.
 
         Args:
-            tower: `item` for a candidate's text, `query` for a query.
+            tower: `item` for a candidate's text, `past` for one in a history, `query` for a query.
             vector: float32 [dim], from the encoder.
 
         Returns:
@@ -91,20 +135,36 @@ class InterestTable:
         wide = self.weights[f"{tower}.weight"] @ vector + self.weights[f"{tower}.bias"]
         return wide / max(float(np.linalg.norm(wide)), 1e-12)
 
+    def add(self, vector: np.ndarray) -> int:
+        """Give a text a row.
+
+        Args:
+            vector: float32 [dim], from the encoder.
+
+        Returns:
+            The row.
+        """
+        past, weights = self.project("past", vector), self.weights
+        hidden = np.tanh(weights["attend.0.weight"] @ past + weights["attend.0.bias"])
+        self.past.append(past)
+        self.logits.append((weights["attend.2.weight"] @ hidden + weights["attend.2.bias"])[0])
+        return self.items.append(self.project("item", vector))
+
     def candidates(
-        self, item: np.ndarray, inline: Mapping[int, np.ndarray] | None = None
+        self, text: np.ndarray, inline: Mapping[int, np.ndarray] | None = None
     ) -> np.ndarray:
         """Look candidates up.
 
         Args:
-            item: int32 [n], places in the catalogue; negative for unknown items.
+            text: int32 [n], rows of their texts; negative without one.
             inline: Text vectors of candidates that brought their text, by place among the n.
 
         Returns:
             float32 [n, space]; NaN rows for candidates without text.
         """
-        rows = self.items[item]
-        rows[item < 0] = np.nan
+        rows = np.full((len(text), len(self.weights["default"])), np.nan, np.float32)
+        there = np.flatnonzero(text >= 0)
+        rows[there] = self.items.take(text[there])
         for place, vector in (inline or {}).items():
             rows[place] = self.project("item", vector)
         return rows
@@ -113,7 +173,7 @@ class InterestTable:
         self,
         candidates: np.ndarray,
         item: np.ndarray,
-        history: History,
+        past: Past,
         time: int,
         query: np.ndarray | None,
     ) -> np.ndarray:
@@ -121,8 +181,8 @@ class InterestTable:
 
         Args:
             candidates: From `candidates`, float32 [n, space].
-            item: int32 [n], places in the catalogue; negative for unknown items.
-            history: Of the request's user.
+            item: int32 [n], codes of their items; negative for unknown items.
+            past: History of the request's user.
             time: UTC microseconds of the request.
             query: Text vector of the query, float32 [dim]; None or NaN without one.
 
@@ -130,15 +190,15 @@ class InterestTable:
             Interest match, float32 [n]; NaN for candidates without text.
         """
         score = candidates @ self.weights["default"]
-        past, shares = self.by_past_item(candidates, item, history, time)
-        if len(past):
+        distinct, shares = self.by_past_item(candidates, item, past, time)
+        if len(distinct):
             score = score + shares.sum(axis=1)
         if query is not None and not np.isnan(query[0]):
             score = score + self.weights["scales"][2] * (candidates @ self.project("query", query))
         return score.astype(np.float32)
 
     def by_past_item(
-        self, candidates: np.ndarray, item: np.ndarray, history: History, time: int
+        self, candidates: np.ndarray, item: np.ndarray, past: Past, time: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Share the part of the match that the history makes out among the items in it.
 
@@ -147,39 +207,38 @@ class InterestTable:
 
         Args:
             candidates: From `candidates`, float32 [n, space].
-            item: int32 [n], places in the catalogue; negative for unknown items.
-            history: Of the request's user.
+            item: int32 [n], codes of their items; negative for unknown items.
+            past: History of the request's user.
             time: UTC microseconds of the request.
 
         Returns:
-            Places of the distinct past items with text, int32 [p], and what each adds to each
+            Codes of the distinct past items with text, int32 [p], and what each adds to each
             candidate's match, float32 [n, p]; 0 for the candidate's own copies, NaN for candidates
             without text.
         """
-        past = history.item
-        usable = self.known[past]
+        usable = past.text >= 0
         if not usable.any():
             return np.zeros(0, np.int32), np.zeros((len(item), 0), np.float32)
-        places = past[usable]
-        logits = self._attention(places, history, usable, time)
-        distinct, weight, own = _distinct(places, np.exp(logits - logits.max()), item)
+        items, texts = past.history.item[usable], past.text[usable]
+        logits = self._attention(texts, past.history, usable, time)
+        first, weight, own = _distinct(items, np.exp(logits - logits.max()), item)
         scale, sharp_scale, _, sharpness = self.weights["scales"]
-        similarity = candidates @ self.past[distinct].T
+        similarity = candidates @ self.past.take(texts[first]).T
         lean = sharpness * similarity
         copies = np.flatnonzero(own >= 0)
         lean[copies, own[copies]] = HIDDEN
         lean -= lean.max(axis=1, keepdims=True)
         np.exp(lean, out=lean)
         _share_out(similarity, lean, weight, own, scale, sharp_scale)
-        return distinct, similarity
+        return items[first], similarity
 
     def _attention(
-        self, places: np.ndarray, history: History, usable: np.ndarray, time: int
+        self, texts: np.ndarray, history: History, usable: np.ndarray, time: int
     ) -> np.ndarray:
         age = ages(history, np.array([time]))[usable]
         kind = self.weights["kind"][history.kind[usable]]
         slope, bend = self.weights["recency"]
-        return self.logits[places] + kind + slope * age + bend * np.square(age) / 5
+        return self.logits.take(texts) + kind + slope * age + bend * np.square(age) / 5
 
 
 @compiled
@@ -189,31 +248,32 @@ def _distinct(
     """Put the interactions with one item together.
 
     Args:
-        past: int32 [k], places of past items.
+        past: int32 [k], past items.
         weight: float32 [k].
         item: int32 [n], the candidates.
 
     Returns:
-        The distinct past items in the order of their first place, int32 [p]; their weights, float32
-        [p]; and which of them each candidate is, int64 [n], -1 for none.
+        The first place of each distinct past item, int32 [p], in order; their weights, float32 [p];
+        and which of them each candidate is, int64 [n], -1 for none.
     """
     size = 16
     while size < 2 * len(past):
         size *= 2
     slots = np.full(size, -1, np.int32)
     distinct, summed = np.empty(len(past), np.int32), np.zeros(len(past), np.float32)
+    first = np.empty(len(past), np.int32)
     count = 0
     for place in range(len(past)):
         slot = _slot(slots, distinct, past[place])
         if slots[slot] < 0:
             slots[slot] = count
-            distinct[count] = past[place]
+            distinct[count], first[count] = past[place], place
             count += 1
         summed[slots[slot]] += weight[place]
     own = np.empty(len(item), np.int64)
     for row in range(len(item)):
         own[row] = slots[_slot(slots, distinct, item[row])]
-    return distinct[:count], summed[:count], own
+    return first[:count], summed[:count], own
 
 
 @compiled

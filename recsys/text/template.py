@@ -13,7 +13,8 @@ import polars as pl
 
 from data_contracts.items import Items
 from data_contracts.names import can_be_seen, without_fillers
-from features.log.catalogue import said
+from features.log.item_columns import said
+from recsys.text.keys import text_key
 from recsys.text.settings import TextLimits, TextSettings
 
 _BLANKS = re.compile("[\\s\x00-\x1f\x7f-\x9f\u00ad\u200b\u2060\ufeff\ufffe\uffff]+")
@@ -51,7 +52,14 @@ def item_texts(
     Returns:
         Texts, [n_items]; empty for an item without any.
     """
-    limits = limits or TextLimits()
+    columns = items.select(pl.col(name) for name in template)
+    same = columns.with_row_index("row").group_by(template, maintain_order=True).agg("row")
+    texts = _texts(same.select(template), template, limits or TextLimits())
+    by_row = same.select("row", text=texts).explode("row")
+    return by_row.sort("row")["text"]
+
+
+def _texts(items: pl.DataFrame, template: Sequence[str], limits: TextLimits) -> pl.Series:
     words = pl.DataFrame(
         [
             pl.Series(name, _limited(items[name], limits.of(name), limits.word_repeats), pl.String)
@@ -65,6 +73,21 @@ def item_texts(
         parts.append(pl.when(seen | (pl.col(name) == "")).then(None).otherwise(pl.col(name)))
     joined = pl.concat_str(parts, separator=". ", ignore_nulls=True)
     return words.select(joined.fill_null("").alias("text"))["text"]
+
+
+def text_keys(items: pl.DataFrame, settings: TextSettings) -> pl.Series:
+    """Name the text of each row of a table of items; what has the same text has the same name.
+
+    Args:
+        items: A table that keeps the contract of items.
+        settings: How the text of an item is put together.
+
+    Returns:
+        Hexadecimal digits, [n_items]; null for an item without text.
+    """
+    texts = item_texts(items, settings.template, settings.limits)
+    keys = {text: text_key(text).hex() for text in texts.unique() if text}
+    return texts.replace_strict(keys, default=None, return_dtype=pl.String)
 
 
 def inline_text(text: str | None, settings: TextSettings) -> str:

@@ -50,7 +50,8 @@ class TrainingData:
             DataError: `recsys validate` finds errors in the tables or in those parts.
         """
         require_fit(workspace, parts, track)
-        return cls(workspace, open_workspace_log(workspace), encode_texts(workspace, track))
+        log = open_workspace_log(workspace)
+        return cls(workspace, log, encode_texts(workspace, log.catalogue, track))
 
     @property
     def config(self) -> WorkspaceConfig:
@@ -66,8 +67,23 @@ class TrainingData:
         return replace(self, texts=texts_of(self.workspace, self.texts, encoder, track))
 
     def signals(self, model: InterestModel) -> TextSignals:
-        """Bring the catalogue into the space of a trained head, where requests are answered."""
-        return TextSignals(table_of(model, self.texts.vectors.items), self.config.text.history)
+        """Bring the texts into the space of a trained head, where requests are answered."""
+        table = table_of(model, self.texts.vectors.items)
+        return TextSignals.of(table, self.texts.keys, self.config.text.history)
+
+    def signals_of(self, trained: TextSignals) -> TextSignals:
+        """Give the signals of a text model that was trained on a catalogue like this one.
+
+        Args:
+            trained: Of that model; texts that its table does not have are added to it.
+
+        Returns:
+            The signals for this catalogue.
+        """
+        keys = self.texts.keys
+        signals = trained.of_catalogue({key: code for code, key in enumerate(keys)})
+        signals.learn(dict(zip(keys, self.texts.vectors.items, strict=True)))
+        return signals
 
     def slates(self, period: Period, history: int) -> Requests:
         """Read the requests of a period with their grades and their users' histories.

@@ -63,7 +63,8 @@ class RankingRows:
         matrix = np.hstack([self.matrix, self.text]) if with_text else self.matrix
         slates = self.slates
         position = self.requests.frame[Impressions.position.name].to_numpy().astype(np.int64)
-        return RankerRows(matrix, slates.grade, np.diff(slates.rows.offsets), position)
+        weight = slates.weight if slates.aggregated else None
+        return RankerRows(matrix, slates.grade, np.diff(slates.rows.offsets), position, weight)
 
 
 def ranking_rows(

@@ -7,6 +7,7 @@ import numpy as np
 
 from recsys.bundle.bundle import FULL, Scorer
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
+from recsys.metrics.weights import weighted_mean
 from recsys.ranker.calibration import fit_calibration
 from recsys.ranker.ranker import TEXT_COLUMNS, fit_ranker
 from recsys.training.rows import RankingRows
@@ -54,8 +55,9 @@ def fit_scorer(
     ranked = rank_rows(validation.slates.rows.offsets, scores, gain)
     logged = config.slate_source == "logged"
     calibration = (
-        fit_calibration(scores, later.matrix, later.sizes, later.grade > 0, columns)
+        fit_calibration(scores, later.matrix, later.sizes, later.grade > 0, columns, later.weight)
         if logged
         else None
     )
-    return FittedScorer(fitted, calibration, float(np.nanmean(ndcg_at_k(ranked))))
+    ndcg = weighted_mean(ndcg_at_k(ranked), validation.slates.request_weight)
+    return FittedScorer(fitted, calibration, ndcg)

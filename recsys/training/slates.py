@@ -8,11 +8,14 @@ import polars as pl
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
+from features.arrays.key_index import MISSING
+from features.arrays.look_up import look_up
 from features.log.catalogue import encode
 from features.log.events import without_sessions
 from features.log.history import last_interactions
+from features.log.item_columns import TEXT
 from features.log.log import Log
-from features.log.tables import read_requests
+from features.log.requests import read_requests
 from recsys.labels.grades import grade_impressions
 from recsys.labels.slates import LabelledSlates
 from recsys.labels.split import Period
@@ -84,20 +87,30 @@ def read_slates(
         )
     shown = read_requests(frame.lazy(), log.item_ids, log.user_ids)
     rows, window = shown.rows, workspace.config.labels.attribution_window
+    past = last_interactions(
+        without_sessions(log.interactions),
+        rows.request_user,
+        rows.request_time,
+        history,
+        workspace.config.features.forget_days,
+    )
     slates = LabelledSlates(
         rows,
+        _texts(log, rows.item, rows.time),
         grade,
-        last_interactions(
-            without_sessions(log.interactions),
-            rows.request_user,
-            rows.request_time,
-            history,
-            workspace.config.features.forget_days,
-        ),
+        frame[Impressions.weight.name].fill_null(1).to_numpy(),
+        past,
+        _texts(log, past.item, np.repeat(rows.request_time, past.lengths)),
         encode(_readable(frame[Impressions.query.name][rows.offsets[:-1]], workspace), queries),
         int(rows.request_time[-1]) + window // timedelta(microseconds=1),
     )
     return Requests(slates, shown.frame, period)
+
+
+def _texts(log: Log, item: np.ndarray, moment: np.ndarray) -> np.ndarray:
+    """Code of the text that each item had at a moment, int32 [n]; negative without one."""
+    catalogue = log.catalogue
+    return look_up(catalogue.attributes[TEXT], catalogue.versions(item, moment), MISSING)
 
 
 def _graded(workspace: Workspace, period: Period) -> tuple[pl.DataFrame, np.ndarray]:

@@ -1,13 +1,17 @@
 """Texts of a workspace: item texts and queries, with an encoder's vectors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from data_contracts.progress import Track, silent
+from features.log.catalogue import Catalogue
+from features.log.item_columns import TEXT
 from recsys.text.encoder.base import Encoder
 from recsys.text.encoder.bert import TextEncoder
 from recsys.text.encoder.open import load_weights, open_backend
+from recsys.text.keys import text_key
 from recsys.text.template import item_texts
 from recsys.text.training.text_source import FrozenVectors
 from recsys.text.vectors.cache import encoded_of
@@ -21,14 +25,16 @@ class Texts:
 
     Attributes:
         encoder: The encoder's weights.
-        items: Text of each item by the template, String [n_items]; empty without text.
+        keys: Name of each text of an item, in the order of the catalogue's codes.
+        items: The texts, String [n_codes].
         queries: Distinct queries of the log, sorted.
         vectors: Of items and queries.
         backend: What computed the vectors.
-        cut: Items whose text is longer than the encoder reads.
+        cut: Texts of items that are longer than the encoder reads.
     """
 
     encoder: TextEncoder
+    keys: Sequence[str]
     items: pl.Series
     queries: pl.Series
     vectors: FrozenVectors
@@ -36,17 +42,21 @@ class Texts:
     cut: int
 
 
-def encode_texts(workspace: Workspace, track: Track = silent) -> Texts:
-    """Encode the catalogue and the queries; what was encoded before comes from the cache."""
+def encode_texts(workspace: Workspace, catalogue: Catalogue, track: Track = silent) -> Texts:
+    """Encode a workspace's catalogue and queries; what was encoded before comes from the cache."""
     weights = load_weights(workspace.config.text, workspace.config.encoding)
-    return _encoded(workspace, weights, read_item_texts(workspace), query_texts(workspace), track)
+    keys = catalogue.values[TEXT]
+    items = read_item_texts(workspace, keys)
+    return _encoded(workspace, weights, keys, items, query_texts(workspace), track)
 
 
-def read_item_texts(workspace: Workspace) -> pl.Series:
-    """Put the text of each item together by the template, String [n_items]; empty without text."""
+def read_item_texts(workspace: Workspace, keys: Sequence[str]) -> pl.Series:
+    """Put the texts of items together that have some names, String [n] in the order of these."""
     text = workspace.config.text
     columns = workspace.scan("items").select(text.template).collect()
-    return item_texts(columns, text.template, text.limits)
+    texts = item_texts(columns, text.template, text.limits).unique()
+    by_key = {text_key(each).hex(): each for each in texts if each}
+    return pl.Series([by_key[key] for key in keys], dtype=pl.String)
 
 
 def texts_of(
@@ -65,11 +75,16 @@ def texts_of(
     """
     if encoder.fingerprint == texts.encoder.fingerprint:
         return texts
-    return _encoded(workspace, encoder, texts.items, texts.queries, track)
+    return _encoded(workspace, encoder, texts.keys, texts.items, texts.queries, track)
 
 
 def _encoded(
-    workspace: Workspace, weights: TextEncoder, items: pl.Series, queries: pl.Series, track: Track
+    workspace: Workspace,
+    weights: TextEncoder,
+    keys: Sequence[str],
+    items: pl.Series,
+    queries: pl.Series,
+    track: Track,
 ) -> Texts:
     encoding, cache = workspace.config.encoding, workspace.cache
     backend = open_backend(weights, encoding, cache)
@@ -77,4 +92,4 @@ def _encoded(
     found = encoded_of(both, backend, cache, track, encoding.precision)
     count = len(items)
     vectors = FrozenVectors(found.vectors[:count], found.vectors[count:])
-    return Texts(weights, items, queries, vectors, backend, int(found.cut[:count].sum()))
+    return Texts(weights, keys, items, queries, vectors, backend, int(found.cut[:count].sum()))

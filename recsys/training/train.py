@@ -8,7 +8,14 @@ import polars as pl
 from data_contracts.progress import Track, silent
 from features.arrays.clock import DAY
 from recsys.bundle.bundle import FULL, NO_TEXT
-from recsys.bundle.manifest import FORMAT, CutOffs, Manifest, library_versions
+from recsys.bundle.manifest import (
+    FORMAT,
+    STATE_FORMAT,
+    CutOffs,
+    Manifest,
+    StateManifest,
+    library_versions,
+)
 from recsys.bundle.write import BundleParts, write_bundle
 from recsys.text.training.model import TextModel
 from recsys.training.data import TrainingData
@@ -19,7 +26,7 @@ from recsys.workspace.feature_sets import features_of
 
 
 def train(data: TrainingData, *, seed: int = 0, track: Track = silent) -> Path:
-    """Train the bundle of a seed, and write it whole or not at all.
+    """Train the bundle of a seed: a new version, which the bundle means once it is whole.
 
     Args:
         data: The workspace's data, with the vectors of the frozen encoder.
@@ -27,7 +34,7 @@ def train(data: TrainingData, *, seed: int = 0, track: Track = silent) -> Path:
         track: Shows progress.
 
     Returns:
-        The bundle's folder; the bundle that was there is replaced.
+        The version's folder; versions that were there stay as they are.
     """
     data.compute_features(track)
     text = text_model(data, seed, track)
@@ -50,14 +57,15 @@ def train(data: TrainingData, *, seed: int = 0, track: Track = silent) -> Path:
         data.texts.backend,
         text.record,
         signals,
+        {name: data.log.catalogue.values[name] for name in features_of(data.config).coded.values()},
         pl.DataFrame({"query": data.texts.queries, "vector": vector}),
         scorers,
         data.workspace.state,
     )
-    folder = data.workspace.bundle(seed)
-    cut_offs = _cut_offs(text, ranker, validation, data.log.end_day)
-    write_bundle(folder, parts, _manifest(data, folder.name, text, scorers, cut_offs))
-    return folder
+    bundle = data.workspace.bundle(seed)
+    cut_offs = _cut_offs(text, ranker, validation)
+    manifest = _manifest(data, bundle.name, text, scorers, cut_offs)
+    return write_bundle(bundle, parts, manifest, _state_manifest(data, manifest))
 
 
 def _manifest(
@@ -89,16 +97,24 @@ def _manifest(
     )
 
 
-def _cut_offs(
-    text: TextModel, ranker: RankingRows, validation: RankingRows, end_day: int
-) -> CutOffs:
+def _state_manifest(data: TrainingData, model: Manifest) -> StateManifest:
+    return StateManifest(
+        format=STATE_FORMAT,
+        as_of=_moment(data.log.end_day * DAY),
+        log_offset=None,
+        schema_hash=model.schema_hash,
+        encoder_fingerprint=model.encoder_fingerprint,
+        files={},
+    )
+
+
+def _cut_offs(text: TextModel, ranker: RankingRows, validation: RankingRows) -> CutOffs:
     learned = ranker.slates.rows.request_time
     return CutOffs(
         text_trained_until=_moment(text.record.trained_until),
         ranker_from=_moment(int(learned[0])),
         ranker_until=_moment(ranker.slates.labels_end),
         validation_until=_moment(validation.slates.labels_end),
-        state_as_of=_moment(end_day * DAY),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from data_contracts.progress import Track, silent
@@ -12,6 +13,7 @@ from features.backfill.run import Scope, backfill
 from features.log.end import longest_gap
 from features.log.log import Log, open_log
 from features.log.tables import LogTables
+from recsys.text.template import text_keys
 from recsys.workspace.context import require_context
 from recsys.workspace.feature_sets import interaction_kinds, row_features
 from recsys.workspace.workspace import TABLES, Workspace
@@ -29,7 +31,8 @@ def open_workspace_log(workspace: Workspace) -> Log:
     tables, late_days = log_tables(workspace), workspace.config.features.late_days
     window = workspace.config.labels.attribution_window // timedelta(microseconds=1)
     stamps = table_stamps(workspace)
-    settings = (*tables.kinds, str(late_days), str(window))
+    text = workspace.config.text.model_dump_json(include={"template", "limits"})
+    settings = (*tables.kinds, str(late_days), str(window), *tables.item_columns, text)
     stamp = None if stamps is None else digest(*stamps, *settings)
     return open_log(tables, late_days, window, workspace.features / "log", stamp)
 
@@ -85,7 +88,8 @@ def log_tables(workspace: Workspace) -> LogTables:
     config = workspace.config
     features, kinds = row_features(config), interaction_kinds(config)
     require_context(impressions, features)
-    return LogTables(items, impressions, interactions, features.item_columns, kinds)
+    keys = partial(text_keys, settings=config.text)
+    return LogTables(items, impressions, interactions, features.item_columns, kinds, keys)
 
 
 def run_backfill(

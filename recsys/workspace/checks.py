@@ -47,11 +47,9 @@ def check_parity(
     first = config.split.text_end.date() if since is None else _day(since)
     last = date(9000, 1, 1) if until is None else _day(until)
     compared = ReplayScope((first - _EPOCH).days, (last - _EPOCH).days + 1, limit)
-    tables, features = (
-        log_tables(workspace).until(open_workspace_log(workspace).end),
-        row_features(config),
-    )
-    return replay(tables, features, config.executor, workspace.features, compared, track)
+    log, features = open_workspace_log(workspace), row_features(config)
+    tables, folder = log_tables(workspace).until(log.end), workspace.features
+    return replay(tables, features, config.executor, folder, log.window, compared, track)
 
 
 def check_logged(workspace: Workspace, path: Path) -> ParityReport:

@@ -29,8 +29,8 @@ from features.defaults import choose_features, features_with
 from features.feature_set import FeatureSet
 from features.kinds.base import declaration
 from features.kinds.columns import AnyKind
-from features.log.catalogue import PRICE_BAND
-from features.log.events import IMPRESSION, SESSION
+from features.log.events import IMPRESSION, SESSION, event_kinds, is_derived
+from features.log.item_columns import PRICE_BAND
 from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
 from recsys.labels.grades import LabelSettings
 from recsys.labels.split import Periods, SplitSettings, periods
@@ -111,9 +111,18 @@ class WorkspaceConfig(BaseModel):
             name = min(taken)
             message = f"[attributes] {name!r} is the name of {_taken()[name]}: rename the column"
             raise ValueError(message)
-        if derived := sorted({SESSION, IMPRESSION} & self.labels.grades.keys()):
-            message = f"[labels] grades {derived[0]!r} is a kind derived from the log: rename it"
+        profile = self.features.profile_kinds
+        if derived := sorted(filter(is_derived, (*profile, *self.labels.grades))):
+            where = "[features] profile_kinds" if derived[0] in profile else "[labels] grades"
+            message = f"{where} {derived[0]!r} is a kind derived from the log: rename it"
             raise ValueError(message)
+        if graded := sorted(set(profile) & self.labels.grades.keys()):
+            message = (
+                f"[features] profile_kinds {graded[0]!r} has a grade, so that it is more than a "
+                "part of profiles: take it out here, or under [labels] grades"
+            )
+            raise ValueError(message)
+        event_kinds((*profile, *self.labels.kinds))
         return self
 
     @model_validator(mode="after")
@@ -143,13 +152,19 @@ class WorkspaceConfig(BaseModel):
 
     def _require_known_to_columns(self, texts: set[str]) -> None:
         """Check that declared columns read only what the tables have."""
-        shown = {IMPRESSION} if self.slate_source == "logged" else set()
-        events = {SESSION, *self.labels.grades, *shown}
+        is_logged = self.slate_source == "logged"
+        rated = {*self.labels.grades, *((IMPRESSION,) if is_logged else ())}
+        events = {SESSION, *self.features.profile_kinds, *rated}
         numbers = {name for name, kind in self.attributes.items() if kind == "number"}
         for place, column in enumerate(self.features.columns or ()):
             where = f"[[features.columns]] {place} ({column.name})"
-            kinds = tuple(spec.kind for spec in column.needs())
-            _require_known(where, kinds, events, "declare others under [labels] grades")
+            rates = [kind for pair in column.rates() for kind in pair]
+            kinds = rates or [spec.kind for spec in column.needs()]
+            known = rated if rates else events
+            _require_known(where, kinds, known, "declare others under [labels] grades")
+            if rates and not is_logged:
+                message = f"{where} counts what impressions led to, and slates are sampled"
+                raise ValueError(f"{message}: take it out")
             _require_known(where, column.attributes(), texts)
             _require_known(where, column.numbers(), numbers, "declare others as numbers")
 

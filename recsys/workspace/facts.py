@@ -9,8 +9,7 @@ import polars as pl
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.items import Items
-from features.log.catalogue import PRICE_BAND, price_bands, said
-from recsys.workspace.feature_sets import interaction_kinds
+from features.log.item_columns import PRICE_BAND, item_versions, price_bands, said
 from recsys.workspace.workspace import Workspace
 
 SAMPLE_ROWS = 200_000
@@ -79,8 +78,10 @@ def read_facts(workspace: Workspace) -> WorkspaceFacts:
     Raises:
         DataError: There is no interaction of a kind that has a grade.
     """
-    kinds = interaction_kinds(workspace.config)
-    items = workspace.scan("items").collect()
+    kinds = workspace.config.labels.kinds
+    # What the items are now is what a proposal is for.
+    versions = item_versions(workspace.scan("items").collect())
+    items = versions.unique(Items.item_id.name, keep="last", maintain_order=True)
     taken = workspace.scan("interactions").filter(Interactions.kind.col.is_in(kinds))
     time = Interactions.timestamp.col
     user, value = Interactions.user_id.col, Interactions.value.col

@@ -16,14 +16,14 @@ from recsys.workspace.config import WorkspaceConfig
 
 
 def interaction_kinds(config: WorkspaceConfig) -> list[str]:
-    """List the kinds of interaction, weakest grade first."""
-    return config.labels.kinds
+    """List the kinds of interaction: those that only profiles read, then by grade."""
+    return [*config.features.profile_kinds, *config.labels.kinds]
 
 
 def features_of(config: WorkspaceConfig) -> FeatureSet:
     """Give the features that the ranker of a configuration reads."""
     logged = config.slate_source == "logged"
-    return choose_features(config.features, interaction_kinds(config), logged=logged)
+    return choose_features(config.features, config.labels.kinds, logged=logged)
 
 
 def row_features(config: WorkspaceConfig) -> FeatureSet:
@@ -52,7 +52,7 @@ class EvaluationColumns:
     @classmethod
     def of(cls, config: WorkspaceConfig) -> "EvaluationColumns":
         """Give the columns for a configuration's kinds of interaction."""
-        kinds = interaction_kinds(config)
+        kinds = config.labels.kinds
         weak, strong = kinds[0], kinds[-1]
         rate = Rate((ITEM,), weak, IMPRESSION, 30, config.features.smoothing)
         return cls(

@@ -18,7 +18,7 @@ from features.kinds.context import ContextWord, Given, LocalTime
 from features.kinds.counts import WindowCount, WindowSum
 from features.kinds.history import LastShare, TagAffinity
 from features.kinds.item import Age, AttributeNumber
-from features.log.catalogue import PRICE_BAND
+from features.log.item_columns import PRICE_BAND
 from features.settings import OF_THE_DEFAULT_SET, FeatureSettings
 from recsys.workspace.config import WorkspaceConfig, features_table
 from recsys.workspace.facts import NOT_ATTRIBUTES, ColumnFacts, WorkspaceFacts
@@ -95,6 +95,7 @@ class _Chooser:
             max(days for days in windows if days <= 30),
             config.features.smoothing,
             self.has_users,
+            config.slate_source == "logged",
         )
         self.attributes: list[str] = []
 

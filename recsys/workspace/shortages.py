@@ -49,7 +49,7 @@ SHORTAGE_RULES: tuple[tuple[str, str], ...] = (
 
 
 def shortages(
-    with_text: pl.Series,
+    known: np.ndarray,
     impressions: pl.DataFrame,
     interactions: pl.DataFrame,
     config: WorkspaceConfig,
@@ -58,7 +58,7 @@ def shortages(
     """Look for what keeps a split from being trained on or judged by.
 
     Args:
-        with_text: Identifiers of the items that have a text.
+        known: Which impressions' items had a text at their request, bool [n_impressions].
         impressions: A table that keeps its contract.
         interactions: The same, each event once.
         config: Split, labels, and how much the text model and the ranker need.
@@ -67,13 +67,13 @@ def shortages(
     Yields:
         At most one lack of slates a part, and what the ranker cannot do with its own.
     """
-    request, time, item = Impressions.request_id, Impressions.timestamp, Impressions.item_id
+    request, time = Impressions.request_id, Impressions.timestamp
     grade = grade_impressions(impressions, interactions.lazy(), config.labels)
     gain = np.asarray(config.labels.label_gain)[grade]
     rows = impressions.select(
         request.name,
         time.name,
-        item.col.is_in(with_text.implode()).alias("known"),
+        pl.Series("known", known),
         pl.Series("gain", gain, pl.Float64),
     ).sort(time.name, request.name)
     for name, period in vars(config.periods).items():

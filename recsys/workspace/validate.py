@@ -5,24 +5,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from data_contracts.errors import DataError
 from data_contracts.events import Impressions, Interactions
 from data_contracts.export import rule_names
-from data_contracts.items import Items
 from data_contracts.names import SEEN
 from data_contracts.progress import Track, silent
 from data_contracts.reading import REASON, check_rows, unread_columns
 from data_contracts.storage import write_parquet
-from features.log.catalogue import said
 from features.log.end import labelled_until, log_end
+from features.log.events import IMPRESSION
+from features.log.item_columns import said
+from recsys.labels.grades import LabelSettings, grade_impressions
 from recsys.text.template import item_texts
 from recsys.workspace.backfill import stray_dates
 from recsys.workspace.config import WorkspaceConfig
 from recsys.workspace.context import CONTEXT_RULES, context_faults
-from recsys.workspace.copies import split_copies
-from recsys.workspace.feature_sets import features_of
+from recsys.workspace.feature_sets import features_of, interaction_kinds
 from recsys.workspace.findings import (
     SPLIT,
     Finding,
@@ -31,6 +32,7 @@ from recsys.workspace.findings import (
     described,
     finding_of,
 )
+from recsys.workspace.records import late_versions, split_copies, unknown_items, with_text
 from recsys.workspace.shortages import SHORTAGE_RULES, Shortage, shortages
 from recsys.workspace.workspace import TABLES, Workspace
 
@@ -140,34 +142,52 @@ def _across_tables(
         yield from _context(impressions, config)
     if items is not None:
         yield _without_values(items, config)
-        silent_items = _without_text(items, config)
-        yield finding_of(_ITEMS, "without_text", "warning", silent_items)
+        silent = _without_text(items, config)
+        yield finding_of(_ITEMS, "without_text", "warning", items.filter(silent))
+        yield late_versions(_ITEMS, items)
     if items is not None and impressions is not None:
-        unknown = _unknown(impressions, items, Items.item_id.name)
-        yield finding_of(_IMPRESSIONS, "unknown_item", "warning", unknown)
+        yield from unknown_items(_IMPRESSIONS, impressions, items)
     if interactions is not None:
         if items is not None:
-            unknown = _unknown(interactions, items, Items.item_id.name)
-            yield finding_of(_INTERACTIONS, "unknown_item", "warning", unknown)
+            yield from unknown_items(_INTERACTIONS, interactions, items)
         if impressions is not None:
             linked = interactions.filter(Interactions.request_id.col.is_not_null())
             orphans = _unknown(linked, impressions, Impressions.request_id.name)
             yield finding_of(_INTERACTIONS, "orphan", "warning", orphans)
-        ungraded = interactions.filter(~Interactions.kind.col.is_in(list(config.labels.grades)))
+        ungraded = interactions.filter(~Interactions.kind.col.is_in(interaction_kinds(config)))
         yield finding_of(_INTERACTIONS, "kind_without_grade", "warning", ungraded)
         yield _guests(interactions)
         yield from _late(interactions, config)
     if impressions is not None and interactions is not None and impressions.height:
         yield _strays(impressions, interactions)
         yield from _check_moments(impressions, interactions, config)
+        yield _rates(impressions, interactions, config)
         if items is not None:
             window = config.labels.attribution_window // timedelta(microseconds=1)
             moment = int(now.timestamp() * 1e6)
             end = log_end(impressions.lazy(), window, moment)
-            with_text = items.join(silent_items, on=Items.item_id.name, how="anti")
-            ids = with_text[Items.item_id.name]
-            found = shortages(ids, impressions, interactions, config, labelled_until(end, window))
+            known = with_text(items, silent, impressions)
+            found = shortages(known, impressions, interactions, config, labelled_until(end, window))
             yield from _lacking(found)
+
+
+def _rates(
+    impressions: pl.DataFrame, interactions: pl.DataFrame, config: WorkspaceConfig
+) -> Finding:
+    """Look for rates of features that are above 1 in the log as a whole."""
+    pairs = [pair for pair in features_of(config).rates if IMPRESSION not in pair]
+    hours = config.labels.attribution_window_hours
+    led = {}
+    for kind in dict.fromkeys(kind for pair in pairs for kind in pair):
+        alone = LabelSettings(grades={kind: 1}, label_gain=(0, 1), attribution_window_hours=hours)
+        led[kind] = int(grade_impressions(impressions, interactions.lazy(), alone).sum())
+    told = [
+        f"{led[kind]:,} impressions led to {kind} and {led[per]:,} to {per}: log every {per}, or "
+        f"declare {kind} per impression"
+        for kind, per in pairs
+        if led[kind] > led[per]
+    ]
+    return Finding(_INTERACTIONS, "rate_above_1", "error", len(told), "; ".join(told))
 
 
 def _strays(impressions: pl.DataFrame, interactions: pl.DataFrame) -> Finding:
@@ -211,15 +231,17 @@ def _unread(workspace: Workspace, table: str) -> Finding:
     return Finding(table, "column_nobody_reads", "warning", len(found), "; ".join(found))
 
 
-def _without_text(items: pl.DataFrame, config: WorkspaceConfig) -> pl.DataFrame:
-    """Find the items whose text is empty; what has a letter or a digit is not put together."""
+def _without_text(items: pl.DataFrame, config: WorkspaceConfig) -> np.ndarray:
+    """Tell which items have no text; what has a letter or a digit is not put together."""
     text, says = config.text, []
     for name in text.template:
         is_list = isinstance(items.schema[name], pl.List)
         words = pl.col(name).list.join(" ") if is_list else pl.col(name)
         says.append(words.str.contains(_LETTER).fill_null(value=False))
-    doubtful = items.filter(~pl.any_horizontal(says))
-    return doubtful.filter(item_texts(doubtful, text.template, text.limits) == "")
+    silent = ~items.select(pl.any_horizontal(says)).to_series().to_numpy()
+    doubtful = items.filter(silent)
+    silent[silent] = (item_texts(doubtful, text.template, text.limits) == "").to_numpy()
+    return silent
 
 
 def _unknown(rows: pl.DataFrame, known: pl.DataFrame, key: str) -> pl.DataFrame:

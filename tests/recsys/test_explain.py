@@ -20,7 +20,7 @@ __all__ = ["recsys", "user"]
 
 @pytest.fixture(scope="module")
 def item(tiny_bundle: Bundle) -> str:
-    return str(tiny_bundle.item_ids[7])
+    return str(tiny_bundle.known_items[7])
 
 
 @pytest.mark.parametrize("query", [None, "warm wool scarf"])

@@ -12,6 +12,7 @@ from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.events import without_sessions
 from features.log.history import last_interactions
+from features.log.item_columns import TEXT
 from features.log.log import Log
 from features.log.requests import Rows
 from recsys.bundle.bundle import Bundle, load_bundle
@@ -26,7 +27,7 @@ RANKED: tuple[Rung, ...] = ("full", "cached_text", "no_text")
 
 @pytest.fixture(scope="module")
 def midnight(tiny_bundle: Bundle) -> datetime:
-    return tiny_bundle.manifest.cut_offs.state_as_of
+    return tiny_bundle.as_of
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def user(tiny_bundle: Bundle) -> str:
 
 @pytest.fixture(scope="module")
 def slate(tiny_bundle: Bundle, midnight: datetime, user: str) -> Slate:
-    return Slate("r", list(tiny_bundle.item_ids[:40]), midnight, user_id=user)
+    return Slate("r", list(tiny_bundle.known_items[:40]), midnight, user_id=user)
 
 
 def by_item(ranked: RankedSlate, values: np.ndarray | None) -> dict[str, float]:
@@ -144,7 +145,10 @@ def test_an_unknown_item_with_a_known_ones_text_matches_like_it(
     tiny_bundle: Bundle, tiny_texts: Texts, slate: Slate
 ) -> None:
     known = slate.item_ids[0]
-    place = tiny_bundle.features.catalogue.index[known]
+    catalogue = tiny_bundle.features.catalogue
+    text = catalogue.attributes[TEXT][tiny_bundle.version_of(known)]
+    key = catalogue.values[TEXT][text]
+    place = tiny_texts.keys.index(key)
     ranked = rank(
         tiny_bundle,
         with_texts(replace(slate, user_id=None), ("twin", "its text")),
@@ -218,8 +222,22 @@ def test_a_request_is_scored_as_the_evaluation_scores_its_rows(
         tiny_bundle.signals.newest,
         tiny_bundle.config.features.forget_days,
     )
+    texts = tiny_bundle.features.catalogue.attributes[TEXT]
+
+    def text_of(items: np.ndarray) -> np.ndarray:
+        version = tiny_bundle.features.catalogue.versions(items, time)
+        return np.where(version < 0, MISSING, texts[version]).astype(np.int32)
+
+    grade, no_query = np.zeros(len(item), np.uint8), np.array([MISSING])
     slates = LabelledSlates(
-        rows, np.zeros(len(item), np.uint8), history, np.array([MISSING]), int(time[0])
+        rows,
+        text_of(item),
+        grade,
+        np.ones(len(item)),
+        history,
+        text_of(history.item),
+        no_query,
+        int(time[0]),
     )
     dim = tiny_bundle.signals.interest.dim
     match = match_rows(tiny_bundle.signals, slates, np.zeros((0, dim), np.float32))

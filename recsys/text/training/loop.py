@@ -113,7 +113,7 @@ def finetune(
     cut = len(slates) - held_out(len(slates))
     last = slates.cut(cut, len(slates))
     with exact(one_thread=not source.trainable):
-        sampler = Sampler(slates.cut(0, cut), source.item_text >= 0, gains, settings, run.seed)
+        sampler = Sampler(slates.cut(0, cut), gains, settings, run.seed)
         lack = Supply.of(last.rows.offsets, np.asarray(gains)[last.grade]).lack()
         if lack is not None:
             raise DataError(
@@ -136,9 +136,11 @@ def fingerprint_of(
     digest = hashlib.sha256(f"{settings.model_dump_json()} {list(gains)} {run.seed}".encode())
     digest.update(run.inputs.encode())
     rows, history = slates.rows, slates.history
+    weight = [slates.weight] if slates.aggregated else []
     for array in (
-        *(rows.request_time, rows.offsets, rows.item, slates.grade, slates.query),
-        *(history.starts, history.item, history.kind, history.time),
+        *(rows.request_time, rows.offsets, rows.item, slates.text, slates.grade, slates.query),
+        *weight,
+        *(history.starts, history.item, slates.past_text, history.kind, history.time),
     ):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

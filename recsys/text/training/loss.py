@@ -18,7 +18,7 @@ class SlateBatch:
 
     Attributes:
         candidates: Text vectors, [b, m, dim].
-        item: Places in the catalogue, [b, m].
+        item: Codes, [b, m].
         gain: [b, m]; 0 for negatives and padding.
         valid: Which candidates are real, bool [b, m].
         popularity: Log of the item's share of all positives, [b, m].
@@ -63,15 +63,15 @@ class DrawTexts:
 
         Args:
             draw: What was drawn.
-            item_text: int64 [n_items], the text of each item; -1 without one.
+            item_text: int64 [n_codes], place of each text of an item by its code; -1 without one.
             query_text: int64 [n_queries], likewise.
 
         Returns:
             The distinct texts and their places.
         """
         parts = [
-            np.where(draw.valid, item_text[draw.item], -1),
-            np.append(item_text, -1)[draw.past_item],
+            np.where(draw.valid, item_text[draw.text], -1),
+            np.append(item_text, -1)[draw.past_text],
             np.append(query_text, -1)[draw.query],
         ]
         flat = np.concatenate([part.ravel() for part in parts])
@@ -179,7 +179,7 @@ class UserBatch:
     Attributes:
         past: Past items in the space of matches, [b, k, dim].
         logits: Their logits of the attention, [b, k].
-        past_item: Their places in the catalogue, [b, k]; -1 beyond the end.
+        past_item: Their codes, [b, k]; -1 beyond the end.
         query: Text vectors of the queries, [b, dim]; 0 without one.
     """
 

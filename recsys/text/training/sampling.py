@@ -17,21 +17,25 @@ class Draw:
     """Slates drawn for one step: `b` slates of up to `m` candidates each.
 
     Attributes:
-        item: int64 [b, m], places in the catalogue; any where not valid.
+        item: int64 [b, m], codes; any where not valid.
+        text: int64 [b, m], codes of their texts; any where not valid.
         gain: float32 [b, m]; 0 for negatives and padding.
         valid: bool [b, m], which candidates are real.
-        popularity: float32 [b, m], log of the item's share of all positives.
+        popularity: float32 [b, m], log of the item's share of all positives, by showings.
         past_item: int64 [b, k]; -1 beyond the end and for items without text.
+        past_text: int64 [b, k]; the same.
         kind: int64 [b, k].
         age: float32 [b, k], log(1 + days).
         query: int64 [b], place among the queries; -1 without one.
     """
 
     item: np.ndarray
+    text: np.ndarray
     gain: np.ndarray
     valid: np.ndarray
     popularity: np.ndarray
     past_item: np.ndarray
+    past_text: np.ndarray
     kind: np.ndarray
     age: np.ndarray
     query: np.ndarray
@@ -40,9 +44,12 @@ class Draw:
 class Sampler:
     """Draws slates, and of each some positives and negatives.
 
+    Slates of different weights are drawn in proportion, with replacement: a slate of weight k comes
+    as often as k copies of it would, among the items of other slates too. Weights in the loss would
+    be cut by the limit on its gradient, and leave those items as if every slate were shown once.
+
     Args:
         slates: Requests with their outcome.
-        known: Which items have text, bool [n_items].
         gains: Gain of each grade.
         settings: How many are drawn, and how.
         seed: What is drawn at a step depends on the seed and the step alone.
@@ -54,14 +61,12 @@ class Sampler:
     def __init__(
         self,
         slates: LabelledSlates,
-        known: np.ndarray,
         gains: Sequence[float],
         settings: TextSettings,
         seed: int,
     ) -> None:
-        self.slates, self.known, self.settings, self.seed = slates, known, settings, seed
-        rows = slates.rows
-        usable = (rows.item >= 0) & known[np.maximum(rows.item, 0)]
+        self.slates, self.settings, self.seed = slates, settings, seed
+        rows, usable = slates.rows, slates.text >= 0
         gain = np.asarray(gains, np.float32)[slates.grade]
         self.gain = np.where(usable, gain, 0)
         self.positive = usable & (gain > 0)
@@ -74,7 +79,10 @@ class Sampler:
                 f"a positive and a negative with text in at least {settings.batch_slates} slates",
                 lack.advice,
             )
-        taken = 1 + np.bincount(rows.item[self.positive], minlength=len(known))
+        weight = slates.request_weight[self.requests]
+        self.shares = weight / weight.sum() if (weight != weight[0]).any() else None
+        count, positive = int(rows.item.max(initial=0)) + 1, self.positive
+        taken = 1 + np.bincount(rows.item[positive], slates.weight[positive], minlength=count)
         self.popularity = np.log(taken / taken.sum()).astype(np.float32)
 
     def draw(self, number: int) -> Draw:
@@ -87,20 +95,25 @@ class Sampler:
             The slates and what was drawn of each.
         """
         random = np.random.default_rng([self.seed, number])
-        requests = random.choice(self.requests, self.settings.batch_slates, replace=False)
+        again, count = self.shares is not None, self.settings.batch_slates
+        requests = random.choice(self.requests, count, replace=again, p=self.shares)
         rows = self.slates.rows
         chosen, valid = self._candidates(requests, random)
         past = self.slates.history.take(requests)
         width = max(int(past.lengths.max()), 1)
-        past_item = past.padded(np.where(self.known[past.item], past.item, -1), width)
+        text = self.slates.history.values_of(self.slates.past_text, requests)
+        past_text = past.padded(text, width)
+        past_item = np.where(past_text < 0, -1, past.padded(past.item, width))
         age = past.padded(ages(past, rows.request_time[requests]), width)
         item = np.where(valid, rows.item[chosen], 0).astype(np.int64)
         return Draw(
             item,
+            np.where(valid, self.slates.text[chosen], 0).astype(np.int64),
             np.where(valid, self.gain[chosen], 0),
             valid,
             self.popularity[item],
             past_item.astype(np.int64),
+            past_text.astype(np.int64),
             past.padded(past.kind, width).astype(np.int64),
             np.where(past_item < 0, np.float32(0), age),
             self.slates.query[requests].astype(np.int64),

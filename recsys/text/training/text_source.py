@@ -17,7 +17,7 @@ class FrozenVectors:
     """Text vectors of items and queries.
 
     Attributes:
-        items: float32 [n_items, dim]; NaN rows for items without text.
+        items: float32 [n_codes, dim], by the code of the text.
         queries: float32 [n_queries, dim].
     """
 
@@ -30,11 +30,11 @@ class TextSource(Protocol):
 
     @property
     def item_text(self) -> np.ndarray:
-        """The text of each item, int64 [n_items]; -1 without one."""
+        """Place of each text of an item by its code, int64 [n_codes]; -1 without one."""
 
     @property
     def query_text(self) -> np.ndarray:
-        """The text of each query, int64 [n_queries]; -1 without one."""
+        """Place of the text of each query, int64 [n_queries]; -1 without one."""
 
     @property
     def dim(self) -> int:
@@ -115,10 +115,10 @@ def _own_rows(vectors: np.ndarray, first: int) -> np.ndarray:
 
 def texts_of_slates(source: TextSource, slates: LabelledSlates) -> np.ndarray:
     """List the distinct texts of requests: candidates, histories and queries, int64 [n]."""
-    items = np.unique(np.append(slates.rows.item, slates.history.item))
+    texts = np.unique(np.append(slates.text, slates.past_text))
     queries = np.unique(slates.query)
     places = np.append(
-        source.item_text[items[items >= 0]], source.query_text[queries[queries >= 0]]
+        source.item_text[texts[texts >= 0]], source.query_text[queries[queries >= 0]]
     )
     return np.unique(places[places >= 0])
 

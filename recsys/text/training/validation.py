@@ -6,6 +6,7 @@ import numpy as np
 
 from recsys.labels.slates import LabelledSlates
 from recsys.metrics.ranking import ndcg_at_k, rank_rows
+from recsys.metrics.weights import weighted_mean
 from recsys.text.head import InterestModel, table_of
 from recsys.text.signals import TextSignals, match_rows
 from recsys.text.training.text_source import FrozenVectors
@@ -28,10 +29,11 @@ def validation_ndcg(
     Returns:
         The mean; NaN when no request has both.
     """
-    signals = TextSignals(
-        table_of(model, vectors.items), int(slates.history.lengths.max(initial=0))
-    )
+    names = [str(code) for code in range(len(vectors.items))]
+    newest = int(slates.history.lengths.max(initial=0))
+    signals = TextSignals.of(table_of(model, vectors.items), names, newest)
     match = match_rows(signals, slates, vectors.queries)
     score = np.where(np.isnan(match), -np.inf, match)
     gain = np.asarray(gains)[slates.grade]
-    return float(np.nanmean(ndcg_at_k(rank_rows(slates.rows.offsets, score, gain))))
+    ndcg = ndcg_at_k(rank_rows(slates.rows.offsets, score, gain))
+    return weighted_mean(ndcg, slates.request_weight)

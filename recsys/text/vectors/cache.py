@@ -9,7 +9,8 @@ import numpy as np
 from data_contracts.progress import Track, silent
 from recsys.text.encoder.base import Encoded, Encoder
 from recsys.text.encoder.settings import Precision
-from recsys.text.vectors.store import SHARD_ROWS, VectorStore, text_key
+from recsys.text.keys import text_key
+from recsys.text.vectors.store import SHARD_ROWS, VectorStore
 
 
 def encoded_of(

@@ -6,10 +6,11 @@ import polars as pl
 
 from data_contracts.progress import Track, silent
 from recsys.text.encoder.base import Encoder
+from recsys.text.keys import text_key
 from recsys.text.settings import TextSettings
 from recsys.text.template import item_texts
 from recsys.text.vectors.cache import add_missing
-from recsys.text.vectors.store import SHARD_ROWS, VectorStore, text_key
+from recsys.text.vectors.store import SHARD_ROWS, VectorStore
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import polars as pl
 from data_contracts.array_file import ArrayFormat
 from recsys.text.encoder.base import Encoded, Encoder
 from recsys.text.encoder.settings import Precision
+from recsys.text.keys import KEY_BYTES
 
 SHARD_ROWS = 8192
 """Texts of a shard at the most: what is encoded anew after a kill."""
@@ -23,13 +24,7 @@ SHARD_ROWS = 8192
 FORMAT = ArrayFormat(
     "vectors of texts (safetensors)", 2, "delete its folder; the vectors are made again"
 )
-_KEY_BYTES = 16
 _SUFFIX = ".safetensors"
-
-
-def text_key(text: str) -> bytes:
-    """Name a text by its hash."""
-    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=_KEY_BYTES).digest()
 
 
 @dataclass(frozen=True)
@@ -116,9 +111,9 @@ class VectorStore:
             keys: Of texts that are not there yet, at least one.
             encoded: Their vectors.
         """
-        hashes = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, _KEY_BYTES)
+        hashes = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)
         arrays = {"keys": hashes, "cut": encoded.cut, **_packed(encoded.vectors, self.precision)}
-        name = hashlib.blake2b(hashes.tobytes(), digest_size=_KEY_BYTES).hexdigest()
+        name = hashlib.blake2b(hashes.tobytes(), digest_size=KEY_BYTES).hexdigest()
         path = self.folder / f"{name}{_SUFFIX}"
         FORMAT.write(path, arrays)
         self._open(path)

@@ -11,6 +11,7 @@ from data_contracts.items import Items
 from features.checks.quality import QualityReport
 from recsys.bundle.bundle import load_bundle
 from recsys.bundle.manifest import MANIFEST
+from recsys.bundle.versions import open_version
 from recsys.evaluation.result import ALL, RANDOM, TEXT_ONLY, EvaluationResult
 from recsys.metrics.ranking import AUC
 from recsys.workspace.config import CONFIG_NAME
@@ -73,12 +74,14 @@ def test_validate_train_and_evaluate_end_well(recsys: Command, tiny_workspace: W
     assert all(f"`{column.name}`" in listed for column in quality.columns)
     code, said = recsys("train", root)
     assert code == 0, said
-    assert f"wrote {tiny_workspace.bundle()}" in said
+    version = open_version(tiny_workspace.bundle()).name
+    assert f"{tiny_workspace.bundle()} is version {version}" in said
     assert ends in said
     code, said = recsys("evaluate", root, "--markdown")
     assert code == 0, said
     assert ends in said
     assert "| text and behaviour |" in said
+    assert f"Bundle: current {version}." in said
     assert {path.name for path in (tiny_workspace.reports).iterdir()} == {
         "evaluation.json",
         "evaluation.html",
@@ -192,7 +195,7 @@ def test_the_documented_commands_follow_each_other_on_default_settings(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["contracts", "shop"]
     bundle = load_bundle(tmp_path / "shop" / "bundles" / "current")
     table = bundle.signals.interest
-    assert table.dim > table.items.shape[1]
+    assert table.dim > table.items.base.shape[1]
 
 
 def test_a_launch_takes_no_bundle(recsys: Command, trained_workspace: Workspace) -> None:
@@ -204,7 +207,8 @@ def test_a_launch_takes_no_bundle(recsys: Command, trained_workspace: Workspace)
 
 def test_a_corrupt_bundle_is_refused(recsys: Command, tiny_workspace: Workspace) -> None:
     bundle = tiny_workspace.bundle()
-    tamper(bundle / "full.txt", lambda content: content[:-1])
+    model = open_version(bundle).model
+    tamper(model / "full.txt", lambda content: content[:-1])
     before = listing(tiny_workspace.root)
     code, said = recsys("evaluate", tiny_workspace.root)
     assert code == 1
@@ -213,7 +217,7 @@ def test_a_corrupt_bundle_is_refused(recsys: Command, tiny_workspace: Workspace)
     code, said = recsys("serve", bundle)
     assert code == 1
     assert "changed full.txt" in said
-    (bundle / MANIFEST).unlink()
+    (model / MANIFEST).unlink()
     code, said = recsys("evaluate", tiny_workspace.root)
     assert code == 1
     assert "no manifest.json" in said

@@ -17,6 +17,7 @@ from features.counter_spec import ITEM
 from features.kinds.counts import WindowCount
 from features.log.log import Log
 from recsys.bundle.bundle import TEXT_RECORD
+from recsys.bundle.versions import open_version
 from recsys.evaluation.cold_start import AGAINST_ALL, COLD, LAUNCHED, Launch, evaluate_cold, without
 from recsys.evaluation.result import (
     BEHAVIOUR_ONLY,
@@ -36,21 +37,25 @@ from recsys.workspace.workspace import TABLES, Workspace
 from tests.worlds import copy_folder, listing
 
 SHARE = 0.2
+QUICK = {"steps": 12, "check_every": 3, "learning_rate": 0.02}
 
 
 def test_items_are_launched_or_practised_on_or_neither() -> None:
-    launch = Launch.draw(600, 0.15)
+    items = [f"i{n}" for n in range(600)]
+    launch = Launch.draw(items, 0.15)
     assert launch.launched.sum() == 0.15 * 600
     assert launch.practised.sum() == 0.15 * 600 / 3
     assert not (launch.launched & launch.practised).any()
     np.testing.assert_array_equal(launch.withheld, launch.launched | launch.practised)
-    assert (launch.launched != Launch.draw(600, 0.15, seed=1).launched).any()
+    again = Launch.draw(items[::-1], 0.15)
+    np.testing.assert_array_equal(again.launched, launch.launched[::-1])
+    assert (launch.launched != Launch.draw(items, 0.15, seed=1).launched).any()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.4])
 def test_a_share_that_leaves_nothing_is_refused(share: float) -> None:
     with pytest.raises(UsageError, match="items"):
-        Launch.draw(600, share)
+        Launch.draw([f"i{n}" for n in range(600)], share)
 
 
 def test_a_log_without_items_knows_only_of_the_others(tiny_log: Log) -> None:
@@ -60,9 +65,10 @@ def test_a_log_without_items_knows_only_of_the_others(tiny_log: Log) -> None:
     kept = (item < 0) | (item % 2 == 1)
     np.testing.assert_array_equal(blind.interactions.item, item[kept])
     np.testing.assert_array_equal(blind.interactions.time, tiny_log.interactions.time[kept])
-    assert (blind.catalogue.listed_at[withheld] == NO_TIME).all()
+    hidden = withheld[tiny_log.catalogue.item_of_version]
+    assert (blind.catalogue.listed_at[hidden] == NO_TIME).all()
     listed = tiny_log.catalogue.listed_at
-    np.testing.assert_array_equal(blind.catalogue.listed_at[~withheld], listed[~withheld])
+    np.testing.assert_array_equal(blind.catalogue.listed_at[~hidden], listed[~hidden])
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Shops:
 def shops(
     trained_workspace: Workspace, tiny_log: Log, tmp_path_factory: pytest.TempPathFactory
 ) -> Shops:
-    launched = tiny_log.item_ids.filter(Launch.draw(len(tiny_log.catalogue), SHARE).launched)
+    launched = tiny_log.item_ids.filter(Launch.draw(tiny_log.catalogue.item_ids, SHARE).launched)
     half = len(launched) // 2
     config = trained_workspace.config
     made = []
@@ -162,7 +168,7 @@ def test_no_feature_counts_anything_of_the_launched_items(
     result: EvaluationResult, shop: Workspace, tiny_log: Log
 ) -> None:
     assert result.values
-    launch = Launch.draw(len(tiny_log.catalogue), SHARE)
+    launch = Launch.draw(tiny_log.catalogue.item_ids, SHARE)
     withheld = pl.Series(tiny_log.catalogue.item_ids).filter(launch.withheld)
     rows = pl.read_parquet(shop.cold(SHARE).rows / "*.parquet")
     of_withheld = rows.filter(pl.col("item_id").is_in(withheld.implode()))
@@ -193,18 +199,18 @@ def test_the_features_of_the_workspace_itself_are_left_alone(
 def small_shop(shop: Workspace, tiny_encoder: Path, tmp_path: Path) -> Workspace:
     """A copy of the shop with the features of its launch, and an encoder that trains in seconds."""
     root = copy_folder(shop.root, tmp_path / "shop")
-    text = shop.config.text.model_copy(update={"encoder": str(tiny_encoder), "steps": 2})
+    text = shop.config.text.model_copy(update={"encoder": str(tiny_encoder), **QUICK})
     write_config(shop.config.model_copy(update={"text": text}), root / CONFIG_NAME)
     return Workspace.open(root)
 
 
 def give_bundle(workspace: Workspace, bundle: Path, mode: Mode) -> None:
     """Give the workspace a bundle whose text model was trained in a mode by a command."""
-    current = copy_folder(bundle, workspace.bundle())
-    shutil.copy2(workspace.root / CONFIG_NAME, current / CONFIG_NAME)
-    record = TextRecord.model_validate_json((current / TEXT_RECORD).read_bytes())
+    model = open_version(copy_folder(bundle, workspace.bundle())).model
+    shutil.copy2(workspace.root / CONFIG_NAME, model / CONFIG_NAME)
+    record = TextRecord.model_validate_json((model / TEXT_RECORD).read_bytes())
     changed = record.model_copy(update={"mode": mode})
-    (current / TEXT_RECORD).write_text(changed.model_dump_json(), encoding="utf-8")
+    (model / TEXT_RECORD).write_text(changed.model_dump_json(), encoding="utf-8")
 
 
 def test_a_launch_is_judged_in_the_bundles_mode_on_features_that_are_there(

@@ -2,7 +2,9 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from rich.console import Console
 
 from data_contracts.errors import LeakError, UsageError
 from recsys.bundle.bundle import Bundle
@@ -19,7 +21,7 @@ from recsys.evaluation.result import (
     EvaluationResult,
 )
 from recsys.metrics.ranking import AUC, MAP, MRR, NDCG_AT_10, RECALL_AT_10
-from recsys.reports.evaluation import save_reports
+from recsys.reports.evaluation import render_markdown, render_terminal, save_reports
 from recsys.training.data import TrainingData
 from recsys.training.train import train
 from recsys.workspace.config import CONFIG_NAME, write_config
@@ -102,6 +104,21 @@ def test_several_bundles_are_averaged(
         assert mean(both, model) == pytest.approx(expected, abs=1e-9)
     assert mean(both, TEXT_AND_BEHAVIOUR) != mean(result, TEXT_AND_BEHAVIOUR)
     assert both.bundle == f"{result.bundle}, {alone.bundle}"
+    assert both.versions == (*result.versions, *alone.versions)
+
+
+def test_a_result_names_the_version_it_is_of(result: EvaluationResult, tiny_bundle: Bundle) -> None:
+    (told,) = result.versions
+    assert (told.bundle, told.version) == ("current", tiny_bundle.version.name)
+    assert told.fingerprint == tiny_bundle.fingerprint
+    shown = f"current {tiny_bundle.version.name}"
+    assert result.bundle == shown
+    console = Console(width=200)
+    with console.capture() as printed:
+        console.print(render_terminal(result))
+    assert all(shown in page for page in (printed.get(), render_markdown(result)))
+    copied = told.model_copy(update={"version": "a copy"})
+    assert str(copied) == f"current a copy ({tiny_bundle.fingerprint})"
 
 
 def test_reports_are_written_and_read_again(
@@ -112,7 +129,34 @@ def test_reports_are_written_and_read_again(
     assert EvaluationResult.model_validate_json(paths[0].read_bytes()) == result
     page = paths[1].read_text(encoding="utf-8")
     assert TEXT_AND_BEHAVIOUR in page
+    assert result.versions[0].version in page
     assert "Simulated data" in page
+
+
+def test_weights_of_the_log_weigh_the_result_and_are_told(
+    tiny_workspace: Workspace, tiny_bundle_folder: Path, result: EvaluationResult
+) -> None:
+    shown = tiny_workspace.scan("impressions").collect()
+    halves = shown["request_id"].rank("dense") % 2 == 0
+
+    def weighing(weight: pl.Series) -> EvaluationResult:
+        table = shown.with_columns(weight.cast(pl.Float64).alias("weight"))
+        table.write_parquet(tiny_workspace.location("impressions"))
+        data = TrainingData.open(tiny_workspace)
+        data.compute_features()
+        return evaluate(data, [tiny_bundle_folder], "recsys evaluate tiny")
+
+    assert weighing(pl.repeat(1, shown.height, eager=True)) == result
+    twice = weighing(pl.repeat(2, shown.height, eager=True))
+    assert twice.showings == 2 * result.n_requests
+    assert twice.n_requests == result.n_requests
+    assert twice.log_loss == pytest.approx(result.log_loss)
+    assert mean(twice, TEXT_AND_BEHAVIOUR) == pytest.approx(mean(result, TEXT_AND_BEHAVIOUR))
+    uneven = weighing(halves.cast(pl.Float64) * 9 + 1)
+    assert mean(uneven, TEXT_AND_BEHAVIOUR) != pytest.approx(mean(result, TEXT_AND_BEHAVIOUR))
+    assert uneven.showings is not None
+    assert f"(for {uneven.showings:,.0f} showings)" in render_markdown(uneven)
+    assert "showings" not in render_markdown(result)
 
 
 def changed(workspace: Workspace, part: str, **fields: object) -> Workspace:

@@ -13,10 +13,19 @@ from features.log.history import History
 from features.log.requests import Rows
 from recsys.bundle.bundle import Bundle
 from recsys.evaluation.evaluate import NEW_ITEMS, NEW_TO_USER, NEW_USERS, slices_of
-from recsys.evaluation.result import ALL, SliceSize
-from recsys.evaluation.slices import Slice, clusters_of, sizes_of, slice_of, values_of
+from recsys.evaluation.result import ALL, BEHAVIOUR_ONLY, TEXT_AND_BEHAVIOUR, SliceSize
+from recsys.evaluation.slices import (
+    Slice,
+    clusters_of,
+    estimates_of,
+    sizes_of,
+    slice_of,
+    values_by_key,
+    values_of,
+)
 from recsys.labels.slates import LabelledSlates
 from recsys.labels.split import Period
+from recsys.metrics.intervals import Estimate
 from recsys.metrics.ranking import AUC, MRR, NDCG_AT_10
 from recsys.training.data import TrainingData
 from recsys.training.rows import RankingRows
@@ -43,8 +52,11 @@ def rows_of(grades: list[list[int]]) -> RankingRows:
             np.append(0, np.cumsum(sizes)),
             np.arange(n_rows, dtype=np.int32),
         ),
+        np.arange(n_rows, dtype=np.int32),
         np.array([grade for each in grades for grade in each], np.uint8),
+        np.ones(n_rows),
         no_history,
+        none,
         np.full(n_requests, -1, np.int32),
         NOON + DAY,
     )
@@ -104,6 +116,43 @@ def test_a_user_is_one_cluster_and_every_guests_request_another() -> None:
     assert len(set(clusters.tolist())) == 2 + 2
     assert clusters[0] == clusters[3] == 3
     assert clusters[2] == clusters[5] == 0
+
+
+def test_weights_are_as_good_as_copies_of_the_requests() -> None:
+    random = np.random.default_rng(0)
+    grades, times = random.choice(3, (60, 5), p=(0.7, 0.2, 0.1)), random.integers(1, 6, 60)
+    copy = np.repeat(np.arange(60), times)
+    rows, copies = rows_of(grades.tolist()), rows_of(grades[copy].tolist())
+    slates = replace(rows.slates, weight=np.repeat(times, 5).astype(np.float64))
+    rows = replace(rows, requests=replace(rows.requests, slates=slates))
+    scores = {model: random.random((60, 5)) for model in (TEXT_AND_BEHAVIOUR, BEHAVIOUR_ONLY)}
+    kept = random.random((60, 5)) < 0.6
+
+    def found(
+        rows: RankingRows, request: np.ndarray
+    ) -> tuple[list[SliceSize], list[Estimate], list[Estimate]]:
+        parts = [
+            slice_of(name, rows, each[request].ravel())
+            for name, each in ((ALL, np.ones_like(kept)), (PART, kept))
+        ]
+        told = {model: score[request].ravel() for model, score in scores.items()}
+        columns = values_by_key(rows, parts, told, GAINS)
+        values, gains = estimates_of(columns, request, rows.slates.request_weight)
+        sizes = sizes_of(rows, parts, GAINS)
+        return sizes, [each.estimate for each in values], [each.estimate for each in gains]
+
+    weighted, repeated = found(rows, np.arange(60)), found(copies, copy)
+    for one, other in zip(weighted[0], repeated[0], strict=True):
+        assert (one.showings, other.showings) == (other.n_judged, None)
+        assert one.n_judged < other.n_judged
+        shares = ("share_of_requests", "share_of_candidates")
+        assert [getattr(one, share) for share in shares] == pytest.approx(
+            [getattr(other, share) for share in shares]
+        )
+    pairs = zip(weighted[1] + weighted[2], repeated[1] + repeated[2], strict=True)
+    for found_one, expected in pairs:
+        wanted = (expected.mean, expected.low, expected.high)
+        assert (found_one.mean, found_one.low, found_one.high) == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,10 @@ def slates() -> LabelledSlates:
         np.array([1, 2, 3]),
     )
     grade = np.array([1, 0, 0, 2, 0, 0, 0, 1], np.uint8)
-    return LabelledSlates(rows, grade, history, np.array([5, -1, 6, -1], np.int32), 99)
+    query = np.array([5, -1, 6, -1], np.int32)
+    past_text = np.array([17, -1, 19], np.int32)
+    weight = np.array([1.0, 1, 3, 2, 2, 5, 0.5, 0.5])
+    return LabelledSlates(rows, item + 10, grade, weight, history, past_text, query, 99)
 
 
 def test_a_run_of_requests_has_their_rows_alone(slates: LabelledSlates) -> None:
@@ -35,9 +38,12 @@ def test_a_run_of_requests_has_their_rows_alone(slates: LabelledSlates) -> None:
     assert_array_equal(part.rows.offsets, [0, 1, 1 + 3])
     assert_array_equal(part.rows.item, [2, 3, -1, 0])
     assert_array_equal(part.grade, [0, 2, 0, 0])
+    assert_array_equal(part.weight, [3, 2, 2, 5])
     assert_array_equal(part.query, [-1, 6])
     assert_array_equal(part.history.lengths, [0, 2])
     assert_array_equal(part.history.of(1).item, [7, 8])
+    assert_array_equal(part.text, [12, 13, 9, 10])
+    assert_array_equal(part.texts_before(1), [17, -1])
     assert part.labels_end == 99
 
 
@@ -48,7 +54,10 @@ def test_kept_rows_stay_with_their_requests_and_an_empty_one_goes(slates: Labell
     assert_array_equal(part.rows.request_user, [0, 1, 0])
     assert_array_equal(part.rows.offsets, [0, 1, 1 + 2, 1 + 2 + 2])
     assert_array_equal(part.rows.item, [1, 3, 0, 1, 2])
+    assert_array_equal(part.text, [11, 13, 10, 11, 12])
+    assert_array_equal(part.past_text, [17, -1, 19])
     assert_array_equal(part.grade, [0, 2, 0, 0, 1])
+    assert_array_equal(part.weight, [1, 2, 5, 0.5, 0.5])
     assert_array_equal(part.query, [5, 6, -1])
     assert_array_equal(part.history.lengths, [0, 2, 1])
     assert part.labels_end == 99
@@ -65,3 +74,9 @@ def test_rows_of_items_are_told_and_an_unknown_item_is_none_of_them(
 ) -> None:
     told = slates.of_items(np.array([True, False, False, True]))
     assert_array_equal(told, [True, False, False, True, False, True, False, False])
+
+
+def test_a_request_weighs_as_much_as_its_rows_on_average(slates: LabelledSlates) -> None:
+    assert_array_equal(slates.request_weight, [1, 3, (2 + 2 + 5) / 3, 0.5])
+    assert slates.aggregated
+    assert not slates.cut(0, 1).aggregated

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys.ranker import calibration as calibration_module
 from recsys.ranker.calibration import Calibration, fit_calibration, fit_curve, slate_columns
 from recsys.ranker.ranker import Ranker
 
@@ -231,3 +232,47 @@ def test_trees_over_columns_of_any_name_are_read_again(tmp_path: Path) -> None:
     again = Ranker.load(tmp_path / "trees.txt")
     assert again.names == trees.names
     assert again.names[-2:] == ("slate_mean_attr:brand name", "slate_mean_цена")
+
+
+def test_a_curve_by_weights_is_that_of_the_log_with_copies() -> None:
+    random = np.random.default_rng(3)
+    scores, times = random.normal(size=3_000).round(2), random.integers(1, 6, 3_000)
+    positive = random.random(3_000) < 1 / (1 + np.exp(3 - scores))
+    found = fit_curve(scores, positive, times.astype(np.float64))
+    copies = fit_curve(np.repeat(scores, times), np.repeat(positive, times))
+    np.testing.assert_array_equal(found.scores, copies.scores)
+    np.testing.assert_allclose(found.probabilities, copies.probabilities)
+    assert len(found.scores) != len(fit_curve(scores, positive).scores)
+
+
+def test_a_calibration_by_weights_is_that_of_the_log_with_copies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A few trees, before rounding says how many; weights do not count into rows of a leaf."""
+    monkeypatch.setitem(calibration_module._TREES, "min_data_in_leaf", 1)
+    monkeypatch.setattr(calibration_module, "_MOST_TREES", 5)
+    kinds, times = slates(1, 20), np.tile([1, 2, 3], 100)
+    kind = np.random.default_rng(4).integers(0, 20, len(times))
+    rows = (kind[:, None] * SIZE + np.arange(SIZE)).ravel()
+    scores, matrix, truth = kinds[0][rows], kinds[1][rows], kinds[3][rows]
+    positive = np.random.default_rng(5).random(len(truth)) < truth
+    sizes, names = np.full(len(times), SIZE), ("level", "noise")
+    weight = np.repeat(times, SIZE).astype(np.float64)
+    copy = np.repeat(np.arange(len(times)), times)
+    at = (copy[:, None] * SIZE + np.arange(SIZE)).ravel()
+    found = fit_calibration(scores, matrix, sizes, positive, names, weight)
+    copies = fit_calibration(scores[at], matrix[at], sizes[copy], positive[at], names)
+    assert found.trees is not None
+    told = found.probability(scores, matrix, sizes)
+    np.testing.assert_allclose(told, copies.probability(scores, matrix, sizes), rtol=1e-5)
+    plain = fit_calibration(scores, matrix, sizes, positive, names)
+    assert np.abs(told - plain.probability(scores, matrix, sizes)).max() > 1e-3
+
+
+def test_weights_of_one_change_no_probability() -> None:
+    scores, matrix, sizes, truth = slates(1, 2_000)
+    positive = np.random.default_rng(2).random(len(truth)) < truth
+    rows, names = (scores, matrix, sizes, positive), ("level", "noise")
+    found, plain = (fit_calibration(*rows, names, each) for each in (np.ones(len(truth)), None))
+    told, expected = (each.probability(scores, matrix, sizes) for each in (found, plain))
+    np.testing.assert_array_equal(told, expected)

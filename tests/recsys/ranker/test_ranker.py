@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,60 @@ def test_position_bias_is_told_apart_from_merit() -> None:
         return float(place_share / merit_share)
 
     assert weight_of_place(debiased=True) < 0.9 * weight_of_place(debiased=False)
+
+
+def with_copies(rows: RankerRows) -> RankerRows:
+    """Write each request as often as its weight says."""
+    assert rows.weight is not None
+    times = rows.weight[::SIZE].astype(np.int64)
+    copy = np.repeat(np.arange(len(times)), times)
+    at = (copy[:, None] * SIZE + np.arange(SIZE)).ravel()
+    return RankerRows(rows.matrix[at], rows.grade[at], rows.sizes[copy], rows.position[at])
+
+
+def heavy(rows: RankerRows, times: np.ndarray) -> RankerRows:
+    return replace(rows, weight=np.repeat(times, SIZE).astype(np.float64))
+
+
+@pytest.mark.parametrize("position_bias", [False, True])
+def test_a_weight_pulls_as_copies_of_the_request_do(position_bias: bool) -> None:
+    """One tree: ties of the validation, which say how many are kept, are broken by the row."""
+    settings = SETTINGS.model_copy(
+        update={
+            "num_iterations": 1,
+            "num_leaves": 15,
+            "min_data_in_leaf": 1,
+            "bagging_fraction": 1.0,
+            "feature_fraction": 1.0,
+            "position_bias": position_bias,
+        }
+    )
+    random, rows = np.random.default_rng(1), planted(1)
+    noisy = rows.matrix[:, 0] + random.normal(size=len(rows.matrix))
+    rows = replace(
+        rows,
+        matrix=rows.matrix.round().clip(-2, 2),
+        grade=np.digitize(noisy, (0.5, 1.2)).astype(np.uint8),
+    )
+    weighted = heavy(rows, random.integers(1, 5, REQUESTS))
+    found, copies, plain = (
+        fit_ranker(train, planted(2), NAMES, GAIN, settings).score(rows.matrix)
+        for train in (weighted, with_copies(weighted), rows)
+    )
+    np.testing.assert_allclose(found, copies, rtol=1e-5)
+    assert np.abs(found - plain).max() > 1e-3
+
+
+def test_the_heavier_requests_of_the_validation_say_when_to_stop() -> None:
+    rows, half = planted(2), REQUESTS // 2
+    settings = SETTINGS.model_copy(update={"num_leaves": 3, "learning_rate": 0.05})
+    opposite = np.where(np.arange(len(rows.grade)) < half * SIZE, rows.grade, 2 - rows.grade)
+    rows = replace(rows, grade=opposite.astype(np.uint8))
+    learned, reversed_ = (
+        fit_ranker(planted(1), heavy(rows, times), NAMES, GAIN, settings).booster.num_trees()
+        for times in np.array([[100, 1], [1, 100]]).repeat(half, axis=1)
+    )
+    assert reversed_ < learned / 2
 
 
 @pytest.mark.parametrize("content", ["", "no model\n"])

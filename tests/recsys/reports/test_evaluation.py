@@ -192,7 +192,7 @@ def test_what_is_no_number_is_null_in_json(result: EvaluationResult, tmp_path: P
     assert last.n_requests == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 1}', '{"format": 3}'])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 1}', '{"format": 2}'])
 def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(text)
@@ -354,3 +354,14 @@ def test_the_page_says_why_sampled_slates_have_no_calibration(result: Evaluation
 def test_the_page_is_the_same_each_time(result: EvaluationResult, tmp_path: Path) -> None:
     save_html(result, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text() == render_html(result)
+
+
+def test_showings_are_told_where_requests_stand_for_several(result: EvaluationResult) -> None:
+    sizes = tuple(each.model_copy(update={"showings": 98765.4}) for each in result.sizes)
+    weighted = result.model_copy(update={"showings": 123456.0, "sizes": sizes})
+    for page in (render_markdown(weighted), render_html(weighted)):
+        assert "1,234 requests (for 123,456 showings) of 99 users" in page
+        assert "1,234 requests (for 98,765 showings) of 99 users" in page
+        assert "means over showings" in page
+    assert "showings" not in render_markdown(result)
+    assert "showings" not in render_html(result)

@@ -34,7 +34,7 @@ def column(name: str, psi: float, missing: float = 0.0) -> ColumnQuality:
         if nothing
         else Histogram(edges=(0, 0.5, 1), training=(0.5, 0.5), latest=(0.25, 0.75)),
         periods=tuple(
-            PeriodQuality(period=period, rows=9, missing=missing, mean=0.5, psi=value)
+            PeriodQuality(period=period, rows=9, missing=missing, mean=0.5, high=1, psi=value)
             for period, value in (("2026-02", psi / 2), ("2026-03", psi))
         ),
     )

@@ -18,7 +18,15 @@ from recsys.text.encoder.bert import TextEncoder, mean_pooled
 from recsys.text.encoder.tokenizer import TextTokenizer
 from recsys.text.head import table_of
 from tests.recsys.text.encoders_made import ARCHITECTURES
-from tests.recsys.text.test_head import DIM, ITEMS, KINDS, PAST, random_model, random_vectors
+from tests.recsys.text.test_head import (
+    DIM,
+    ITEMS,
+    KINDS,
+    PAST,
+    past_of,
+    random_model,
+    random_vectors,
+)
 from tests.worlds import NOON
 
 TEXT = "red wool-scarf, blue 红色围巾 écharpe gift"
@@ -130,7 +138,8 @@ def test_the_match_as_a_function_is_the_match(seed: int, asked: bool, empty: boo
         if np.isnan(vectors[place, 0]):
             continue
         item = np.array([place], np.int32)
-        expected = table.match(table.candidates(item), item, history, NOON, query)
-        score = differentiable_match(table, place, history, NOON, query)
+        past = past_of(vectors, history)
+        expected = table.match(table.candidates(item), item, past, NOON, query)
+        score = differentiable_match(table, place, past, NOON, query)
         found = score(torch.from_numpy(vectors[[place, place]]))
         np.testing.assert_allclose(found.detach().numpy(), expected.repeat(2), atol=1e-4, rtol=1e-4)

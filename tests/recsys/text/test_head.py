@@ -10,7 +10,7 @@ from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
 from features.log.history import History
 from recsys.text.head import InterestModel, table_of
-from recsys.text.interest import InterestTable, ages
+from recsys.text.interest import InterestTable, Past, ages
 from recsys.text.training.loss import UserBatch, own_scores, shared_scores
 from tests.worlds import NOON
 
@@ -32,6 +32,16 @@ def random_vectors(random: np.random.Generator) -> np.ndarray:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[[3, 7]] = np.nan
     return vectors
+
+
+def texts_of(vectors: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Give the text of each item, its own row; `MISSING` for an unknown item or one without."""
+    silent = np.append(np.isnan(vectors[:, 0]), True)
+    return np.where(silent[item], np.int32(MISSING), item)
+
+
+def past_of(vectors: np.ndarray, history: History) -> Past:
+    return Past(history, texts_of(vectors, history.item))
 
 
 def torch_match(
@@ -72,7 +82,8 @@ def test_the_table_scores_as_the_head_was_trained(seed: int, asked: bool, empty:
     )
     query = random.normal(size=DIM).astype(np.float32) if asked else np.full(DIM, np.nan, "f4")
     table = table_of(model, vectors)
-    found = table.match(table.candidates(item), item, history, NOON, query)
+    candidates = table.candidates(texts_of(vectors, item))
+    found = table.match(candidates, item, past_of(vectors, history), NOON, query)
     assert found.dtype == np.float32
     np.testing.assert_allclose(
         found, torch_match(model, vectors, item, history, query), atol=1e-4, rtol=1e-4
@@ -89,20 +100,21 @@ def table(vectors: np.ndarray) -> InterestTable:
     return table_of(random_model(1), vectors)
 
 
-def history_of(*items: int) -> History:
-    return History(
+def history_of(vectors: np.ndarray, *items: int) -> Past:
+    history = History(
         np.array([0, len(items)]),
         np.array(items, np.int32),
         np.zeros(len(items), np.int16),
         np.full(len(items), NOON - DAY),
     )
+    return past_of(vectors, history)
 
 
 def test_an_item_that_brings_its_text_scores_as_if_it_were_known(
     table: InterestTable, vectors: np.ndarray
 ) -> None:
     known, unknown = np.array([5], np.int32), np.array([MISSING], np.int32)
-    history = history_of(1, 2)
+    history = history_of(vectors, 1, 2)
     np.testing.assert_allclose(
         table.match(table.candidates(unknown, {0: vectors[5]}), unknown, history, NOON, None),
         table.match(table.candidates(known), known, history, NOON, None),
@@ -110,23 +122,26 @@ def test_an_item_that_brings_its_text_scores_as_if_it_were_known(
     )
 
 
-def test_the_own_copy_in_the_history_says_nothing(table: InterestTable) -> None:
+def test_the_own_copy_in_the_history_says_nothing(
+    table: InterestTable, vectors: np.ndarray
+) -> None:
     item = np.array([4], np.int32)
 
     def match(*past: int) -> float:
-        return float(table.match(table.candidates(item), item, history_of(*past), NOON, None)[0])
+        history = history_of(vectors, *past)
+        return float(table.match(table.candidates(item), item, history, NOON, None)[0])
 
     assert match(4, 1, 2) == pytest.approx(match(1, 2), abs=1e-5)
     assert match(4) == pytest.approx(match(), abs=1e-5)
     assert match(1) != pytest.approx(match(2), abs=1e-2)
 
 
-def test_past_items_without_text_say_nothing(table: InterestTable) -> None:
+def test_past_items_without_text_say_nothing(table: InterestTable, vectors: np.ndarray) -> None:
     item = np.arange(6, dtype=np.int32)
-    candidates = table.candidates(item)
+    candidates = table.candidates(texts_of(vectors, item))
     np.testing.assert_allclose(
-        table.match(candidates, item, history_of(3, 1, 7), NOON, None),
-        table.match(candidates, item, history_of(1), NOON, None),
+        table.match(candidates, item, history_of(vectors, 3, 1, 7), NOON, None),
+        table.match(candidates, item, history_of(vectors, 1), NOON, None),
         atol=1e-5,
     )
 
@@ -141,7 +156,23 @@ def test_a_fresh_head_is_the_cosine_to_the_history(vectors: np.ndarray) -> None:
     item = np.array([0, 1, 2], np.int32)
     cosine = vectors[item] @ vectors[[4, 5]].T
     np.testing.assert_allclose(
-        fresh.match(fresh.candidates(item), item, history_of(4, 5), NOON, None),
+        fresh.match(fresh.candidates(item), item, history_of(vectors, 4, 5), NOON, None),
         5 * (cosine[:, 0] + cosine[:, 1]) / 2,
         atol=1e-5,
     )
+
+
+def test_a_text_that_is_added_scores_as_one_that_was_there(vectors: np.ndarray) -> None:
+    model = random_model(1)
+    whole, part = table_of(model, vectors), table_of(model, vectors[:5])
+    item = np.array([1, 6], np.int32)
+    row = part.add(vectors[6])
+    assert row == 5
+    history = history_of(vectors, 6, 2)
+    grown = Past(history.history, np.array([row, 2], np.int32))
+    np.testing.assert_allclose(
+        part.match(part.candidates(np.array([1, row], np.int32)), item, grown, NOON, None),
+        whole.match(whole.candidates(item), item, history, NOON, None),
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(part.past.all()[row], whole.past.base[6], atol=1e-6)

@@ -42,6 +42,6 @@ def test_a_training_of_two_seeds_opens_everything_once(
 ) -> None:
     data = TrainingData.open(Workspace.open(tiny_workspace.root))
     folders: list[Path] = [train.train(data, seed=seed) for seed in range(2)]
-    assert [folder.name for folder in folders] == ["current", "seed-1"]
+    assert [folder.parents[1].name for folder in folders] == ["current", "seed-1"]
     assert set(opened.values()) == {1}
     assert len(opened) == 6

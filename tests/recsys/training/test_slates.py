@@ -299,3 +299,23 @@ def test_an_empty_period_is_refused(trained_workspace: Workspace, tiny_log: Log)
     far = replace(WHOLE, start=start + timedelta(days=4000))
     with pytest.raises(DataError, match="no request from"):
         read_slates(trained_workspace, tiny_log, query_texts(trained_workspace), far, PAST)
+
+
+def test_a_row_stands_for_as_many_showings_as_its_weight_and_for_one_without(
+    tiny_workspace: Workspace,
+) -> None:
+    workspace, log = tiny_workspace, open_workspace_log(tiny_workspace)
+
+    def found() -> Requests:
+        return read_slates(workspace, log, query_texts(workspace), WHOLE, PAST)
+
+    assert not found().slates.aggregated
+    shown = workspace.scan("impressions").collect()
+    row = pl.int_range(pl.len())
+    table = shown.with_columns(pl.when(row % 3 > 0).then(row / 2).alias("weight"))
+    rewritten(workspace, "impressions", table)
+    slates, frame = found().slates, found().frame
+    keys = ["request_id", "item_id"]
+    expected = frame.join(table, on=keys, how="left", maintain_order="left")["weight"].fill_null(1)
+    np.testing.assert_array_equal(slates.weight, expected.to_numpy())
+    assert slates.aggregated

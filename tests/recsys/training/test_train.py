@@ -77,7 +77,7 @@ def test_every_cut_off_lies_before_what_it_must_not_see(
     assert split.text.end < cuts.text_trained_until < split.text.end + window
     assert split.ranker.end < cuts.ranker_until < split.ranker.end + window
     assert split.validation.end < cuts.validation_until < split.validation.end + window
-    assert cuts.validation_until < cuts.state_as_of
+    assert cuts.validation_until < tiny_bundle.as_of
 
 
 def test_the_bundle_holds_no_code(tiny_bundle_folder: Path) -> None:
@@ -190,8 +190,10 @@ def test_the_same_seed_gives_the_same_bundle(
     same = again.manifest.files
     assert same == tiny_bundle.manifest.files
     assert again.fingerprint == tiny_bundle.fingerprint
+    assert again.version.name == tiny_bundle.version.name
     other = load_bundle(train(data, seed=1))
-    assert other.folder.name == other.name == "seed-1"
+    assert other.name == "seed-1"
+    assert other.folder.parent.parent == tiny_workspace.bundle(1)
     assert other.manifest.files["interest.safetensors"] != same["interest.safetensors"]
     assert other.manifest.files["encoder/model.safetensors"] == same["encoder/model.safetensors"]
 
@@ -204,8 +206,8 @@ def test_a_bundle_of_sampled_slates_tells_no_probability(tiny_workspace: Workspa
     write_config(sampled, tiny_workspace.root / CONFIG_NAME)
     data = TrainingData.open(Workspace.open(tiny_workspace.root))
     bundle = load_bundle(train(data))
-    assert not (bundle.folder / CALIBRATION).exists()
-    slate = Slate("r", list(bundle.item_ids[:9]), bundle.manifest.cut_offs.state_as_of)
+    assert not (bundle.version.model / CALIBRATION).exists()
+    slate = Slate("r", list(bundle.item_ids[:9]), bundle.as_of)
     rungs: tuple[Rung, ...] = ("full", "no_text")
     for rung in rungs:
         assert rank(bundle, slate, {}, rung=rung).p_click is None
@@ -223,7 +225,7 @@ def test_only_new_texts_are_encoded(tiny_workspace: Workspace) -> None:
     ).write_parquet(table)
     (cache,) = tiny_workspace.cache.iterdir()
     before = listing(cache)
-    texts = encode_texts(tiny_workspace)
+    texts = encode_texts(tiny_workspace, open_workspace_log(tiny_workspace).catalogue)
     (added,) = listing(cache).keys() - before.keys()
     assert before.items() <= listing(cache).items()
     assert len(load_file(cache / added)["keys"]) == 1

@@ -307,6 +307,39 @@ def test_events_of_the_future_are_rejected(world: World) -> None:
     assert rejected.select("event_id", "reason").rows() == [("late", "in_the_future")]
 
 
+@pytest.mark.parametrize(
+    ("day", "severity", "rows"), [(1, "warning", 1), (20, "error", 20), (0, "warning", 0)]
+)
+def test_rows_before_an_item_was_known_are_counted_and_many_are_an_error(
+    world: World, day: int, severity: str, rows: int
+) -> None:
+    known = pl.when(pl.col("item_id") == "a").then(pl.lit(START + day * DAY))
+    world.tables["items"] = items().with_columns(known.alias("updated_at"))
+    found = broken(world.check())
+    assert found.get("interactions item_unknown_then", ("warning", 0)) == (severity, rows)
+    assert found.get("impressions item_unknown_then", ("warning", 0))[1] == rows
+    if rows > 1:
+        assert "leave updated_at out" in first(world.check(), "interactions item_unknown_then")
+
+
+def test_a_version_that_came_after_a_newer_one_is_told(world: World) -> None:
+    newer, late = items()[:1], items()[:1]
+    world.tables["items"] = pl.concat(
+        [
+            items().with_columns(updated_at=pl.lit(None, pl.Datetime("us", "UTC"))),
+            newer.with_columns(updated_at=START + 2 * DAY),
+            late.with_columns(updated_at=START + DAY),
+        ]
+    ).with_columns(
+        pl.when(pl.col("updated_at") == START + DAY)
+        .then(pl.lit(START + 9 * DAY))
+        .alias("ingested_at")
+    )
+    report = world.check()
+    assert broken(report) == {"items version_too_late": ("info", 1)}
+    assert "2025-01-02" in first(report, "items version_too_late")
+
+
 def test_unknown_items_and_orphans_are_counted_in_rows(world: World) -> None:
     unknown = pl.when(pl.col("item_id") == "a").then(pl.lit("x")).otherwise("item_id")
     world.tables["items"] = items().filter(pl.col("item_id") != "b")
@@ -355,6 +388,13 @@ def test_kinds_without_a_grade_and_guests_are_counted(world: World) -> None:
         "interactions without_user": ("info", 1),
     }
     assert first(report, "interactions without_user") == f"{1 / (DAYS + 1):.1%} of interactions"
+
+
+def test_a_rate_above_1_in_the_log_is_an_error(world: World) -> None:
+    world.change("interactions", pl.lit("purchase").alias("kind"))
+    report = world.check()
+    assert broken(report)["interactions rate_above_1"] == ("error", 1)
+    assert "log every click" in first(report, "interactions rate_above_1")
 
 
 def test_a_few_rows_of_the_future_are_warned_of_and_dates_that_stand_alone(world: World) -> None:

@@ -16,8 +16,8 @@ from data_contracts.progress import Track
 from data_contracts.storage import atomic_file
 from recsys.text.encoder.batching import batch_bounds
 from recsys.text.encoder.bert import TOKEN_BUDGET
+from recsys.text.keys import text_key
 from recsys.text.training.modes.token_table import TokenTable
-from recsys.text.vectors.store import text_key
 
 Compute = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Token ids and mask, int64 [b, w], to states, float [b, w, dim]."""

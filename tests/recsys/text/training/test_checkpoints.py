@@ -143,7 +143,7 @@ def test_accumulated_draws_make_the_step_of_their_mean_loss(
     assert found is not None
 
     source = FrozenSource(taste.vectors)
-    sampler = Sampler(taste.slates.cut(0, 108), source.item_text >= 0, (0, 1), settings, 1)
+    sampler = Sampler(taste.slates.cut(0, 108), (0, 1), settings, 1)
     torch.manual_seed(1)
     model = InterestModel(source.dim, 1, 0)
     losses = []

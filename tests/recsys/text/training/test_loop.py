@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from data_contracts.errors import DataError
+from features.arrays.key_index import MISSING
 from recsys.labels.slates import LabelledSlates
 from recsys.text.head import InterestModel, table_of
 from recsys.text.settings import TextSettings
 from recsys.text.signals import TextSignals, match_rows
-from recsys.text.training.loop import Run, TextTraining, finetune
+from recsys.text.training.loop import Run, TextTraining, finetune, fingerprint_of
 from recsys.text.training.text_source import FrozenSource
 from recsys.text.training.validation import validation_ndcg
 from tests.worlds import FailingTrack, InterruptionError, Taste, planted_taste
@@ -44,6 +45,35 @@ def test_the_taste_is_learned_and_holds_on_new_slates(taste: Taste, training: Te
     assert after > before + 0.08
     curve = [point.validation_ndcg_at_10 for point in training.curve]
     assert max(curve) > curve[0] + 0.08
+
+
+def test_a_request_of_weight_two_counts_in_the_validation_as_if_it_came_twice(
+    taste: Taste, training: TextTraining
+) -> None:
+    fresh = taste.slates.cut(500, 600)
+    half = fresh.cut(0, 50)
+    weight = np.repeat([2.0, 1.0], 50 * 10)
+
+    def ndcg(slates: LabelledSlates) -> float:
+        return validation_ndcg(training.model, slates, taste.vectors, GAINS)
+
+    first, last = ndcg(half), ndcg(fresh.cut(50, 100))
+    judged = [
+        int(((positives > 0) & (positives < 10)).sum())
+        for positives in fresh.grade.reshape(2, 50, 10).sum(axis=2)
+    ]
+    expected = np.average([first, last], weights=[2 * judged[0], judged[1]])
+    assert ndcg(replace(fresh, weight=weight)) == pytest.approx(expected)
+    assert first != last
+
+
+def test_weights_belong_to_the_run_and_weights_of_one_do_not(taste: Taste) -> None:
+    def name(slates: LabelledSlates) -> str:
+        return fingerprint_of(slates, GAINS, SETTINGS, Run())
+
+    ones = np.ones(len(taste.slates.grade))
+    assert name(taste.slates) == name(replace(taste.slates, weight=ones))
+    assert name(taste.slates) != name(replace(taste.slates, weight=2 * ones))
 
 
 def test_the_best_step_is_kept(taste: Taste, training: TextTraining) -> None:
@@ -83,14 +113,13 @@ def test_too_few_slates_are_refused(taste: Taste) -> None:
 
 def test_slates_without_a_positive_or_without_text_do_not_count(taste: Taste) -> None:
     slates = taste.slates.cut(0, 200)
-    silent = replace(taste, vectors=replace(taste.vectors, items=np.full((300, 16), np.nan, "f4")))
-    for spoilt, world in (
-        (replace(slates, grade=np.zeros_like(slates.grade)), taste),
-        (replace(slates, grade=np.ones_like(slates.grade)), taste),
-        (slates, silent),
+    for spoilt in (
+        replace(slates, grade=np.zeros_like(slates.grade)),
+        replace(slates, grade=np.ones_like(slates.grade)),
+        replace(slates, text=np.full_like(slates.text, MISSING)),
     ):
         with pytest.raises(DataError, match=r"180 slates, .* 0 usable"):
-            train(spoilt, world)
+            train(spoilt, taste)
 
 
 def test_without_a_positive_to_judge_by_training_is_refused(taste: Taste) -> None:
@@ -101,7 +130,9 @@ def test_without_a_positive_to_judge_by_training_is_refused(taste: Taste) -> Non
 
 
 def test_matching_rows_does_not_look_at_the_grades(taste: Taste, training: TextTraining) -> None:
-    signals = TextSignals(table_of(training.model, taste.vectors.items), SETTINGS.history)
+    names = [str(code) for code in range(len(taste.vectors.items))]
+    table = table_of(training.model, taste.vectors.items)
+    signals = TextSignals.of(table, names, SETTINGS.history)
     blind = replace(taste.slates, grade=1 - taste.slates.grade)
     both = [match_rows(signals, slates, taste.vectors.queries) for slates in (taste.slates, blind)]
     np.testing.assert_array_equal(both[0], both[1])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,13 +31,16 @@ def world() -> LabelledSlates:
             np.arange(REQUESTS + 1) * slate,
             item.ravel().astype(np.int32),
         ),
+        item.ravel().astype(np.int32),
         grade.ravel().astype(np.uint8),
+        np.ones(item.size),
         History(
             np.zeros(REQUESTS + 1, np.int64),
             np.zeros(0, np.int32),
             np.zeros(0, np.int16),
             np.zeros(0, np.int64),
         ),
+        np.zeros(0, np.int32),
         np.full(REQUESTS, MISSING, np.int32),
         int(time[-1]),
     )
@@ -47,7 +52,7 @@ def drawn_negatives(power: float, negatives: int = 1) -> np.ndarray:
         batch_slates=20, positives=1, negatives=negatives, negative_popularity=power
     )
     slates = world()
-    sampler = Sampler(slates, np.ones(OTHERS + 3, bool), (0.0, 1.0), settings, seed=0)
+    sampler = Sampler(slates, (0.0, 1.0), settings, seed=0)
     counts = np.zeros(OTHERS + 3)
     for number in range(400):
         draw = sampler.draw(number)
@@ -75,3 +80,33 @@ def test_no_negative_is_drawn_twice_in_a_slate() -> None:
     counts = drawn_negatives(1.0, negatives=OTHERS + 2)
     assert len(set(counts[: OTHERS + 2])) == 1
     assert counts[OTHERS + 2] == 0
+
+
+SETTINGS = TextSettings(batch_slates=20, positives=1, negatives=1)
+
+
+def weighted(weight: np.ndarray) -> Sampler:
+    slates = world()
+    row_weight = np.repeat(weight, OTHERS + 3).astype(np.float64)
+    return Sampler(replace(slates, weight=row_weight), (0.0, 1.0), SETTINGS, seed=0)
+
+
+def test_slates_are_drawn_as_often_as_their_weight_says() -> None:
+    weight = np.where(np.arange(REQUESTS) < TAKEN_OFTEN, 1, 3)
+    sampler = weighted(weight)
+    often = np.mean(
+        [((d.item == OFTEN) & (d.gain > 0)).any(axis=1) for d in map(sampler.draw, range(400))]
+    )
+    assert often == pytest.approx(TAKEN_OFTEN / weight.sum(), abs=0.02)
+    taken = {OFTEN: 1 + TAKEN_OFTEN, SELDOM: 1 + 3 * TAKEN_SELDOM}
+    expected = np.log(taken[OFTEN] / taken[SELDOM])
+    assert sampler.popularity[OFTEN] - sampler.popularity[SELDOM] == pytest.approx(expected)
+
+
+def test_slates_of_one_weight_are_drawn_as_those_without() -> None:
+    plain = Sampler(world(), (0.0, 1.0), SETTINGS, seed=0)
+    heavy = weighted(np.full(REQUESTS, 3))
+    for number in range(3):
+        one, other = plain.draw(number), heavy.draw(number)
+        for name in ("item", "gain", "valid", "past_item", "query"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

@@ -10,11 +10,12 @@ import ray
 from data_contracts.errors import DataError
 from recsys.text.encoder.bert import TextEncoder
 from recsys.text.encoder.settings import EncodingSettings, Precision
+from recsys.text.keys import text_key
 from recsys.text.settings import TextSettings
 from recsys.text.template import item_texts
 from recsys.text.vectors.embed import EmbedReport, embed_items
 from recsys.text.vectors.embed_on_ray import embed_on_ray
-from recsys.text.vectors.store import FORMAT, VectorStore, text_key
+from recsys.text.vectors.store import FORMAT, VectorStore
 from tests.worlds import WORDS, InterruptionError
 
 T = TypeVar("T")

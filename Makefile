@@ -1,5 +1,5 @@
 # make quickstart [DATA=simulated|complete-journey|online-retail] [DATA_PATH=folder]
-# make test | make check
+# make test | make check | make test-bounds
 # make bench [EVENTS=10M] [DATA_PATH=folder]: with the folder of Online Retail II also the figures on real data
 #
 # Each makes .venv first when it is missing, and installs again only when pyproject.toml or
@@ -22,13 +22,14 @@ CREATED := .venv/.created
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 PACKAGES := data_contracts features recsys serving
+BOUNDS_TESTS := tests/features tests/recsys/text tests/recsys/bundle/test_items.py
 BENCH := workspaces/bench
 BENCH_BUNDLE := $(BENCH)/bundles/current
 BENCH_LOGS := $(BENCH)-logs
 RETAIL := $(BENCH)-online-retail
 GROCERIES := $(BENCH)-complete-journey
 
-.PHONY: quickstart test check bench bench-serving bench-features bench-text bench-real
+.PHONY: quickstart test test-bounds check bench bench-serving bench-features bench-text bench-real
 .DELETE_ON_ERROR:
 
 quickstart: $(RUNTIME)
@@ -36,6 +37,10 @@ quickstart: $(RUNTIME)
 
 test: $(DEVELOPMENT)
 	$(BIN)/python -m pytest
+
+# The compiled loops once more with every index checked, which takes some minutes: for the night.
+test-bounds: $(DEVELOPMENT)
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.venv/.numba-bounds $(BIN)/python -m pytest $(BOUNDS_TESTS)
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .
@@ -56,6 +61,7 @@ bench-features: $(DEVELOPMENT)
 	$(BIN)/python -m benchmarks.features.backfill $(BENCH_LOGS) --events $(EVENTS) --scaling-events $(EVENTS)
 	$(BIN)/python -m benchmarks.features.baselines $(BENCH_LOGS)
 	$(BIN)/python -m benchmarks.features.backfill_kill $(BENCH_LOGS)/killed
+	$(BIN)/python -m benchmarks.features.daily_changes $(BENCH_LOGS)/daily
 	$(BIN)/recsys simulate $(BENCH_LOGS)/dirty --events 1M --late 0.05 --duplicates 0.02 --orphans 0.02 --overwrite
 	$(BIN)/recsys backfill $(BENCH_LOGS)/dirty
 	$(BIN)/recsys features parity $(BENCH_LOGS)/dirty

@@ -1,4 +1,4 @@
-"""What a user weighs in the online state, and a request's history in training, by events.
+"""What a user, an item and a version of it weigh online, and a request's history in training.
 
     python -m benchmarks.features.memory [--history 300]
 
@@ -6,29 +6,39 @@ Users of 1, 10 and 300 events each, every event with an item of its own and in a
 are folded into the state of a shop with the default set of features. Bytes are those of all arrays
 as they are allotted, free places included, and of the users' identifiers; what the shop weighs
 without users is counted too, and is little beside many users. Then each user makes a request, and
-the histories that a training holds for these are weighed. The last line is JSON.
+the histories that a training holds for these are weighed. Last, a catalogue of the default columns
+(price, listing, category, text) gets items and, record by record, further versions of them; text
+vectors, which are by text, and counters are not in it. The last line is JSON.
 """
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from sys import getsizeof
 
 import numpy as np
+import polars as pl
 
-from benchmarks.features.online import BATCH, KINDS, PURCHASES, fold, shop, some_events
+from benchmarks.features.online import BATCH, CATEGORIES, KINDS, PURCHASES, fold, shop, some_events
+from data_contracts.items import Items
 from features.arrays.clock import DAY
 from features.arrays.key_index import MISSING
+from features.log.catalogue import LoggedCatalogue
 from features.log.events import Events
 from features.log.history import History, last_interactions
+from features.log.item_columns import TEXT, item_versions
 from features.online.counters.keys import HashedKeys
 from features.online.counters.table import CounterTable
 from features.online.executor import OnlineFeatures
+from features.online.items import GrowingCatalogue
 from features.settings import FeatureSettings
 
 ITEMS = 2_000
 HISTORY = 300
+CATALOGUE = (100_000, 5)
+"""Items, and versions of each."""
 USERS_BY_EVENTS = {1: 20_000, 10: 4_000, 300: 200}
 
 
@@ -105,6 +115,42 @@ def bytes_a_request(users: int, events: int, history: int) -> float:
     return _nbytes(found) / users
 
 
+def bytes_of_items(items: int, versions: int) -> Mapping[str, float]:
+    """Weigh an online catalogue.
+
+    Args:
+        items: Items.
+        versions: Versions of each.
+
+    Returns:
+        Bytes of an item, without its versions, and of a version.
+    """
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    names = [f"item-{place:07d}" for place in range(items)]
+    empty = pl.Schema([*Items.create_empty().schema.items(), (TEXT, pl.String)])
+    first = item_versions(pl.DataFrame(schema=empty))
+    columns = (Items.category.name, TEXT)
+    catalogue = GrowingCatalogue(LoggedCatalogue.of(first, columns, pl.Series([], dtype=pl.String)))
+    for version in range(versions):
+        records = pl.DataFrame(
+            {
+                Items.item_id.name: names,
+                Items.category.name: [f"category-{place % CATEGORIES}" for place in range(items)],
+                Items.price.name: float(version),
+                Items.updated_at.name: begin + timedelta(days=version),
+                TEXT: [f"{place:032x}" for place in range(items)],
+            }
+        )
+        catalogue.add(
+            records.select(
+                pl.col(name) if name in records.columns else pl.lit(None, dtype).alias(name)
+                for name, dtype in empty.items()
+            )
+        )
+    used = catalogue.bytes_used
+    return {"item": used["items"] / items, "version": used["versions"] / items / versions}
+
+
 def _nbytes(history: History) -> int:
     return sum(part.nbytes for part in (history.starts, history.item, history.kind, history.time))
 
@@ -131,6 +177,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parts = ", ".join(f"{part} {value:,}" for part, value in online.items())
         print(f"bytes of a user of {events} events online: {parts}")
         print(f"bytes of the history of a request after {events} events: {training:,}")
+    found = {part: round(value) for part, value in bytes_of_items(*CATALOGUE).items()}
+    told["catalogue"] = found
+    print(
+        f"bytes of an item {found['item']:,}, and of each of its versions {found['version']:,}: "
+        f"of {CATALOGUE[0]:,} items of {CATALOGUE[1]} versions"
+    )
     print(json.dumps(told))
 
 

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from features.arrays.clock import DAY, NO_TIME
 from features.defaults import default_features
-from features.log.catalogue import Catalogue
+from features.log.catalogue import LoggedCatalogue
 from features.online import state as online_state
 from features.online.counters.keys import HashedKeys
 from features.online.events import IncomingEvents
@@ -44,14 +44,19 @@ def shop(
 ) -> OnlineFeatures:
     """Give an executor of the default set, every item having met as many as are kept."""
     features = default_features(settings, KINDS, logged=True)
-    catalogue = Catalogue(
+    always = np.full(items, NO_TIME)
+    catalogue = LoggedCatalogue(
         [f"item-{place}" for place in range(items)],
+        np.arange(items + 1),
+        always,
+        always,
+        np.zeros(items, np.bool_),
         {"category": rng.integers(0, CATEGORIES, items).astype(np.int32)},
         {"category": [str(place) for place in range(CATEGORIES)]},
         np.log1p(rng.random(items) * 100),
-        np.full(items, NO_TIME),
+        always,
     )
-    online = OnlineFeatures.empty(catalogue, features, settings, KINDS, FIRST_DAY)
+    online = OnlineFeatures.empty(catalogue, features, settings, KINDS, FIRST_DAY, DAY)
     met = sparse.random_array(
         (items, items),
         density=min(NEIGHBOURS / items, 1),
@@ -74,6 +79,7 @@ def some_events(
         [f"user-{user}" for user in rng.integers(0, users, count)],
         [f"item-{item}" for item in rng.integers(0, items, count)],
         [f"visit-{place // 4}" for place in range(count)],
+        [None] * count,
         time,
         [each + LATE_US for each in time],
         [None] * count,

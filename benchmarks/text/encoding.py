@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from features.log.item_columns import TEXT
 from recsys.evaluation.encoder_bench import bench_encoders, sample_texts
 from recsys.text.encoder.bert import encoder_folder
 from recsys.text.encoder.open import load_weights, open_backend
 from recsys.text.encoder.settings import Backend, EncodingSettings
 from recsys.text.settings import TextSettings
 from recsys.training.texts import read_item_texts
+from recsys.workspace.backfill import open_workspace_log
 from recsys.workspace.workspace import Workspace
 
 TARGETS = {"torch": 1.4, "onnx": 1.4, "onnx-int8": 3.0}
@@ -128,7 +130,10 @@ def main() -> None:
     workspace = Workspace.open(arguments.workspace) if arguments.workspace else None
     settings = workspace.config.text if workspace else TextSettings()
     count = arguments.texts
-    texts = sample_texts(read_item_texts(workspace), count, 0) if workspace else simple_texts(count)
+    texts = simple_texts(count)
+    if workspace is not None:
+        keys = open_workspace_log(workspace).catalogue.values[TEXT]
+        texts = sample_texts(read_item_texts(workspace, keys), count, 0)
     reference, encode = sentence_transformers(settings.max_tokens)
     encoders = {REFERENCE: encode}
     backends: tuple[Backend, ...] = ("torch", "onnx", "onnx-int8")

@@ -20,8 +20,11 @@ import polars as pl
 
 from data_contracts.events import Interactions
 from data_contracts.items import Items
+from features.log.catalogue import encode
+from features.log.item_columns import KNOWN, SINCE, item_versions
 from recsys.bundle.bundle import load_bundle
 from recsys.labels.slates import LabelledSlates
+from recsys.text.interest import Past
 from recsys.text.settings import TextLimits
 from recsys.text.signals import TextSignals
 from recsys.text.template import item_texts
@@ -43,7 +46,8 @@ class Stage:
         texts: Its texts; the backend encodes stuffed ones.
         signals: Of the trained bundle.
         slates: Of the validation period.
-        items: The catalogue.
+        items: The versions of the items, in the order of the catalogue's.
+        version: Version of each row's item as of its request, int32 [n_rows].
     """
 
     workspace: Workspace
@@ -51,6 +55,7 @@ class Stage:
     signals: TextSignals
     slates: LabelledSlates
     items: pl.DataFrame
+    version: np.ndarray
 
     def victims(self, count: int, seed: int) -> list[tuple[int, int]]:
         """Draw slates of users with a history, and in each a candidate that was not taken.
@@ -68,7 +73,7 @@ class Stage:
         there = np.flatnonzero(self.slates.history.lengths)
         for request in random.permutation(there)[:count]:
             rows = np.arange(offsets[request], offsets[request + 1])
-            losers = rows[(self.slates.grade[rows] == 0) & (self.slates.rows.item[rows] >= 0)]
+            losers = rows[(self.slates.grade[rows] == 0) & (self.version[rows] >= 0)]
             if len(losers):
                 found.append((int(request), int(random.choice(losers))))
         return found
@@ -82,7 +87,7 @@ class Stage:
         """
         low, high = self.slates.rows.offsets[request : request + 2]
         item, place = self.slates.rows.item[low:high], row - int(low)
-        own = self.items[[int(item[place])]]
+        own = self.items[[int(self.version[row])]]
         named = [own.with_columns(pl.lit(title).alias(Items.title.name)) for title in titles]
         template = self.workspace.config.text.template
         vectors = self.texts.backend.encode(
@@ -90,17 +95,18 @@ class Stage:
         )
         history = self.slates.history.of(request)
         time = int(self.slates.rows.request_time[request])
-        slate = self.signals.read(item, {}, history, time, None)
+        past = Past(history, self.slates.texts_before(request))
+        slate = self.signals.read(item, self.slates.text[low:high], {}, past, time, None)
         interest = self.signals.interest
         unknown = np.full(len(titles), -1, np.int32)
         candidates = interest.candidates(unknown, dict(enumerate(vectors)))
         same = np.full(len(titles), item[place], np.int32)
-        newest = history.newest(self.signals.newest)
+        newest = self.signals.newest_of(past)
         return np.delete(slate, place), interest.match(candidates, same, newest, time, None)
 
     def title(self, row: int) -> str:
         """Give the title of a row's item."""
-        return str(self.items[Items.title.name][int(self.slates.rows.item[row])])
+        return str(self.items[Items.title.name][int(self.version[row])])
 
 
 def stuffings(stage: Stage, limits: TextLimits) -> dict[str, str]:
@@ -109,7 +115,8 @@ def stuffings(stage: Stage, limits: TextLimits) -> dict[str, str]:
     counted = Counter(word.lower() for title in titles for word in title.split() if len(word) > 3)
     common = [word for word, _ in counted.most_common(60)]
     sold = stage.workspace.scan("interactions").group_by(Interactions.item_id.name).len().collect()
-    best = stage.items.join(sold, on=Items.item_id.name).sort("len", descending=True)
+    last = stage.items.unique(Items.item_id.name, keep="last")
+    best = last.join(sold, on=Items.item_id.name).sort("len", Items.item_id.name, descending=True)
     sellers = best[Items.title.name].head(10).to_list()
     gain = np.zeros(len(common))
     for request, row in stage.victims(_SPIED, seed=1):
@@ -147,9 +154,14 @@ def places(
 def open_stage(workspace: Workspace) -> Stage:
     """Read the slates and the bundle of the first seed."""
     data = TrainingData.open(workspace)
-    signals = load_bundle(workspace.bundle()).signals
+    signals = data.signals_of(load_bundle(workspace.bundle()).signals)
     slates = data.slates(workspace.config.periods.validation, signals.newest).slates
-    return Stage(workspace, data.texts, signals, slates, workspace.scan("items").collect())
+    versions = item_versions(workspace.scan("items").collect())
+    code = encode(versions[Items.item_id.name], data.log.item_ids)
+    items = versions[np.lexsort((versions[KNOWN].to_numpy(), code))].drop(KNOWN, SINCE)
+    rows = slates.rows
+    version = data.log.catalogue.versions(rows.item, rows.time)
+    return Stage(workspace, data.texts, signals, slates, items, version)
 
 
 def main() -> None:

@@ -156,7 +156,7 @@ def run(
     """Train for some steps, and say what a slate cost and how well the rest is ranked."""
     settings, gains = workspace.config.text, workspace.config.labels.label_gain
     cut = len(slates) - HELD_OUT
-    sampler = Sampler(slates.cut(0, cut), source.item_text >= 0, gains, settings, 0)
+    sampler = Sampler(slates.cut(0, cut), gains, settings, 0)
     torch.manual_seed(0)
     kinds = int(slates.history.kind.max()) + 1
     model = InterestModel(source.dim, kinds, settings.dropout)

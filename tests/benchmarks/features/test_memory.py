@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.features.memory import bytes_a_request, bytes_a_user, main
+from benchmarks.features.memory import bytes_a_request, bytes_a_user, bytes_of_items, main
 from features.settings import FeatureSettings
 
 USERS = 20_000
@@ -25,6 +25,16 @@ def test_a_request_weighs_what_its_history_holds(events: int, kept: int) -> None
     users = 100
     starts = 8 * (users + 1) / users
     assert bytes_a_request(users, events, 300) == pytest.approx(starts + ENTRY * kept)
+
+
+def test_a_version_weighs_its_columns_and_an_item_its_name_once() -> None:
+    one, many = bytes_of_items(1_000, 1), bytes_of_items(1_000, 8)
+    columns = 8 + 8 + 1 + 4 + 8 + 8 + 4 + 4
+    for found in (one, many):
+        # Arrays grow by half at a time.
+        assert columns <= found["version"] <= 1.6 * columns
+        assert 50 < found["item"] < 400
+    assert many["item"] == pytest.approx(one["item"], rel=0.01)
 
 
 @pytest.mark.slow

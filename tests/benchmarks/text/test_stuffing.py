@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.text import stuffing
 from benchmarks.text.stuffing import NONE, Stage, open_stage, places
+from recsys.text.interest import Past
 from recsys.text.settings import TextLimits
 from recsys.workspace.workspace import Workspace
 
@@ -45,11 +46,12 @@ def test_a_title_that_is_not_stuffed_stays_where_it_is(
     request, row = stage.victims(1, seed=0)[0]
     low = int(stage.slates.rows.offsets[request])
     others, match = stage.matches(request, row, [stage.title(row)], NONE)
-    item = stage.slates.rows.item[low : stage.slates.rows.offsets[request + 1]]
+    span = slice(low, int(stage.slates.rows.offsets[request + 1]))
     expected = stage.signals.read(
-        item,
+        stage.slates.rows.item[span],
+        stage.slates.text[span],
         {},
-        stage.slates.history.take(np.array([request])),
+        Past(stage.slates.history.of(request), stage.slates.texts_before(request)),
         int(stage.slates.rows.request_time[request]),
         None,
     )
